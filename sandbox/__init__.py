@@ -1,0 +1,106 @@
+"""Run one job of code that nobody trusts in a gVisor box, stream what it says, tell how it ended.
+
+A pure library: it knows no database, no tenant, no web framework. In one breath:
+
+    driver = DockerDriver(image="selfsmith-box:dev", runtime="runsc", home=Path("/var/lib/selfsmith/boxes"),
+                          environments=Path("/var/lib/selfsmith/environments"), installation="main")
+    driver.check()                                  # raises SandboxUnavailable with what to do; never falls back
+    with Pool(driver, warm=4) as pool:
+        with pool.take(labels={"run": "…"}, size=job.limits.size) as box:      # thawed, single-use
+            outcome = box.run(job, on_event=print, on_request=refuse_requests, cancelled=lambda: False)
+    outcome.kind, outcome.result, outcome.error, outcome.message, outcome.kernel, outcome.seconds, outcome.started
+
+What you hand in     Job, Source, InputFile, Limits, BoxSize, BuildLimits  (job.py)
+What you hear        Output, SpanStarted, SpanEnded, SpansDropped, Progress, Log, ArtifactStarted, ArtifactData,
+                     ArtifactEnded, ArtifactSkipped; HostRequest by its own callback  (events.py)
+What you get         Outcome(kind, message, started, kernel, seconds, result, error: JobError | None)  (outcome.py)
+What makes boxes     Driver: check() -> Health, start(labels=…, size=…) -> Box,
+                     build_environment(wheels=…, output=…, …) -> BuildOutcome, sweep(is_live) -> list[str]  (driver.py)
+What a box does      run(job, on_event=…, on_request=…, cancelled=…) -> Outcome, once; freeze(), thaw(), claim(labels),
+                     destroy() (idempotent; `with` does it)  (box.py)
+What is mounted      environment_digest(folder), verify_environment(folder, digest)  (environment.py)
+
+Rules. What a tool did is an Outcome; only faults of the installation or the caller raise (errors.py). Callbacks run in
+the calling thread and must be quick, but `on_request`, which runs in a thread of its own and may take its time.
+`on_request` returns a JSON value or raises RequestRefused. An artifact is sent as ArtifactStarted, ArtifactData…,
+ArtifactEnded, never interleaved; one without its end is incomplete and must be dropped. Nothing that comes out of a
+box is to be believed beyond its size.
+The code that runs inside the box is `sandbox.runner`.
+"""
+
+from sandbox.box import Box
+from sandbox.build import BuildOutcome
+from sandbox.docker_driver import DockerDriver
+from sandbox.driver import Driver, Health
+from sandbox.environment import environment_digest, verify_environment
+from sandbox.errors import (
+    BoxSpent,
+    EnvironmentRefused,
+    InvalidJob,
+    RequestRefused,
+    SandboxError,
+    SandboxUnavailable,
+)
+from sandbox.events import (
+    ArtifactData,
+    ArtifactEnded,
+    ArtifactSkipped,
+    ArtifactStarted,
+    Event,
+    HostRequest,
+    Log,
+    OnEvent,
+    OnRequest,
+    Output,
+    Progress,
+    SpanEnded,
+    SpansDropped,
+    SpanStarted,
+    refuse_requests,
+)
+from sandbox.fake_driver import FakeDriver
+from sandbox.job import BoxSize, BuildLimits, InputFile, Job, Limits, Source
+from sandbox.outcome import JobError, Kind, Outcome
+from sandbox.pool import Pool
+
+__all__ = [
+    "ArtifactData",
+    "ArtifactEnded",
+    "ArtifactSkipped",
+    "ArtifactStarted",
+    "Box",
+    "BoxSize",
+    "BoxSpent",
+    "BuildLimits",
+    "BuildOutcome",
+    "DockerDriver",
+    "Driver",
+    "EnvironmentRefused",
+    "Event",
+    "FakeDriver",
+    "Health",
+    "HostRequest",
+    "InputFile",
+    "InvalidJob",
+    "Job",
+    "JobError",
+    "Kind",
+    "Limits",
+    "Log",
+    "OnEvent",
+    "OnRequest",
+    "Outcome",
+    "Output",
+    "Pool",
+    "Progress",
+    "RequestRefused",
+    "SandboxError",
+    "SandboxUnavailable",
+    "Source",
+    "SpanEnded",
+    "SpanStarted",
+    "SpansDropped",
+    "environment_digest",
+    "refuse_requests",
+    "verify_environment",
+]

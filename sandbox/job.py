@@ -1,0 +1,142 @@
+"""What a box is asked to do: plain values, checked when they are made, so that nothing half-right is ever sent."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sandbox.errors import InvalidJob
+
+MIB = 1 << 20
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*\Z")
+_FILE_NAME = re.compile(r"[^/\x00-\x1f\x7f]{1,200}\Z")
+_DIGEST = re.compile(r"[0-9a-f]{64}\Z")
+
+
+@dataclass(frozen=True)
+class BoxSize:
+    """What is fixed when a box is made and cannot be changed for a job. Bytes; cores."""
+
+    memory_bytes: int = 256 * MIB
+    scratch_bytes: int = 64 * MIB
+    cores: float = 1.0
+
+    def __post_init__(self) -> None:
+        # gVisor's own kernel takes 19 to 28 MiB of the box's memory (measured): less than 64 MiB starts nothing useful.
+        if self.memory_bytes < 64 * MIB:
+            raise InvalidJob("A box needs at least 64 MiB of memory.")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one job may use. A file in scratch space counts as memory too.
+
+    Wall time and output are enforced by the host, memory and scratch space by the box, the rest inside it.
+    """
+
+    wall_seconds: float = 30
+    cpu_seconds: int = 20
+    memory_bytes: int = 256 * MIB
+    processes: int = 64
+    open_files: int = 1024
+    scratch_bytes: int = 64 * MIB
+    output_bytes: int = 1 * MIB
+    result_bytes: int = 1 * MIB
+    artifact_bytes: int = 10 * MIB
+    artifact_files: int = 20
+    spans: int = 2000
+    requests: int = 1000
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value < 0 or (value == 0 and not name.startswith("artifact")):
+                raise InvalidJob(f"The limit {name} must be positive, not {value}.")
+
+    @property
+    def size(self) -> BoxSize:
+        """The box that this job needs."""
+        return BoxSize(memory_bytes=self.memory_bytes, scratch_bytes=self.scratch_bytes)
+
+
+@dataclass(frozen=True)
+class Source:
+    """One function's source. `dependencies` are names of other sources of the same job.
+
+    A dependency appears in this source's namespace under the last part of its name: `billing.parse` as `parse`.
+    """
+
+    name: str
+    text: str
+    entry: str
+    dependencies: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not _NAME.match(self.name) or not self.entry.isidentifier():
+            raise InvalidJob(f"Not a function name: {self.name!r} with entry {self.entry!r}.")
+        short = [name.rpartition(".")[2] for name in self.dependencies]
+        if len(set(short)) < len(short):
+            raise InvalidJob(f"Two dependencies of {self.name} would have the same name inside it: {sorted(short)}.")
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """A file that the job finds in `inputs/`: from the host's memory or from a path of the host."""
+
+    name: str
+    content: bytes | Path
+
+    def __post_init__(self) -> None:
+        if not _FILE_NAME.match(self.name) or self.name in (".", ".."):
+            raise InvalidJob(f"Not a plain file name: {self.name!r}.")
+
+    def size(self) -> int:
+        """Bytes."""
+        return len(self.content) if isinstance(self.content, bytes) else self.content.stat().st_size
+
+    def chunks(self, length: int) -> Iterator[bytes]:
+        """The content in pieces of at most `length` bytes."""
+        if isinstance(self.content, bytes):
+            yield from (self.content[start : start + length] for start in range(0, len(self.content), length))
+            return
+        with self.content.open("rb") as stream:
+            while piece := stream.read(length):
+                yield piece
+
+
+@dataclass(frozen=True)
+class Job:
+    """One call of one function. `sources` is the closure of what it calls; the last one is called with `arguments`.
+
+    `environment` is the digest of a package environment, a folder under the driver's environments.
+    """
+
+    sources: tuple[Source, ...]
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    environment: str | None = None
+    files: tuple[InputFile, ...] = ()
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        names = [source.name for source in self.sources]
+        if not names or len(set(names)) < len(names):
+            raise InvalidJob("A job needs sources, each with a name of its own.")
+        for source in self.sources:
+            if unknown := set(source.dependencies) - set(names):
+                raise InvalidJob(f"{source.name} depends on what the job does not bring: {sorted(unknown)}.")
+        if self.environment is not None and not _DIGEST.match(self.environment):
+            raise InvalidJob(f"Not the digest of an environment: {self.environment!r}.")
+        if len({file.name for file in self.files}) < len(self.files):
+            raise InvalidJob("Two input files have the same name.")
+
+
+@dataclass(frozen=True)
+class BuildLimits:
+    """What the making of one package environment may use. A pandas set: 3443 files, 110 MiB, 10 s of compiling (measured)."""
+
+    wall_seconds: float = 600
+    memory_bytes: int = 1024 * MIB
+    output_bytes: int = 2048 * MIB
+    files: int = 100_000
