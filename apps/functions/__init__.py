@@ -1,0 +1,1 @@
+"""Functions: named callables kept as immutable versions with their schema, dependencies and provenance."""

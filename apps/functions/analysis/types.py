@@ -1,0 +1,45 @@
+"""What the analysis of a source tells."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from apps.functions.reader.hints import Hint
+from apps.functions.reader.imports import Import
+from apps.functions.reader.names import FreeName
+from apps.functions.reader.problems import Problem
+
+__all__ = ["Analysis", "FreeName", "Hint", "Import", "Problem"]
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """A source as read from its syntax tree; `entry` is empty and the schemas are empty where problems forbid them.
+
+    `calls` are the names that are used and defined nowhere: other functions, or mistakes.
+    """
+
+    entry: str = ""
+    is_async: bool = False
+    description: str = ""
+    schema: dict[str, Any] = field(default_factory=dict)
+    output_schema: dict[str, Any] = field(default_factory=dict)
+    calls: tuple[FreeName, ...] = ()
+    imports: tuple[Import, ...] = ()
+    hints: tuple[Hint, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether the source can be kept as far as it alone tells."""
+        return not self.problems
+
+
+def from_report(report: dict[str, Any]) -> Analysis:
+    """Rebuild the analysis from the JSON that the child process wrote."""
+    lists = {
+        "calls": tuple(FreeName(**item) for item in report.get("calls", ())),
+        "imports": tuple(Import(**item) for item in report.get("imports", ())),
+        "hints": tuple(Hint(**item) for item in report.get("hints", ())),
+        "problems": tuple(Problem(**item) for item in report["problems"]),
+    }
+    return Analysis(**{**report, **lists})

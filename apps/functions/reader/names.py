@@ -1,0 +1,75 @@
+"""Names that a source uses and defines nowhere: the candidates for calls of other functions.
+
+Scopes are told by Python's own symbol table, so comprehensions, class bodies, `global` and type parameters follow
+the language's rules and not a copy of them.
+"""
+
+import ast
+import builtins
+import symtable
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_GIVEN = frozenset(dir(builtins)) | {"__file__", "__path__", "__annotations__", "__builtins__", "__cached__"}
+
+
+@dataclass(frozen=True, slots=True)
+class FreeName:
+    """A name that is looked up at the top level and bound neither there nor by Python."""
+
+    name: str
+    line: int
+    column: int
+    is_called: bool
+
+
+def read_free_names(source: str, tree: ast.Module) -> list[FreeName]:
+    """List the free names of a source, each at its first place, in the order of the source."""
+    tables = list(_tables(symtable.symtable(source, "<function>", "exec")))
+    defined = _defined_at_top_level(tables)
+    places = _places(tree)
+    called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    found: dict[str, FreeName] = {}
+    for table in tables:
+        for name in _looked_up_globally(table) - defined - _GIVEN:
+            line, column = _first_place(places.get(name, []), table)
+            known = found.get(name)
+            if known is None or line < known.line:
+                found[name] = FreeName(name, line, column, name in called)
+    return sorted(found.values(), key=lambda free: (free.line, free.column))
+
+
+def _tables(root: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
+    waiting = [root]
+    while waiting:
+        table = waiting.pop()
+        yield table
+        waiting.extend(table.get_children())
+
+
+def _defined_at_top_level(tables: list[symtable.SymbolTable]) -> set[str]:
+    top = tables[0]
+    defined = {symbol.get_name() for symbol in top.get_symbols() if symbol.is_assigned() or symbol.is_imported()}
+    for table in tables[1:]:
+        for symbol in table.get_symbols():
+            if symbol.is_declared_global() and (symbol.is_assigned() or symbol.is_imported()):
+                defined.add(symbol.get_name())
+    return defined
+
+
+def _looked_up_globally(table: symtable.SymbolTable) -> set[str]:
+    return {symbol.get_name() for symbol in table.get_symbols() if symbol.is_referenced() and symbol.is_global()}
+
+
+def _places(tree: ast.Module) -> dict[str, list[tuple[int, int]]]:
+    places: dict[str, list[tuple[int, int]]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            places.setdefault(node.id, []).append((node.lineno, node.col_offset + 1))
+    return places
+
+
+def _first_place(places: list[tuple[int, int]], table: symtable.SymbolTable) -> tuple[int, int]:
+    # A scope's uses lie at or after its first line; a decorator or a mangled private name may leave none.
+    start = table.get_lineno()
+    return min((place for place in places if place[0] >= start), default=(max(start, 1), 1))
