@@ -1,0 +1,177 @@
+"""One mechanism for work that must be done once though anything may die: a row, claimed for a while.
+
+The row is the truth. A worker claims it by a conditional UPDATE with SKIP LOCKED, which raises its fencing token; it
+renews the lease while it works; whoever holds an older token writes nothing. All times are the database's.
+"""
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import close_old_connections, connection, models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from apps.core.errors import DomainError
+from apps.core.tenancy import TenantModel, every_workspace, scope
+
+
+class LeaseLost(DomainError):
+    """Somebody else holds the row now, or it has ended: stop, and write nothing."""
+
+    code = "lease_lost"
+    status = 409
+
+
+class Leased(TenantModel):
+    """A row that workers claim. `losses` counts attempts that ended because a worker vanished."""
+
+    state = models.CharField(max_length=24)
+    attempt = models.PositiveIntegerField(default=0)
+    token = models.PositiveIntegerField(default=0)
+    leased_by = models.CharField(max_length=200, blank=True, default="")
+    lease_until = models.DateTimeField(null=True, blank=True)
+    not_before = models.DateTimeField(null=True, blank=True)
+    losses = models.PositiveSmallIntegerField(default=0)
+    cancel_requested_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        abstract = True
+
+
+@dataclass(frozen=True)
+class Renewal:
+    cancel_requested: bool
+
+
+def worker_name() -> str:
+    """Host, process and thread: enough to find who held a lease."""
+    return f"{socket.gethostname()}:{os.getpid()}:{threading.get_ident()}"
+
+
+def lease_length() -> timedelta:
+    return timedelta(seconds=settings.LEASE_SECONDS)
+
+
+def due(rows: models.QuerySet[Any], state: str) -> models.QuerySet[Any]:
+    """Rows that wait in `state` and whose time has come."""
+    return rows.filter(state=state).filter(Q(not_before=None) | Q(not_before__lte=Now()))
+
+
+def claim[Row: Leased](
+    rows: Callable[[], models.QuerySet[Row]], *, from_state: str, to_state: str, count_attempt: bool = True
+) -> Row | None:
+    """Take the first due row of `rows()` (in their order) and raise its token; None when there is none.
+
+    `rows` is called inside the claim's own scope. `count_attempt` is False for work that is taken up again many times by design, such as a task between its steps.
+    """
+    with every_workspace(reason="a worker takes the next row of any workspace"):
+        row = due(rows(), from_state).select_for_update(skip_locked=True, of=("self",), no_key=True).first()
+        if row is None:
+            return None
+        type(row).objects.filter(pk=row.pk).update(
+            state=to_state,
+            attempt=F("attempt") + (1 if count_attempt else 0),
+            token=F("token") + 1,
+            leased_by=worker_name(),
+            lease_until=Now() + lease_length(),
+            not_before=None,
+        )
+        row.refresh_from_db()
+        return row
+
+
+def held(row: Leased) -> models.QuerySet[Any]:
+    """The row itself as long as this holder's token is the current one and the lease is open."""
+    return type(row).objects.filter(pk=row.pk, token=row.token, lease_until__isnull=False)
+
+
+def renew(row: Leased) -> Renewal:
+    """Extend the lease and learn whether somebody asked to cancel.
+
+    Raises:
+        LeaseLost: the token is stale or the row has ended.
+    """
+    with scope(row.workspace_id):
+        if held(row).update(lease_until=Now() + lease_length()) == 0:
+            raise LeaseLost("This work was taken over by another worker or has ended.", row=str(row.pk))
+        return Renewal(held(row).values_list("cancel_requested_at", flat=True).first() is not None)
+
+
+def leave(row: Leased, *, to_state: str, **fields: Any) -> None:
+    """Give the row up in a new state: ended, waiting or queued again. Inside the scope that writes its outcome.
+
+    Raises:
+        LeaseLost: the token is stale; the caller's transaction must write nothing.
+    """
+    if held(row).update(state=to_state, leased_by="", lease_until=None, **fields) == 0:
+        raise LeaseLost("This work was taken over by another worker or has ended.", row=str(row.pk))
+    row.state = to_state
+
+
+def assert_held(row: Leased) -> None:
+    """Lock the row for the rest of the transaction, so that what is written beside it is written by its holder.
+
+    Raises:
+        LeaseLost
+    """
+    if not held(row).select_for_update(no_key=True).exists():
+        raise LeaseLost("This work was taken over by another worker or has ended.", row=str(row.pk))
+
+
+def expired(rows: models.QuerySet[Any]) -> models.QuerySet[Any]:
+    """Rows whose holder has vanished, locked for the sweeper that asks; several sweepers get different rows."""
+    return rows.filter(lease_until__lt=Now()).select_for_update(skip_locked=True, no_key=True, of=("self",))
+
+
+class Heartbeat:
+    """Renews a lease in the background. Ask `stop_requested()` between steps of long work."""
+
+    def __init__(self, row: Leased) -> None:
+        self._row = row
+        self._ended = threading.Event()
+        self.cancelled = threading.Event()
+        self.lost = threading.Event()
+
+    def stop_requested(self) -> bool:
+        return self.cancelled.is_set() or self.lost.is_set()
+
+    def beat(self) -> None:
+        while not self._ended.wait(min(1.0, settings.LEASE_SECONDS / 3)):
+            try:
+                if renew(self._row).cancel_requested:
+                    self.cancelled.set()
+            except LeaseLost:
+                self.lost.set()
+                return
+            finally:
+                close_old_connections()
+
+    def end(self) -> None:
+        self._ended.set()
+
+
+@contextmanager
+def heartbeat(row: Leased) -> Iterator[Heartbeat]:
+    """Keep the lease of `row` alive while the block runs."""
+    pulse = Heartbeat(row)
+
+    def beat_and_close() -> None:
+        try:
+            pulse.beat()
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=beat_and_close, name=f"heartbeat-{row.pk}", daemon=True)
+    thread.start()
+    try:
+        yield pulse
+    finally:
+        pulse.end()
+        thread.join()

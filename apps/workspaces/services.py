@@ -1,0 +1,163 @@
+"""Make workspaces, give and take memberships and tokens, and decide what an actor may do."""
+
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.utils import timezone
+
+from apps.accounts.models import User
+from apps.audit.services import record
+from apps.core.errors import Conflict, Forbidden, NotFound
+from apps.core.tenancy import every_workspace, scope
+from apps.workspaces.models import ApiToken, Membership, Workspace
+from apps.workspaces.roles import PERMISSIONS, Permission, Role
+
+TOKEN_PREFIX = "sst_"
+NEEDED_FOR = {
+    Permission.VIEW: "see this workspace",
+    Permission.RUN: "run functions",
+    Permission.DEVELOP: "write functions or start tasks",
+    Permission.VOTE: "decide approval requests",
+    Permission.ADMINISTER: "manage secrets, models and members",
+    Permission.OWN: "give or take ownership",
+}
+
+
+class PermissionMissing(Forbidden):
+    code = "permission_missing"
+
+
+class TokenCannot(Forbidden):
+    code = "token_cannot"
+
+
+class NoSuchMember(NotFound):
+    code = "no_such_member"
+
+
+class LastOwner(Conflict):
+    code = "last_owner"
+
+
+class SlugTaken(Conflict):
+    code = "slug_taken"
+
+
+def require(actor: Membership, permission: Permission) -> None:
+    """Let only those through whose role has the permission.
+
+    Raises:
+        PermissionMissing
+    """
+    if not actor.can(permission):
+        roles = " or ".join(role.value for role, granted in PERMISSIONS.items() if permission in granted)
+        raise PermissionMissing(f"To {NEEDED_FOR[permission]} one must be {roles}; you are {actor.role} here.", permission=permission)
+
+
+def require_person(actor: Membership) -> None:
+    """Some things are for people at a page, never for programs.
+
+    Raises:
+        TokenCannot
+    """
+    if actor.is_token:
+        raise TokenCannot("An API token cannot do this: sign in as a person.")
+
+
+def create_workspace(*, slug: str, name: str, owner: User) -> Workspace:
+    """A new tenant with its first owner.
+
+    Raises:
+        SlugTaken
+    """
+    with every_workspace(reason="a workspace that does not exist yet has no scope"):
+        if Workspace.objects.filter(slug=slug).exists():
+            raise SlugTaken(f"There is a workspace {slug} already.")
+        workspace = Workspace.objects.create(slug=slug, name=name)
+    with scope(workspace.pk):
+        member = Membership.objects.create(user=owner, role=Role.OWNER)
+        record(actor=member, action="workspace.created", subject=workspace)
+    return workspace
+
+
+def add_member(*, actor: Membership, user: User, role: Role) -> Membership:
+    """Give an account a role here, or change the one it has. Only an owner makes owners.
+
+    Raises:
+        PermissionMissing, LastOwner
+    """
+    require(actor, Permission.OWN if role == Role.OWNER else Permission.ADMINISTER)
+    existing = Membership.objects.select_for_update().filter(user=user).first()
+    if existing:
+        _keep_an_owner(actor, existing, becoming=role)
+    member, _ = Membership.objects.update_or_create(user=user, defaults={"role": role})
+    record(actor=actor, action="member.set", subject=member, role=role)
+    return member
+
+
+def remove_member(*, actor: Membership, membership_id: UUID) -> None:
+    """Take somebody's membership and tokens.
+
+    Raises:
+        PermissionMissing, NoSuchMember, LastOwner
+    """
+    require(actor, Permission.ADMINISTER)
+    member = Membership.objects.select_for_update(of=("self",)).select_related("user").filter(pk=membership_id).first()
+    if member is None:
+        raise NoSuchMember("There is no such member here.")
+    _keep_an_owner(actor, member, becoming=None)
+    record(actor=actor, action="member.removed", subject=member, role=member.role)
+    member.delete()
+
+
+def _keep_an_owner(actor: Membership, member: Membership, *, becoming: Role | None) -> None:
+    if member.role != Role.OWNER or becoming == Role.OWNER:
+        return
+    require(actor, Permission.OWN)
+    if not Membership.objects.filter(role=Role.OWNER).exclude(pk=member.pk).exists():
+        raise LastOwner("A workspace keeps at least one owner: make somebody else owner first.")
+
+
+def find_membership(*, user: User, slug: str) -> Membership | None:
+    """The user's membership in the workspace of this slug; None for strangers and for slugs that do not exist."""
+    with every_workspace(reason="the membership tells which scope may be entered"):
+        return Membership.objects.select_related("workspace", "user").filter(user=user, workspace__slug=slug).first()
+
+
+def memberships_of(user: User) -> list[Membership]:
+    """All workspaces of a user, by name."""
+    with every_workspace(reason="listing a user's own workspaces"):
+        return list(Membership.objects.select_related("workspace", "user").filter(user=user).order_by("workspace__name"))
+
+
+def create_token(*, actor: Membership, name: str, lifetime: timedelta | None) -> str:
+    """A new token for the actor's own membership. The return value is the only time it can be read.
+
+    Raises:
+        TokenCannot: a token cannot make tokens.
+    """
+    require_person(actor)
+    token = TOKEN_PREFIX + secrets.token_urlsafe(32)
+    expires_at = timezone.now() + lifetime if lifetime else None
+    row = ApiToken.objects.create(membership=actor, name=name, prefix=token[:10], digest=_digest(token), expires_at=expires_at)
+    record(actor=actor, action="token.created", subject=row)
+    return token
+
+
+def authenticate_token(token: str, *, now: datetime) -> Membership | None:
+    """The membership for which a token acts, marked as such; None when unknown or expired."""
+    with every_workspace(reason="the token tells which scope may be entered"):
+        row = ApiToken.objects.select_related("membership__user", "membership__workspace").filter(digest=_digest(token)).first()
+        if row is None or row.is_expired(now):
+            return None
+        ApiToken.objects.filter(pk=row.pk).update(last_used_at=now)
+        member = row.membership
+    member.is_token = True
+    return member
+
+
+def _digest(token: str) -> str:
+    """Tokens have 256 random bits, so a plain hash is enough to keep them."""
+    return hashlib.sha256(token.encode()).hexdigest()

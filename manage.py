@@ -1,0 +1,17 @@
+#!/usr/bin/env python
+"""Django's command line, with the environment of the installation that it stands in."""
+
+import sys
+
+from config.env import load_environment_file
+
+
+def main() -> None:
+    load_environment_file()
+    from django.core.management import execute_from_command_line  # after the settings module is known
+
+    execute_from_command_line(sys.argv)
+
+
+if __name__ == "__main__":
+    main()

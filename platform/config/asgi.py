@@ -1,0 +1,19 @@
+"""HTTP and websockets. A socket must come from an allowed host and carry a session."""
+
+from channels.auth import AuthMiddlewareStack
+from channels.routing import ProtocolTypeRouter, URLRouter
+from channels.security.websocket import AllowedHostsOriginValidator
+from config.env import load_environment_file
+from django.core.asgi import get_asgi_application
+
+load_environment_file()
+http = get_asgi_application()
+
+from config.urls import websocket_urlpatterns  # noqa: E402  the apps must be loaded first
+
+application = ProtocolTypeRouter(
+    {
+        "http": http,
+        "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns))),
+    }
+)

@@ -1,0 +1,1 @@
+"""base holds all that does not differ; embedded, production and test are thin."""

@@ -1,0 +1,173 @@
+"""Everything that is the same wherever Selfsmith runs."""
+
+from pathlib import Path
+
+import django_stubs_ext
+from config.env import CHECKOUT, DEFAULT_HOME, read, read_bool, read_int, read_list
+from django.utils.csp import CSP
+
+django_stubs_ext.monkeypatch()  # lets ModelAdmin[Model] and kin be written at run time
+
+HOME = Path(read("SELFSMITH_HOME", str(DEFAULT_HOME)))
+INSTALLATION = read("SELFSMITH_INSTALLATION", "local")  # labels containers; a sweeper touches its own only
+
+SECRET_KEY = read("SELFSMITH_SECRET_KEY", "")
+DEBUG = False
+ALLOWED_HOSTS = read_list("SELFSMITH_HOSTS", "127.0.0.1,localhost,[::1]")
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.humanize",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "channels",
+    "django_htmx",
+    "ninja",
+    "apps.core",
+    "apps.audit",
+    "apps.accounts",
+    "apps.workspaces",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.middleware.csp.ContentSecurityPolicyMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "apps.workspaces.middleware.WorkspaceMiddleware",
+    "apps.workspaces.middleware.OperatorMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+ASGI_APPLICATION = "config.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [CHECKOUT / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.template.context_processors.csp",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+
+# The application's own role neither owns the tables nor bypasses row level security; only migrations use the owner's.
+DATABASE_ROLE = read("SELFSMITH_DATABASE_ROLE", "app")
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": read("SELFSMITH_DATABASE_NAME", "selfsmith"),
+        "USER": f"selfsmith_{DATABASE_ROLE}",
+        "PASSWORD": read("SELFSMITH_DATABASE_PASSWORD", ""),
+        "HOST": read("SELFSMITH_DATABASE_HOST", str(HOME / "postgres")),
+        "PORT": read("SELFSMITH_DATABASE_PORT", "5432"),
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {"options": "-c lock_timeout=10s -c idle_in_transaction_session_timeout=60s"},
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS_URL = read("SELFSMITH_REDIS_URL", f"unix://{HOME / 'redis' / 'redis.sock'}")
+CHANNEL_LAYERS = {
+    "default": {
+        # The pub/sub layer has no per-channel capacity after which messages are dropped unseen.
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [REDIS_URL], "prefix": f"selfsmith-{INSTALLATION}"},
+    }
+}
+CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1)
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_DEFAULT_QUEUE = "selfsmith"
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_PUBLISH_RETRY = False  # a message is only a wake-up: the scheduler repeats what is lost
+
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "account_login"
+ACCOUNT_ADAPTER = "apps.accounts.adapter.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"username", "email"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*", "password2*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SAMESITE = "Lax"
+X_FRAME_OPTIONS = "SAMEORIGIN"  # artifacts are previewed in a sandboxed frame of the same origin
+
+SECURE_CSP = {
+    "default-src": [CSP.NONE],
+    "script-src": [CSP.SELF],
+    "style-src": [CSP.SELF],
+    "img-src": [CSP.SELF, "data:"],
+    "font-src": [CSP.SELF],
+    "connect-src": [CSP.SELF],
+    "frame-src": [CSP.SELF],
+    "form-action": [CSP.SELF],
+    "base-uri": [CSP.NONE],
+    "frame-ancestors": [CSP.SELF],
+    "manifest-src": [CSP.SELF],
+}
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = HOME / "static"
+NODE_MODULES = CHECKOUT / "node_modules"
+STATICFILES_DIRS = [CHECKOUT / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+UPLOAD_MAX_BYTES = read_int("SELFSMITH_UPLOAD_MAX_BYTES", 16 * 1024 * 1024)
+
+SANDBOX_RUNTIME = read("SANDBOX_RUNTIME", "runsc")
+BOX_IMAGE = read("SELFSMITH_BOX_IMAGE", "")
+SANDBOX_WARM_BOXES = read_int("SELFSMITH_WARM_BOXES", 2)
+WORKER_CONCURRENCY = read_int("SELFSMITH_WORKER_CONCURRENCY", 8)
+LEASE_SECONDS = read_int("SELFSMITH_LEASE_SECONDS", 15)
+VAULT_ROOT_KEY = read("SELFSMITH_VAULT_ROOT_KEY", "")
+PACKAGES_INDEX = read("SELFSMITH_PACKAGES_INDEX", "https://pypi.org/simple")
+PACKAGES_COOLDOWN_DAYS = read_int("SELFSMITH_PACKAGES_COOLDOWN_DAYS", 7)
+LLM_ALLOWED_LOCAL_HOSTS = read_list("SELFSMITH_LLM_ALLOWED_LOCAL_HOSTS")
+SHOW_RUNTIME_BANNER = SANDBOX_RUNTIME != "runsc"
+SCRIPTED_TRACEBACK_WITHHELD = read_bool("SELFSMITH_WITHHOLD_TRACEBACK", default=False)
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": read("SELFSMITH_LOG_LEVEL", "INFO")},
+    "loggers": {"httpx": {"level": "WARNING"}, "docker": {"level": "WARNING"}, "uvicorn.access": {"level": "WARNING"}},
+}
