@@ -1,0 +1,65 @@
+"""How each state reads: one word, one icon, one tone. The only table of its kind; a state not listed here is a programming error."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class StateLook:
+    """What a state badge shows. The word carries the meaning; tone and icon only repeat it."""
+
+    word: str
+    icon: str
+    tone: str
+
+
+_QUEUED = StateLook("Queued", "clock", "idle")
+_RUNNING = StateLook("Running", "arrow-path", "active")
+_WAITING = StateLook("Waiting for approval", "hand-raised", "waiting")
+_FAILED = StateLook("Failed", "x-circle", "bad")
+_CANCELLED = StateLook("Cancelled", "minus-circle", "idle")
+_EXPIRED = StateLook("Expired", "clock", "idle")
+_REJECTED = StateLook("Rejected", "no-symbol", "bad")
+
+LOOKS: dict[str, StateLook] = {
+    # runs
+    "awaiting_approval": _WAITING,
+    "queued": _QUEUED,
+    "running": _RUNNING,
+    "succeeded": StateLook("Succeeded", "check-circle", "good"),
+    "failed": _FAILED,
+    "timed_out": StateLook("Timed out", "clock", "bad"),
+    "cancelled": _CANCELLED,
+    "lost": StateLook("Lost", "signal-slash", "bad"),
+    "refused": StateLook("Refused", "no-symbol", "bad"),
+    "expired": _EXPIRED,
+    # tasks and their steps
+    "working": StateLook("Working", "arrow-path", "active"),
+    "waiting": StateLook("Waiting for a person", "hand-raised", "waiting"),
+    "completed": StateLook("Completed", "check-circle", "good"),
+    "over_budget": StateLook("Over budget", "banknotes", "bad"),
+    # requests
+    "open": StateLook("Open", "hand-raised", "waiting"),
+    "approved": StateLook("Approved", "check-circle", "good"),
+    "approve": StateLook("Approved", "check-circle", "good"),
+    "rejected": _REJECTED,
+    "reject": _REJECTED,
+    "withdrawn": StateLook("Withdrawn", "arrow-uturn-left", "idle"),
+    # package sets
+    "resolving": StateLook("Resolving", "arrow-path", "active"),
+    "building": StateLook("Building", "arrow-path", "active"),
+    "ready": StateLook("Ready", "check-circle", "good"),
+    # connections and parts of the installation
+    "ok": StateLook("Works", "check-circle", "good"),
+    "degraded": StateLook("Degraded", "exclamation-triangle", "waiting"),
+    "unreachable": StateLook("Not reachable", "signal-slash", "bad"),
+    "untested": StateLook("Not tested yet", "question-mark-circle", "idle"),
+}
+
+
+def look_of(state: str) -> StateLook:
+    """The look of a state.
+
+    Raises:
+        KeyError: the state has no look yet; add it to the table.
+    """
+    return LOOKS[state]
