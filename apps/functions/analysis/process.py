@@ -56,7 +56,7 @@ def _encoded(source: str | bytes) -> bytes | Problem:
 def _read_in_child(encoded: bytes, entry: str) -> Analysis:
     command = [sys.executable, "-I", "-S", "-B", "-X", "utf8", "-c", _BOOTSTRAP, str(_ROOT), entry]
     try:
-        done = subprocess.run(command, input=encoded, capture_output=True, timeout=WALL_SECONDS, env={}, check=False)  # noqa: S603
+        done = subprocess.run(command, input=encoded, capture_output=True, timeout=WALL_SECONDS, env={}, check=False)
     except subprocess.TimeoutExpired:
         return _beyond_limits()
     if done.returncode in _KILLED_BY_LIMIT:

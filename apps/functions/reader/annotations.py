@@ -24,9 +24,9 @@ _PLAIN: dict[str, Schema] = {
     "None": _NULL,
     "list": {"type": "array"},
     "tuple": {"type": "array"},
-    "set": {"type": "array", "uniqueItems": True},
+    "set": {"type": "array"},  # sent as a list; doubles do no harm, and to look for them costs quadratic time
     "dict": {"type": "object"},
-    "bytes": {"type": "string", "contentEncoding": "base64"},
+    "bytes": {"type": "string", "format": "base64", "contentEncoding": "base64"},
     "datetime.date": {"type": "string", "format": "date"},
     "datetime.datetime": {"type": "string", "format": "date-time"},
     "datetime.time": {"type": "string", "format": "time"},
@@ -38,7 +38,8 @@ _SAME = {
     **dict.fromkeys(("List", "Sequence", "MutableSequence", "Iterable", "Collection", "Iterator"), "list"),
     **dict.fromkeys(("Dict", "Mapping", "MutableMapping", "DefaultDict", "OrderedDict"), "dict"),
     **dict.fromkeys(("Set", "FrozenSet", "AbstractSet", "MutableSet"), "set"),
-    **{"Tuple": "tuple", "Text": "str"},
+    "Tuple": "tuple",
+    "Text": "str",
 }
 _OTHER_NAMES = {
     "frozenset": "set",

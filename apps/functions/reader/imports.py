@@ -69,10 +69,14 @@ def _origin(name: str) -> str:
 
 def _tolerated(tree: ast.Module, module: Module) -> Iterator[ast.AST]:
     for node in ast.walk(tree):
-        if isinstance(node, ast.Try) and any(_catches_absence(handler) for handler in node.handlers):
+        if isinstance(node, ast.Try | ast.If) and _may_be_absent(node, module):
             yield from (inner for statement in node.body for inner in _import_nodes(statement))
-        elif isinstance(node, ast.If) and module.dotted(node.test) == "typing.TYPE_CHECKING":
-            yield from (inner for statement in node.body for inner in _import_nodes(statement))
+
+
+def _may_be_absent(node: ast.Try | ast.If, module: Module) -> bool:
+    if isinstance(node, ast.If):
+        return module.dotted(node.test) == "typing.TYPE_CHECKING"
+    return any(_catches_absence(handler) for handler in node.handlers)
 
 
 def _catches_absence(handler: ast.ExceptHandler) -> bool:

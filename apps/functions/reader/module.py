@@ -31,8 +31,8 @@ def read_module(tree: ast.Module) -> Module:
     module = Module()
     for node in tree.body:
         _collect(module, node)
-    for node in ast.walk(tree):
-        module.imported.update(_bound_by(node))
+    for inner in ast.walk(tree):
+        module.imported.update(_bound_by(inner))
     return module
 
 
