@@ -43,6 +43,12 @@ class ResolverTimedOut(ResolverBroken):
     code = "resolver_timed_out"
 
 
+class NeedsAddress(ResolutionFailed):
+    """Something in the tree wants a file from an address instead of the index."""
+
+    code = "needs_address"
+
+
 class TooManyDistributions(ResolutionFailed):
     code = "too_many_distributions"
 
@@ -96,7 +102,8 @@ class Resolver:
         limit = ["--exclude-newer", newest_upload.strftime("%Y-%m-%dT%H:%M:%SZ")] if newest_upload else []
         return [
             str(uv), "pip", "compile", str(wishes), "--output-file", str(result), "--format", "pylock.toml",
-            "--no-config", "--no-sources", "--only-binary", ":all:", "--prerelease", "explicit", "--generate-hashes", "--no-header",
+            "--no-config", "--no-sources", "--only-binary", ":all:", "--prerelease", "explicit",
+            "--generate-hashes", "--no-header",
             "--default-index", self.index.url, "--keyring-provider", "disabled",
             "--python", sys.executable, "--no-python-downloads",
             "--python-version", self.target.python, "--python-platform", self.target.platform,
@@ -173,6 +180,8 @@ class Resolver:
         words = _shortened(said)
         if "No solution found" in said:
             return Unresolvable(f"The packages cannot be had together. {words}")
+        if "URL dependency" in said or "URL dependencies" in said:
+            return NeedsAddress(f"A package in the tree wants a file from outside the index. {words}")
         if "Failed to fetch" in said or "error sending request" in said:
             return IndexUnreachable(f"The package index at {self.index.url} cannot be reached.", resolver=words)
         return ResolverBroken("The resolver stopped without an answer.", resolver=words)
