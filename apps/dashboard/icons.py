@@ -19,7 +19,7 @@ class UnknownIcon(LookupError):
 @cache
 def _paths(name: str) -> str:
     """The drawing inside an icon's `<svg>` element, without the element."""
-    file = Path(settings.BASE_DIR) / "node_modules" / "heroicons" / "24" / "outline" / f"{name}.svg"
+    file = Path(settings.NODE_MODULES) / "heroicons" / "24" / "outline" / f"{name}.svg"
     if not _NAME.match(name) or not file.is_file():
         raise UnknownIcon(f"There is no icon named {name!r} (is `npm ci` done?)")
     return _OPENING_TAG.sub("", file.read_text("utf-8")).replace("</svg>", "").strip()

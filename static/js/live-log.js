@@ -12,7 +12,7 @@
 
   function chunkElement(chunk) {
     const line = document.createElement("div");
-    const stream = ["stdout", "stderr", "platform"].includes(chunk.stream) ? chunk.stream : "stdout";
+    const stream = ["stdout", "stderr", "platform"].includes(chunk.stream) ? chunk.stream : "platform";
     line.className = `log-chunk log-${stream}`;
     line.dataset.seq = chunk.seq;
     const time = document.createElement("time");

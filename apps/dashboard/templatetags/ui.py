@@ -48,6 +48,12 @@ def moment(value: datetime | None, empty: str = "–") -> SafeString | str:
     )
 
 
+@register.simple_tag
+def written_moment(value: str) -> SafeString | str:
+    """Like `moment`, for a time that is kept as ISO 8601 text inside a frozen subject."""
+    return moment(datetime.fromisoformat(value))
+
+
 @register.filter
 def elapsed(started_at: datetime | None, finished_at: datetime | None) -> timedelta | None:
     """`{{ run.started_at|elapsed:run.finished_at|duration }}`: up to now when it has not finished."""
