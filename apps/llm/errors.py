@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from apps.core.errors import Unavailable
+
 
 class Failure(StrEnum):
     WRONG_KEY = "wrong_key"
@@ -19,16 +21,17 @@ class Failure(StrEnum):
 PASSING = frozenset({Failure.UNREACHABLE, Failure.RATE_LIMITED, Failure.BAD_REPLY, Failure.TIMED_OUT})
 
 
-class ModelUnavailable(Exception):
+class ModelUnavailable(Unavailable):
     """A model call that gave no reply.
 
     `retry_after` is in seconds, where the provider said so. The caller retries, and bounds it; adapters never do.
     """
 
+    code = "model_unavailable"
+
     def __init__(self, kind: Failure, message: str, *, retry_after: float | None = None) -> None:
-        super().__init__(message)
+        super().__init__(message, kind=kind.value, retry_after=retry_after)
         self.kind = kind
-        self.message = message
         self.retry_after = retry_after
 
     @property

@@ -38,7 +38,7 @@ class ScriptError(ValueError):
     """A script that cannot be read. Its text names the script and the place."""
 
 
-class MissingValue(Exception):
+class MissingValue(LookupError):
     """A reply that wants a value which nothing has shown."""
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from apps.llm.types import Message, ToolCall, ToolSpec
 
 
-class BadArguments(Exception):
+class BadArguments(ValueError):
     """A tool call whose arguments are no JSON object. Its text is a sentence for the model."""
 
 

@@ -16,9 +16,7 @@ ADAPTERS = {
 
 
 class Adapter(Protocol):
-    def complete(
-        self, config: ModelConfig, messages: tuple[Message, ...], tools: tuple[ToolSpec, ...]
-    ) -> Reply | Waiting:
+    def complete(self, config: ModelConfig, messages: tuple[Message, ...], tools: tuple[ToolSpec, ...]) -> Reply | Waiting:
         """Ask once. Raises: ModelUnavailable, and nothing else that the model or the network could cause."""
 
 
