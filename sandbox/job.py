@@ -107,7 +107,7 @@ class InputFile:
 
 @dataclass(frozen=True)
 class Job:
-    """One call of one function. `sources` is the closure of what it calls; the last one is called with `arguments`.
+    """One call of one function. `sources` is the closure of what it calls, dependencies first; the last is the entry.
 
     `environment` is the digest of a package environment, a folder under the driver's environments.
     """
@@ -123,9 +123,9 @@ class Job:
         names = [source.name for source in self.sources]
         if not names or len(set(names)) < len(names):
             raise InvalidJob("A job needs sources, each with a name of its own.")
-        for source in self.sources:
-            if unknown := set(source.dependencies) - set(names):
-                raise InvalidJob(f"{source.name} depends on what the job does not bring: {sorted(unknown)}.")
+        for number, source in enumerate(self.sources):
+            if unknown := set(source.dependencies) - set(names[:number]):
+                raise InvalidJob(f"{source.name} depends on what the job does not bring before it: {sorted(unknown)}.")
         if self.environment is not None and not _DIGEST.match(self.environment):
             raise InvalidJob(f"Not the digest of an environment: {self.environment!r}.")
         if len({file.name for file in self.files}) < len(self.files):

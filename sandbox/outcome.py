@@ -42,13 +42,17 @@ class Exit:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Everything that was observed about one job. Who stopped it is noted before stopping it: exit codes cannot tell."""
+    """Everything that was observed about one job. Who stopped it is noted before stopping it: exit codes cannot tell.
+
+    `broken`: the runner broke the protocol, or never took the job. `spoiled`: the tool did, on the pipes that are its own.
+    """
 
     started: bool
     cancelled: bool = False
     out_of_time: bool = False
     flooded: bool = False
     broken: str | None = None
+    spoiled: str | None = None
     exit: Exit | None = None
     error: JobError | None = None
     limit: str | None = None
@@ -101,6 +105,8 @@ def decide(seen: Evidence) -> tuple[Kind, str]:
         return Kind.OUTPUT, "The tool printed more than it may."
     if seen.broken is not None:
         return Kind.LOST, seen.broken
+    if seen.spoiled is not None:
+        return Kind.ERROR, seen.spoiled
     if seen.exit is not None:
         return _decide_by_exit(seen, seen.exit)
     if seen.out_of_memory:

@@ -1,0 +1,201 @@
+"""One box: warm, single-use, without a tenant until it is given its job. Knows no engine; a `Vessel` does."""
+
+import contextlib
+import json
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from sandbox.conversation import Ending, converse
+from sandbox.doorway import Doorway
+from sandbox.errors import BoxSpent, InvalidJob
+from sandbox.events import OnEvent, OnRequest, refuse_requests
+from sandbox.job import BoxSize, Job
+from sandbox.listening import Answers, Listener
+from sandbox.outcome import Evidence, Outcome, decide
+from sandbox.runner import frames
+from sandbox.wire import Wire
+
+
+class Vessel(Protocol):
+    """What an engine gives to a box: the container, or for tests a process."""
+
+    def freeze(self) -> None:
+        """Stop all of it from using any processor time, if the engine can."""
+
+    def thaw(self) -> None:
+        """Let it go on. Does nothing when it is not frozen."""
+
+    def kill(self) -> None:
+        """End every process in it, at once. Does nothing when they have ended."""
+
+    def remove(self) -> None:
+        """Leave nothing of it behind. Kills it first. Idempotent."""
+
+    def ran_out_of_memory(self) -> bool:
+        """Whether there is any trace of a memory shortage in it."""
+
+
+def never() -> bool:
+    """The `cancelled` of a caller that never cancels."""
+    return False
+
+
+class Box:
+    """One box. Thread-safe in so far as one thread runs the job and another may destroy the box."""
+
+    def __init__(
+        self, *, vessel: Vessel, doorway: Doorway, connection: socket.socket, kernel: str, is_gvisor: bool, size: BoxSize
+    ) -> None:
+        self.id, self.kernel, self.is_gvisor, self.size = doorway.id, kernel, is_gvisor, size
+        self._vessel, self._doorway, self._connection = vessel, doorway, connection
+        self._spent = False
+        self._destroyed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.destroy()
+
+    def freeze(self) -> None:
+        """Let a waiting box use no processor time. Where the engine cannot, it only waits."""
+        self._vessel.freeze()
+
+    def thaw(self) -> None:
+        """Undo `freeze`. Takes about half a millisecond."""
+        self._vessel.thaw()
+
+    def claim(self, labels: Mapping[str, str]) -> None:
+        """Write down for whom this box works from now on, where a sweep finds it. An engine's own labels cannot change."""
+        self._doorway.note(labels)
+
+    def is_alive(self) -> bool:
+        """Whether the waiting runner still holds its end of the connection."""
+        try:
+            return self._connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b""
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+
+    def run(
+        self,
+        job: Job,
+        *,
+        on_event: OnEvent,
+        on_request: OnRequest = refuse_requests,
+        cancelled: Callable[[], bool] = never,
+    ) -> Outcome:
+        """Run one job to its end and tell how it ended. `cancelled` is asked about ten times a second.
+
+        After anything but an orderly end every process of the box has been killed.
+
+        Raises: InvalidJob when the job does not fit the box; BoxSpent on a second call; whatever a callback raises.
+        """
+        if job.limits.memory_bytes > self.size.memory_bytes or job.limits.scratch_bytes > self.size.scratch_bytes:
+            raise InvalidJob("The job's memory or scratch space is larger than its box.")
+        first = frames.frame_json(frames.RUN, _describe(job))
+        if len(first) > frames.HOST_FRAMES[frames.RUN]:
+            raise InvalidJob("The job's sources and arguments are larger than a box takes.")
+        self._use_up()
+        with self._killing_on_failure(), Wire(self._connection) as wire:
+            answers = Answers(wire, on_request, job.limits.requests)
+            listener = Listener(job.limits, on_event=on_event, answers=answers)
+            ending = converse(
+                wire,
+                _pieces(first, job),
+                hear=listener.hear,
+                cancelled=lambda: answers.failure is not None or cancelled(),
+                wall_seconds=job.limits.wall_seconds,
+            )
+            if answers.failure is not None:
+                raise answers.failure
+        return self._conclude(ending, listener)
+
+    def destroy(self) -> None:
+        """Leave nothing of this box behind. Idempotent."""
+        self._spent = True
+        if not self._destroyed:
+            self._connection.close()
+            self._vessel.thaw()  # a frozen process cannot die
+            self._vessel.remove()
+            self._doorway.remove()
+            self._destroyed = True
+
+    def _use_up(self) -> None:
+        if self._spent:
+            raise BoxSpent("This box has had its job.")
+        self._spent = True
+        self._vessel.thaw()
+
+    @contextlib.contextmanager
+    def _killing_on_failure(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self._vessel.kill()
+            raise
+
+    def _conclude(self, ending: Ending, heard: Listener) -> Outcome:
+        hung_up = not (ending.exited or ending.cancelled or ending.out_of_time or ending.flooded)
+        shortage = (hung_up or not heard.has_result) and self._vessel.ran_out_of_memory()
+        if not ending.exited:
+            self._vessel.kill()
+        kind, message = decide(
+            Evidence(
+                started=ending.delivered or heard.exit is not None,
+                cancelled=ending.cancelled,
+                out_of_time=ending.out_of_time,
+                flooded=ending.flooded,
+                broken=ending.broken,
+                spoiled=ending.spoiled,
+                exit=heard.exit,
+                error=heard.error,
+                limit=heard.limit,
+                has_result=heard.has_result,
+                out_of_memory=shortage,
+            )
+        )
+        return Outcome(
+            kind=kind,
+            message=message,
+            started=ending.delivered or heard.exit is not None,
+            kernel=self.kernel,
+            seconds=ending.seconds,
+            result=heard.result if kind.value == "ok" else None,
+            error=heard.error,
+        )
+
+
+def _describe(job: Job) -> dict[str, Any]:
+    return {
+        "sources": [asdict(source) for source in job.sources],
+        "arguments": dict(job.arguments),
+        "environment": job.environment,
+        "files": [file.name for file in job.files],
+        "secrets": dict(job.secrets),
+        "limits": asdict(job.limits),
+    }
+
+
+def _pieces(first: bytes, job: Job) -> Iterator[bytes]:
+    """The job, then each input file, ended by an empty piece. Nothing is read before the box can take it."""
+    yield first
+    for file in job.files:
+        for chunk in file.chunks(frames.CHUNK):
+            yield frames.frame(frames.FILE, chunk)
+        yield frames.frame(frames.FILE)
+
+
+def parse_ready(payload: bytes) -> tuple[str, bool]:
+    """The kernel that a fresh box reports, and whether it is gVisor's.
+
+    Raises: ValueError, KeyError when this is not a READY of our protocol.
+    """
+    ready = json.loads(payload)
+    if ready["protocol"] != frames.PROTOCOL:
+        raise ValueError(f"the runner speaks protocol {ready['protocol']}")
+    return str(ready["kernel"])[:500], "gVisor" in ready["boot_log"]

@@ -1,0 +1,226 @@
+"""Boxes by the local Docker engine, in gVisor. Refuses to make any that is not what it was asked for."""
+
+import contextlib
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import docker
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from requests.exceptions import RequestException
+
+from sandbox.box import Box, never, parse_ready
+from sandbox.build import BuildOutcome, build
+from sandbox.canary import run_canary
+from sandbox.cgroup import find_cgroup
+from sandbox.docker_vessel import (
+    RUNNER,
+    RUNNER_PACKAGE,
+    DockerVessel,
+    create_arguments,
+    end_processes_of,
+    ended_is_fine,
+)
+from sandbox.doorway import Doorway, read_notes
+from sandbox.driver import DEFAULT_BUILD_LIMITS, DEFAULT_SIZE, NO_LABELS, Health, IsLive, Labels
+from sandbox.errors import SandboxUnavailable
+from sandbox.job import BoxSize, BuildLimits
+
+LABEL = "selfsmith."
+_REQUIRED_ARGUMENTS = {"--network=none", "--host-uds=open"}
+_READY_SECONDS = 30.0
+_ENGINE_SECONDS = 60
+
+
+class DockerDriver:
+    """Makes boxes of one image and one runtime for one installation.
+
+    `home` holds a small folder per box and must be the engine's own file system; `environments` is mounted into every
+    box at /environments and may not exist yet. `runtime` is never changed here: who wants runc says so.
+    """
+
+    def __init__(
+        self,
+        *,
+        image: str,
+        runtime: Literal["runsc", "runc"],
+        home: Path,
+        environments: Path,
+        installation: str,
+        engine: str | None = None,
+    ) -> None:
+        self.image, self.runtime, self.installation = image, runtime, installation
+        self.home, self.environments = home, environments
+        self._engine = engine
+        self._clients = threading.local()
+
+    def check(self) -> Health:
+        began = time.monotonic()
+        with _engine_faults():
+            self._check_runtime(self._client().info())
+            image = self._find_image()
+        with self.start(labels={"purpose": "check"}) as box:
+            run_canary(box, must_be_gvisor=self.runtime == "runsc")
+            return Health(self.runtime, box.kernel, box.is_gvisor, image, time.monotonic() - began)
+
+    def start(self, *, labels: Labels = NO_LABELS, size: BoxSize = DEFAULT_SIZE) -> Box:
+        doorway, vessel, connection, kernel, is_gvisor = self._open(labels, size, {self._environments(): "/environments"})
+        return Box(
+            vessel=vessel, doorway=doorway, connection=connection, kernel=kernel, is_gvisor=is_gvisor, size=size
+        )
+
+    def build_environment(
+        self,
+        *,
+        wheels: Path,
+        output: Path,
+        labels: Labels = NO_LABELS,
+        limits: BuildLimits = DEFAULT_BUILD_LIMITS,
+        cancelled: Callable[[], bool] = never,
+    ) -> BuildOutcome:
+        size = BoxSize(memory_bytes=limits.memory_bytes)
+        doorway, vessel, connection, kernel, _ = self._open(labels, size, {wheels.resolve(): "/wheels"})
+        try:
+            return build(
+                connection,
+                output=output,
+                limits=limits,
+                kernel=kernel,
+                cancelled=cancelled,
+                ran_out_of_memory=vessel.ran_out_of_memory,
+            )
+        finally:
+            connection.close()
+            vessel.remove()
+            doorway.remove()
+
+    def sweep(self, is_live: IsLive) -> list[str]:
+        with _engine_faults():
+            found = self._boxes_of_the_engine()
+            folders = {folder.name: folder for folder in self.home.iterdir()} if self.home.is_dir() else {}
+            dead = []
+            for box_id in sorted(found.keys() | folders.keys()):
+                notes = read_notes(folders[box_id]) if box_id in folders else {}
+                container_id, labels = found.get(box_id, (notes.get("container"), {}))
+                if is_live({**labels, **notes}):
+                    continue
+                self._remove_remains(container_id, folders.get(box_id))
+                dead.append(box_id)
+        return dead
+
+    def _boxes_of_the_engine(self) -> dict[str, tuple[str | None, dict[str, str]]]:
+        """Box id → container id and labels, of this installation only."""
+        wanted = {"label": f"{LABEL}installation={self.installation}"}
+        containers = self._client().containers.list(all=True, filters=wanted, ignore_removed=True)
+        return {
+            container.labels[f"{LABEL}box"]: (
+                container.id,
+                {name.removeprefix(LABEL): value for name, value in container.labels.items() if name.startswith(LABEL)},
+            )
+            for container in containers
+        }
+
+    def _remove_remains(self, container_id: str | None, folder: Path | None) -> None:
+        if container_id is not None:
+            with ended_is_fine():
+                container = self._client().containers.get(container_id)
+                vessel = DockerVessel(container)
+                vessel.cgroup = find_cgroup(container.attrs["State"]["Pid"] or -1)
+                if vessel.cgroup is not None:
+                    vessel.cgroup.freeze()  # so that thawing, which must come before the end, knows of it
+                vessel.remove()
+            end_processes_of(container_id)
+        if folder is not None:
+            shutil.rmtree(folder)
+
+    def _open(
+        self, labels: Labels, size: BoxSize, mounts: Mapping[Path, str]
+    ) -> tuple[Doorway, DockerVessel, socket.socket, str, bool]:
+        """A started container whose runner has reported. Leaves nothing behind when it fails."""
+        doorway = Doorway(self.home, labels)
+        try:
+            vessel = self._create(doorway, labels, size, mounts)
+        except BaseException:
+            doorway.remove()
+            raise
+        try:
+            with _engine_faults():
+                vessel.container.start()
+                connection, ready = doorway.admit(_READY_SECONDS, vessel.is_running)
+                kernel, is_gvisor = parse_ready(ready)
+                if self.runtime == "runsc" and not is_gvisor:
+                    raise SandboxUnavailable(f"The box does not run on gVisor but on: {kernel}.")
+                vessel.container.reload()
+                vessel.cgroup = find_cgroup(vessel.container.attrs["State"]["Pid"])
+        except BaseException:
+            vessel.remove()
+            end_processes_of(str(vessel.container.id))
+            doorway.remove()
+            raise
+        return doorway, vessel, connection, kernel, is_gvisor
+
+    def _create(
+        self, doorway: Doorway, labels: Labels, size: BoxSize, mounts: Mapping[Path, str]
+    ) -> DockerVessel:
+        own = {**labels, "installation": self.installation, "box": doorway.id}
+        arguments = create_arguments(
+            runtime=self.runtime,
+            size=size,
+            labels={f"{LABEL}{name}": value for name, value in own.items()},
+            mounts={doorway.control: "/control", RUNNER: f"/opt/selfsmith/{RUNNER_PACKAGE}", **mounts},
+        )
+        with _engine_faults():
+            container = self._client().containers.create(self.image, **arguments)
+        doorway.note({"container": str(container.id)})
+        return DockerVessel(container)
+
+    def _environments(self) -> Path:
+        if not self.environments.is_dir():
+            self.environments.mkdir(parents=True)
+            self.environments.chmod(0o711)  # a tool may enter the one it is told of, and cannot see the others
+        return self.environments.resolve()
+
+    def _check_runtime(self, info: Mapping[str, Any]) -> None:
+        runtimes = info.get("Runtimes") or {}
+        if self.runtime not in runtimes:
+            raise SandboxUnavailable(
+                f"Docker has no runtime {self.runtime!r}. Install gVisor (package runsc), register it in "
+                "/etc/docker/daemon.json and send dockerd SIGHUP."
+            )
+        missing = _REQUIRED_ARGUMENTS - set(runtimes[self.runtime].get("runtimeArgs") or [])
+        if self.runtime == "runsc" and missing:
+            raise SandboxUnavailable(
+                f"Docker's runtime runsc lacks the arguments {', '.join(sorted(missing))}: "
+                "add them to its runtimeArgs in /etc/docker/daemon.json and send dockerd SIGHUP."
+            )
+
+    def _find_image(self) -> str:
+        try:
+            return str(self._client().images.get(self.image).id)
+        except ImageNotFound:
+            raise SandboxUnavailable(f"Docker has no image {self.image!r}. Build it, then try again.") from None
+
+    def _client(self) -> docker.DockerClient:
+        """One client per thread: its connections are not shared."""
+        if not hasattr(self._clients, "client"):
+            with _engine_faults():
+                options = {"timeout": _ENGINE_SECONDS, "version": "auto"}
+                self._clients.client = (
+                    docker.DockerClient(base_url=self._engine, **options) if self._engine else docker.from_env(**options)
+                )
+        client: docker.DockerClient = self._clients.client
+        return client
+
+
+@contextlib.contextmanager
+def _engine_faults() -> Iterator[None]:
+    try:
+        yield
+    except (NotFound, APIError) as error:
+        raise SandboxUnavailable(f"Docker refused: {error.explanation or error}") from error
+    except (DockerException, RequestException) as error:
+        raise SandboxUnavailable(f"Docker does not answer. Is dockerd running? ({error})") from error

@@ -1,0 +1,154 @@
+"""A container as a box's vessel, and how it is created: every argument that keeps a tool in is here."""
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from docker.errors import APIError, NotFound
+from docker.models.containers import Container
+
+from sandbox.cgroup import Cgroup
+from sandbox.job import BoxSize
+from sandbox.runner.settings import Settings
+
+RUNNER = Path(__file__).parent / "runner"
+RUNNER_PACKAGE = "_selfsmith_runner"
+BOOTSTRAP = f"import sys; sys.path.insert(0, sys.argv[1]); from {RUNNER_PACKAGE}.start import start; start(sys.argv[2])"
+
+# One thread each for the numeric libraries: threads times address space would exceed the job's limits.
+_ENVIRONMENT = {
+    "PATH": "/usr/local/bin:/usr/bin:/bin",
+    "LANG": "C.UTF-8",
+    "HOME": "/tmp",
+    "PYTHONUNBUFFERED": "1",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "MALLOC_ARENA_MAX": "2",
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+}
+
+# The host's threads of gVisor's kernel count here, and reaching the limit kills it; 30 to 35 of them idle (measured).
+# What limits a tool's processes is RLIMIT_NPROC inside.
+_HOST_THREADS = 1024
+
+
+def create_arguments(
+    *, runtime: str, size: BoxSize, labels: Mapping[str, str], mounts: Mapping[Path, str]
+) -> dict[str, Any]:
+    """Arguments for the engine's create call. `mounts`: host folder → place in the box; all read-only.
+
+    The runner is root without any power but to take another uid and to end that uid's processes.
+    """
+    return {
+        "command": ["python3", "-I", "-B", "-c", BOOTSTRAP, "/opt/selfsmith", Settings().to_text()],
+        "runtime": runtime,
+        "user": "0:0",
+        "environment": _ENVIRONMENT,
+        "working_dir": "/",
+        "hostname": "sandbox",
+        "labels": dict(labels),
+        "network_mode": "none",
+        "dns": ["127.0.0.1"],
+        "ipc_mode": "private",
+        "read_only": True,
+        "tmpfs": {"/tmp": f"size={size.scratch_bytes},nosuid,nodev,mode=1777"},
+        "shm_size": 16 << 20,
+        "volumes": {str(host): {"bind": place, "mode": "ro"} for host, place in mounts.items()},
+        "cap_drop": ["ALL"],
+        "cap_add": ["SETUID", "SETGID", "KILL"],
+        "security_opt": ["no-new-privileges"],
+        "mem_limit": size.memory_bytes,
+        "memswap_limit": size.memory_bytes,
+        "nano_cpus": int(size.cores * 10**9),
+        "pids_limit": _HOST_THREADS,
+        "log_config": {"Type": "none"},
+        "restart_policy": {"Name": "no"},
+        "init": False,
+        "detach": True,
+    }
+
+
+class DockerVessel:
+    """One container."""
+
+    def __init__(self, container: Container) -> None:
+        self.container = container
+        self.cgroup: Cgroup | None = None
+        self._removed = False
+
+    def freeze(self) -> None:
+        if self.cgroup is not None:
+            self.cgroup.freeze()
+
+    def thaw(self) -> None:
+        if self.cgroup is not None:
+            self.cgroup.thaw()
+
+    def kill(self) -> None:
+        self.thaw()
+        with ended_is_fine():
+            self.container.kill()
+
+    def remove(self) -> None:
+        if self._removed:
+            return
+        self.thaw()
+        with ended_is_fine():
+            self.container.remove(force=True)
+        if self.cgroup is not None:
+            self.cgroup.close()
+            self.cgroup = None
+        self._removed = True
+
+    def is_running(self) -> bool:
+        try:
+            self.container.reload()
+        except NotFound:
+            return False
+        return self.container.status in ("created", "running")
+
+    def ran_out_of_memory(self) -> bool:
+        """By the kernel's own count, or by the engine's flag: each misses cases that the other sees (measured)."""
+        if self.cgroup is not None and self.cgroup.ran_out_of_memory():
+            return True
+        try:
+            self.container.reload()
+        except NotFound:
+            return False
+        return bool(self.container.attrs["State"]["OOMKilled"])
+
+
+@contextlib.contextmanager
+def ended_is_fine() -> Iterator[None]:
+    """What is asked of the engine may have happened already: not found, or in progress, or not running."""
+    try:
+        yield
+    except NotFound:
+        pass
+    except APIError as error:
+        if error.status_code != 409:
+            raise
+
+
+def end_processes_of(container_id: str) -> int:
+    """End host processes that a container left behind: a failed start leaves gVisor's own, unknown to the engine."""
+    ended = 0
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit() and int(folder.name) != os.getpid() and _belongs(folder, container_id):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(folder.name), signal.SIGKILL)
+                ended += 1
+    return ended
+
+
+def _belongs(folder: Path, container_id: str) -> bool:
+    try:
+        words = (folder / "cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    program = os.path.basename(words[0])
+    return program.startswith((b"runsc", b"containerd-shim")) and any(container_id.encode() in word for word in words)

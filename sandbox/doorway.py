@@ -1,0 +1,99 @@
+"""The folder of one box on the host, and the one door in it: a socket that admits one connection and is then gone."""
+
+import contextlib
+import json
+import os
+import select
+import shutil
+import socket
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from sandbox.errors import SandboxUnavailable
+from sandbox.runner import frames
+from sandbox.runner.frames import FrameReader, ProtocolError
+
+_NOTES = "box.json"
+
+
+class Doorway:
+    """`home/<id>/control` is mounted into the box, read-only; `home/<id>/box.json` is for the sweep."""
+
+    def __init__(self, home: Path, labels: Mapping[str, str]) -> None:
+        self.id = uuid.uuid4().hex
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.folder = home / self.id
+        self.folder.mkdir()
+        self.control = self.folder / "control"
+        self.control.mkdir()
+        self.control.chmod(0o755)
+        self.note(labels)
+        self._listener = self._listen()
+
+    def note(self, values: Mapping[str, str]) -> None:
+        """Add to what a sweep reads about this box."""
+        path = self.folder / _NOTES
+        known = read_notes(self.folder)
+        fresh = path.with_suffix(".new")
+        fresh.write_text(json.dumps({**known, **values}))
+        fresh.replace(path)
+
+    def admit(self, seconds: float, is_there: Callable[[], bool]) -> tuple[socket.socket, bytes]:
+        """Wait for the runner; give its connection and its READY. From then on nobody else can connect.
+
+        Raises: SandboxUnavailable when it does not come, or does not speak as it should.
+        """
+        deadline = time.monotonic() + seconds
+        while not select.select([self._listener], [], [], 0.25)[0]:
+            if time.monotonic() > deadline or not is_there():
+                raise SandboxUnavailable("The box was started, but its runner did not report.")
+        connection, _ = self._listener.accept()
+        self._close()
+        try:
+            connection.settimeout(max(0.1, deadline - time.monotonic()))
+            return connection, self._read_ready(connection)
+        except (ProtocolError, OSError, EOFError) as error:
+            connection.close()
+            raise SandboxUnavailable(f"The box's runner did not report as it should: {error}") from error
+
+    def remove(self) -> None:
+        """Remove the folder. Nothing in it was written by a tool: the mount is read-only."""
+        self._close()
+        if self.folder.exists():
+            shutil.rmtree(self.folder)
+
+    def _listen(self) -> socket.socket:
+        listener = socket.socket(socket.AF_UNIX)
+        folder = os.open(self.control, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            # Through the descriptor, because a socket's path may have 107 bytes at most.
+            listener.bind(f"/proc/self/fd/{folder}/socket")
+        finally:
+            os.close(folder)
+        (self.control / "socket").chmod(0o666)  # the runner is a root without power over foreign files
+        listener.listen(1)
+        return listener
+
+    def _close(self) -> None:
+        self._listener.close()
+        with contextlib.suppress(FileNotFoundError):
+            (self.control / "socket").unlink()
+
+    @staticmethod
+    def _read_ready(connection: socket.socket) -> bytes:
+        reader = FrameReader({frames.READY: frames.BOX_FRAMES[frames.READY]})
+        while data := connection.recv(frames.CHUNK):
+            for _, payload in reader.feed(data):
+                return payload
+        raise EOFError("it hung up")
+
+
+def read_notes(folder: Path) -> dict[str, str]:
+    """What is known of a box by its folder; empty when it was made a moment ago."""
+    try:
+        notes: dict[str, str] = json.loads((folder / _NOTES).read_text())
+    except FileNotFoundError:
+        return {}
+    return notes

@@ -1,0 +1,131 @@
+"""The same runner in a plain process: no isolation whatever. For tests of what is above boxes, where no engine is."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from sandbox.box import Box, never, parse_ready
+from sandbox.build import BuildOutcome, build
+from sandbox.docker_vessel import BOOTSTRAP, RUNNER, RUNNER_PACKAGE
+from sandbox.doorway import Doorway, read_notes
+from sandbox.driver import DEFAULT_BUILD_LIMITS, DEFAULT_SIZE, NO_LABELS, Health, IsLive, Labels
+from sandbox.errors import SandboxUnavailable
+from sandbox.job import BoxSize, BuildLimits
+from sandbox.runner.settings import Settings
+
+_READY_SECONDS = 20.0
+
+
+class _ProcessVessel:
+    """A runner's process and what has come from it."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        self._process = process
+
+    def freeze(self) -> None:
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        self._signal(signal.SIGKILL)
+        self._process.wait()
+
+    def remove(self) -> None:
+        self.kill()
+
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
+    def ran_out_of_memory(self) -> bool:
+        return False
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process.poll() is None:
+            for pid in (self._process.pid, *_descendants(self._process.pid)):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
+
+
+class FakeDriver:
+    """Whoever makes one must say in so many words that the code it runs is their own."""
+
+    def __init__(self, *, home: Path, environments: Path, runs_only_trusted_test_code: bool = False) -> None:
+        if runs_only_trusted_test_code is not True:
+            raise SandboxUnavailable("The fake driver isolates nothing. It is for tests only.")
+        self.home, self.environments = home, environments
+
+    def check(self) -> Health:
+        began = time.monotonic()
+        with self.start() as box:
+            return Health("fake", box.kernel, is_gvisor=False, image="", seconds=time.monotonic() - began)
+
+    def start(self, *, labels: Labels = NO_LABELS, size: BoxSize = DEFAULT_SIZE) -> Box:
+        doorway, vessel, connection, kernel = self._open(labels, wheels="")
+        return Box(vessel=vessel, doorway=doorway, connection=connection, kernel=kernel, is_gvisor=False, size=size)
+
+    def build_environment(
+        self,
+        *,
+        wheels: Path,
+        output: Path,
+        labels: Labels = NO_LABELS,
+        limits: BuildLimits = DEFAULT_BUILD_LIMITS,
+        cancelled: Callable[[], bool] = never,
+    ) -> BuildOutcome:
+        doorway, vessel, connection, kernel = self._open(labels, wheels=str(wheels.resolve()))
+        try:
+            return build(
+                connection,
+                output=output,
+                limits=limits,
+                kernel=kernel,
+                cancelled=cancelled,
+                ran_out_of_memory=vessel.ran_out_of_memory,
+            )
+        finally:
+            connection.close()
+            vessel.remove()
+            doorway.remove()
+
+    def sweep(self, is_live: IsLive) -> list[str]:
+        dead = [folder for folder in sorted(self.home.iterdir()) if not is_live(read_notes(folder))]
+        for folder in dead:
+            shutil.rmtree(folder)
+        return [folder.name for folder in dead]
+
+    def _open(self, labels: Labels, *, wheels: str) -> tuple[Doorway, _ProcessVessel, socket.socket, str]:
+        doorway = Doorway(self.home, labels)
+        (doorway.folder / RUNNER_PACKAGE).symlink_to(RUNNER)
+        settings = Settings(
+            socket=str(doorway.control / "socket"),
+            environments=str(self.environments.resolve()),
+            wheels=wheels,
+            work=str(doorway.folder / "work"),
+            confined=False,
+        )
+        command = [sys.executable, "-I", "-B", "-c", BOOTSTRAP, str(doorway.folder), settings.to_text()]
+        vessel = _ProcessVessel(subprocess.Popen(command, env={"PATH": os.environ["PATH"]}, start_new_session=True))
+        try:
+            connection, ready = doorway.admit(_READY_SECONDS, vessel.is_running)
+            return doorway, vessel, connection, parse_ready(ready)[0]
+        except BaseException:
+            vessel.remove()
+            doorway.remove()
+            raise
+
+
+def _descendants(pid: int) -> list[int]:
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except FileNotFoundError:
+        return []
+    return [each for child in map(int, children) for each in (child, *_descendants(child))]

@@ -1,0 +1,151 @@
+"""The process that a tool runs in: forked and stripped of its powers before any job is known, then waiting for one."""
+
+import contextlib
+import gc
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import confinement, failure, frames
+from .encoding import encode
+from .func_module import Line
+from .settings import Settings
+from .tool import Tool, use_environment
+
+_OUT_OF_WORDS = {"type": "MemoryError", "message": "no memory was left to say more", "limit": "memory"}
+
+
+@dataclass(frozen=True)
+class Pipes:
+    """Both ends of what connects the runner and the tool's process. The tool never holds the socket to the host."""
+
+    job: tuple[int, int]
+    stdout: tuple[int, int]
+    stderr: tuple[int, int]
+    result: tuple[int, int]
+    requests: tuple[int, int]
+    replies: tuple[int, int]
+
+    @classmethod
+    def open(cls) -> "Pipes":
+        return cls(*(os.pipe() for _ in range(6)))
+
+    def _ends(self) -> tuple[list[int], list[int]]:
+        reads_from_runner = (self.job, self.replies)
+        writes_to_runner = (self.stdout, self.stderr, self.result, self.requests)
+        child = [pair[0] for pair in reads_from_runner] + [pair[1] for pair in writes_to_runner]
+        runner = [pair[1] for pair in reads_from_runner] + [pair[0] for pair in writes_to_runner]
+        return child, runner
+
+    def keep_child_ends(self) -> None:
+        for descriptor in self._ends()[1]:
+            os.close(descriptor)
+
+    def keep_runner_ends(self) -> None:
+        for descriptor in self._ends()[0]:
+            os.close(descriptor)
+
+
+def fork_child(settings: Settings) -> tuple[int, Pipes]:
+    """Fork the process that waits for a job. Gives its pid and the runner's ends of its pipes."""
+    pipes = Pipes.open()
+    pid = os.fork()
+    if pid == 0:
+        code = 70
+        try:
+            pipes.keep_child_ends()
+            code = _wait_and_run(settings, pipes)
+        finally:
+            os._exit(code)
+    pipes.keep_runner_ends()
+    return pid, pipes
+
+
+def _wait_and_run(settings: Settings, pipes: Pipes) -> int:
+    confinement.confine(settings)
+    _connect_streams(pipes)
+    work = _make_folders(settings)
+    gc.freeze()
+    owner = os.getpid()
+    job = _receive_job(pipes.job[0], work / "inputs")
+    os.close(pipes.job[0])
+    kind, payload = _run(job, settings, Line(pipes.requests[1], pipes.replies[0]), work)
+    if os.getpid() != owner:
+        return 0  # a copy that the tool forked and that came back out of its function: it has nothing to say
+    with contextlib.suppress(OSError, ValueError):  # the tool may have closed them
+        sys.stdout.flush()
+        sys.stderr.flush()
+    frames.write_all(pipes.result[1], frames.frame(kind, payload))
+    return 0 if kind == frames.RESULT else 1
+
+
+def _run(job: dict[str, Any], settings: Settings, line: Line, work: Path) -> tuple[int, bytes]:
+    """The tool's result or its error, as a frame's type and payload."""
+    files: dict[str, str] = {}
+    limits: Mapping[str, Any] = job["limits"]
+    try:
+        os.environ.update(job["secrets"])
+        tool = Tool(job, line=line, work=work)
+        files = tool.files
+        confinement.apply_limits(limits, settings=settings, with_packages=job["environment"] is not None)
+        use_environment(settings.environments, job["environment"])
+        return frames.RESULT, encode(tool.run(job["arguments"]), limits["result_bytes"])
+    except BaseException as error:  # SystemExit and KeyboardInterrupt are the tool's errors too
+        return frames.ERROR, _describe(error, files, limits)
+
+
+def _describe(error: BaseException, files: Mapping[str, str], limits: Mapping[str, Any]) -> bytes:
+    try:
+        confinement.free_last_words()
+        described = failure.describe(
+            error, files, processes=limits["processes"], count_tasks=confinement.count_tasks
+        )
+        return json.dumps(described).encode()
+    except MemoryError:
+        return json.dumps(_OUT_OF_WORDS).encode()
+
+
+def _connect_streams(pipes: Pipes) -> None:
+    """Standard streams to the pipes; lines leave at once, as on a terminal."""
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(pipes.stdout[1], 1)
+    os.dup2(pipes.stderr[1], 2)
+    os.close(pipes.stdout[1])
+    os.close(pipes.stderr[1])
+    for stream, number in (("stdout", 1), ("stderr", 2)):
+        text = open(number, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
+        setattr(sys, stream, text)
+        setattr(sys, f"__{stream}__", text)
+
+
+def _make_folders(settings: Settings) -> Path:
+    work = Path(settings.work)
+    for folder in (work, work / "inputs", work / "artifacts"):
+        folder.mkdir()
+    os.chdir(work)
+    return work
+
+
+def _receive_job(descriptor: int, inputs: Path) -> dict[str, Any]:
+    """The job, and its input files written out. An empty FILE frame ends each file."""
+    reader = frames.FrameReader({kind: frames.HOST_FRAMES[kind] for kind in (frames.RUN, frames.FILE)})
+    pending = _frames(descriptor, reader)
+    _, payload = next(pending)
+    job: dict[str, Any] = json.loads(payload)
+    for name in job["files"]:
+        with (inputs / name).open("wb") as file:
+            for _, piece in pending:
+                if not piece:
+                    break
+                file.write(piece)
+    return job
+
+
+def _frames(descriptor: int, reader: frames.FrameReader) -> Any:
+    while data := os.read(descriptor, frames.CHUNK):
+        yield from reader.feed(data)
+    raise EOFError("the runner hung up before the job was whole")

@@ -1,0 +1,92 @@
+"""Takes the files that a tool left in `artifacts/`: regular files under plain names, within the limits, nothing else."""
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from . import frames
+from .files_pipe import Write, fork_streaming
+from .settings import Settings
+
+MAX_DEPTH = 8
+MAX_ENTRIES = 2_000
+
+
+def collect(settings: Settings, limits: dict[str, Any], send: Callable[[bytes], None]) -> None:
+    """Stream the artifacts out by a child with the tool's uid: the runner, though root, may not read the tool's files."""
+    folder = Path(settings.work) / "artifacts"
+    pid = fork_streaming(
+        settings, lambda write: _Collection(limits, write).take(folder), send, dict(frames.FILE_FRAMES)
+    )
+    os.waitpid(pid, 0)
+
+
+class _Collection:
+    """Counts what has been taken."""
+
+    def __init__(self, limits: dict[str, Any], write: Write) -> None:
+        self.files, self.bytes = int(limits["artifact_files"]), int(limits["artifact_bytes"])
+        self.entries = MAX_ENTRIES
+        self.write = write
+
+    def take(self, folder: Path) -> None:
+        try:
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except OSError as error:
+            self._skip("artifacts", f"the folder cannot be read: {error.strerror}")
+            return
+        for name, parent, entry in self._walk(descriptor, "", 0):
+            self._take_file(name, parent, entry)
+
+    def _walk(self, folder: int, prefix: str, depth: int) -> Iterator[tuple[str, int, str]]:
+        """Regular files as (name, folder descriptor, entry). Links and special files are named and left."""
+        for entry in sorted(os.listdir(folder)):
+            self.entries -= 1
+            if self.entries < 0:
+                self._skip(prefix or ".", f"there are more than {MAX_ENTRIES} entries")
+                return
+            name = f"{prefix}{entry}"
+            mode = os.stat(entry, dir_fd=folder, follow_symlinks=False).st_mode
+            if stat.S_ISREG(mode):
+                yield name, folder, entry
+            elif stat.S_ISDIR(mode) and depth < MAX_DEPTH:
+                inner = os.open(entry, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+                yield from self._walk(inner, f"{name}/", depth + 1)
+                os.close(inner)
+            else:
+                self._skip(name, "only regular files are taken, in folders at most 8 deep")
+
+    def _take_file(self, name: str, folder: int, entry: str) -> None:
+        if not _is_plain(name):
+            self._skip(name, "the name is not plain text")
+            return
+        descriptor = os.open(entry, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+        with open(descriptor, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if self.files < 1 or size > self.bytes:
+                self._skip(name, "more files or bytes than a run may keep")
+                return
+            self.files -= 1
+            self.bytes -= size
+            self._stream(name, file, size)
+
+    def _stream(self, name: str, file: Any, size: int) -> None:
+        self.write(frames.ARTIFACT_STARTED, json.dumps({"name": name}).encode())
+        digest = hashlib.sha256()
+        while piece := file.read(min(frames.CHUNK, size)):
+            size -= len(piece)
+            digest.update(piece)
+            self.write(frames.ARTIFACT_DATA, piece)
+        self.write(frames.ARTIFACT_ENDED, json.dumps({"sha256": digest.hexdigest()}).encode())
+
+    def _skip(self, name: str, reason: str) -> None:
+        shown = name.encode("utf-8", "backslashreplace").decode()[:300]
+        self.write(frames.ARTIFACT_SKIPPED, json.dumps({"name": shown, "reason": reason}).encode())
+
+
+def _is_plain(name: str) -> bool:
+    return name.isprintable() and len(name) <= 255

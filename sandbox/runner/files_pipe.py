@@ -1,0 +1,42 @@
+"""A second kind of forked child: reads or makes files as the tool's user and streams them out as frames.
+
+The runner itself never opens what a tool or a package wrote.
+"""
+
+import os
+from collections.abc import Callable
+
+from . import confinement, frames
+from .settings import Settings
+
+Write = Callable[[int, bytes], None]
+
+
+def fork_streaming(
+    settings: Settings, work: Callable[[Write], None], send: Callable[[bytes], None], accepted: dict[int, int]
+) -> int:
+    """Fork `work` without powers and pass on what it writes, as far as those frame types are accepted.
+
+    Gives the pid of the ended child, still to be waited for.
+    """
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            os.close(reading)
+            confinement.confine(settings)
+            work(lambda kind, payload: frames.write_all(writing, frames.frame(kind, payload)))
+            code = 0
+        finally:
+            os._exit(code)
+    os.close(writing)
+    _pass_on(reading, send, frames.FrameReader(accepted))
+    os.close(reading)
+    return pid
+
+
+def _pass_on(reading: int, send: Callable[[bytes], None], reader: frames.FrameReader) -> None:
+    while data := os.read(reading, frames.CHUNK):
+        if whole := b"".join(frames.frame(*each) for each in reader.feed(data)):
+            send(whole)

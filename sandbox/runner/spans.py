@@ -1,0 +1,134 @@
+"""Records who called whom inside a job. Sent at once, each in one atomic write, so that a live tree can be drawn."""
+
+import contextvars
+import functools
+import inspect
+import itertools
+import os
+import reprlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from . import frames
+
+PREVIEW = 500
+Send = Callable[[int, dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where in the call tree the running code is: its span and the function it belongs to."""
+
+    span: str | None
+    function: str
+
+
+# A thread that the tool starts begins outside of every span: its calls are children of none.
+current: contextvars.ContextVar[Place | None] = contextvars.ContextVar("current", default=None)
+
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = _short.maxlong = 120
+_short.maxlist = _short.maxtuple = _short.maxset = _short.maxfrozenset = 10
+_short.maxdict = 10
+
+
+def preview(value: Any) -> str:
+    """At most PREVIEW characters that show the value, whatever its own repr does."""
+    try:
+        return _short.repr(value)[:PREVIEW]
+    except Exception as error:
+        return f"<{type(value).__name__}: its repr raised {type(error).__name__}>"[:PREVIEW]
+
+
+def describe(error: BaseException) -> str:
+    """Type and message in one short line, whatever the message does."""
+    try:
+        return f"{type(error).__name__}: {error}"[:PREVIEW]
+    except Exception:
+        return type(error).__name__[:PREVIEW]
+
+
+def _line_in(error: BaseException, filename: str) -> int | None:
+    line, trace = None, error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == filename:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
+
+
+class SpanRecorder:
+    """Wraps functions so that every call is told, up to a limit after which one mark is told and then nothing."""
+
+    def __init__(self, send: Send, limit: int) -> None:
+        self._send = send
+        self._limit = limit
+        self._numbers = itertools.count(1)
+
+    def wrap(self, name: str, filename: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The same function, told of. A coroutine function stays one."""
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def recorded_async(*args: Any, **kwargs: Any) -> Any:
+                with _Span(self, name, filename, args, kwargs) as span:
+                    return span.note(await function(*args, **kwargs))
+
+            return recorded_async
+
+        @functools.wraps(function)
+        def recorded(*args: Any, **kwargs: Any) -> Any:
+            with _Span(self, name, filename, args, kwargs) as span:
+                return span.note(function(*args, **kwargs))
+
+        return recorded
+
+    def number(self) -> str | None:
+        """A new span's id, or None when there have been enough. Unlike in every process that the tool forks."""
+        number = next(self._numbers)
+        if number == self._limit + 1:
+            self._send(frames.SPANS_DROPPED, {})
+        return f"{os.getpid():x}-{number:x}" if number <= self._limit else None
+
+    def tell(self, kind: int, fields: dict[str, Any]) -> None:
+        self._send(kind, fields)
+
+
+class _Span:
+    """One call, from start to end."""
+
+    def __init__(
+        self, recorder: SpanRecorder, name: str, filename: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        self.recorder, self.filename = recorder, filename
+        self.id = recorder.number()
+        outer = current.get()
+        self.fields = {"id": self.id, "parent": outer.span if outer else None, "function": name}
+        self.result: str | None = None
+        if self.id:
+            shown = [preview(value) for value in args] + [f"{key}={preview(value)}" for key, value in kwargs.items()]
+            recorder.tell(frames.SPAN_STARTED, {**self.fields, "arguments": ", ".join(shown)[:PREVIEW]})
+        # Calls beyond the limit are not told, but what they call still belongs to the nearest span that is.
+        self.place = Place(self.id or self.fields["parent"], name)
+
+    def __enter__(self) -> "_Span":
+        self.token = current.set(self.place)
+        self.began = time.perf_counter()
+        return self
+
+    def note(self, result: Any) -> Any:
+        if self.id:
+            self.result = preview(result)
+        return result
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        seconds = time.perf_counter() - self.began
+        current.reset(self.token)
+        if not self.id:
+            return
+        end = {**self.fields, "seconds": round(seconds, 6), "result": self.result}
+        if error is not None:
+            end |= {"error": describe(error), "line": _line_in(error, self.filename)}
+        self.recorder.tell(frames.SPAN_ENDED, end)

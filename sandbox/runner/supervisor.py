@@ -1,0 +1,216 @@
+"""The box's first process: holds the only socket to the host, passes the job in and what the tool says out.
+
+It reads what the tool's process writes as hostile bytes: type and size of every frame are checked before it is passed
+on, and only the frame types of that pipe are.
+"""
+
+import ctypes
+import json
+import os
+import selectors
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from . import builder, collector, frames
+from .child import Pipes, fork_child
+from .settings import Settings
+
+_GARBLED = {"type": "GarbledResult", "message": "something else was written where the result belongs", "limit": None}
+
+
+def main(settings: Settings) -> None:
+    """Prepare, report ready, do one job, report its end."""
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    child, pipes = fork_child(settings)
+    control = socket.socket(socket.AF_UNIX)
+    control.connect(settings.socket)
+    control.sendall(frames.frame_json(frames.READY, {"protocol": frames.PROTOCOL, **describe_kernel()}))
+    incoming = _host_frames(control)
+    kind, payload = next(incoming)
+    if kind == frames.BUILD:
+        _build(settings, control, json.loads(payload))
+        _end_everything(child)
+    else:
+        _Run(settings, control, child, pipes).supervise(payload, incoming)
+    control.shutdown(socket.SHUT_WR)
+
+
+def describe_kernel() -> dict[str, str]:
+    """What the kernel says of itself. gVisor's boot log names it; Linux gives an unprivileged process none."""
+    log = ctypes.create_string_buffer(4096)
+    read_all = 3
+    length = ctypes.CDLL(None).klogctl(read_all, log, len(log))
+    with open("/proc/version") as version:
+        kernel = version.read(500).strip()
+    return {"kernel": kernel, "boot_log": log.raw[: max(0, length)][:300].decode("utf-8", "replace")}
+
+
+def _host_frames(control: socket.socket) -> Iterator[tuple[int, bytes]]:
+    reader = frames.FrameReader(frames.HOST_FRAMES)
+    while data := control.recv(frames.CHUNK):
+        yield from reader.feed(data)
+
+
+class _Run:
+    """One job, from its first byte to the tool's last."""
+
+    def __init__(self, settings: Settings, control: socket.socket, child: int, pipes: Pipes) -> None:
+        self.settings, self.control, self.child = settings, control, child
+        self.job, self.replies = pipes.job[1], pipes.replies[1]
+        self.status: int | None = None
+        self.results: list[tuple[int, bytes]] = []
+        self.garbled = False
+        self.selector = selectors.DefaultSelector()
+        self._listen(pipes.stdout[0], lambda data: self.control.sendall(frames.frame(frames.STDOUT, data)))
+        self._listen(pipes.stderr[0], lambda data: self.control.sendall(frames.frame(frames.STDERR, data)))
+        self._listen(pipes.requests[0], self._pass_on(frames.FrameReader(frames.TOOL_FRAMES)))
+        self.result_reader = frames.FrameReader(frames.RESULT_FRAMES)
+        self._listen(pipes.result[0], self._keep_result)
+
+    def supervise(self, job: bytes, incoming: Iterator[tuple[int, bytes]]) -> None:
+        self._send_job(job, incoming)
+        self.control.sendall(frames.frame_json(frames.STARTED, {}))
+        self._watch_host_and_child()
+        while self.status is None:
+            self._turn()
+        _end_everything(self.child)
+        self._drain()
+        collector.collect(self.settings, json.loads(job)["limits"], self.control.sendall)
+        self._tell_end()
+
+    def _send_job(self, job: bytes, incoming: Iterator[tuple[int, bytes]]) -> None:
+        """Pass the job on, then its input files. A child that cannot take them says why by itself."""
+        files = len(json.loads(job)["files"])
+        self._write(self.job, frames.frame(frames.RUN, job))
+        while files:
+            _, piece = next(incoming)
+            files -= not piece
+            self._write(self.job, frames.frame(frames.FILE, piece))
+        os.close(self.job)
+
+    def _watch_host_and_child(self) -> None:
+        reading, writing = os.pipe()
+        os.set_blocking(writing, False)
+        signal.set_wakeup_fd(writing)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        self.selector.register(reading, selectors.EVENT_READ, lambda: os.read(reading, 512))
+        self.selector.register(self.control, selectors.EVENT_READ, self._hear_host(frames.FrameReader(frames.HOST_FRAMES)))
+        self._reap()
+
+    def _turn(self) -> None:
+        for key, _ in self.selector.select():
+            key.data()
+        self._reap()
+
+    def _reap(self) -> None:
+        """Take the status of whatever has ended; orphans of the tool end up here as well."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if pid == self.child:
+                self.status = status
+
+    def _listen(self, descriptor: int, handle: Callable[[bytes], None]) -> None:
+        os.set_blocking(descriptor, False)
+
+        def read() -> bool:
+            try:
+                data = os.read(descriptor, frames.CHUNK)
+            except BlockingIOError:
+                return False
+            if not data:
+                self.selector.unregister(descriptor)
+                return False
+            handle(data)
+            return True
+
+        self.selector.register(descriptor, selectors.EVENT_READ, read)
+
+    def _drain(self) -> None:
+        """Read what is left in the pipes; nobody writes any more."""
+        for key in list(self.selector.get_map().values()):
+            if key.fileobj is not self.control and key.data.__name__ == "read":
+                while key.data():
+                    pass
+
+    def _pass_on(self, reader: frames.FrameReader) -> Callable[[bytes], None]:
+        state = {"broken": False}
+
+        def handle(data: bytes) -> None:
+            if state["broken"]:
+                return
+            try:
+                self.control.sendall(b"".join(frames.frame(*whole) for whole in reader.feed(data)))
+            except frames.ProtocolError:
+                state["broken"] = True  # the tool spoiled its own pipe: it is heard no more on it
+
+        return handle
+
+    def _keep_result(self, data: bytes) -> None:
+        try:
+            if not self.garbled:
+                self.results += self.result_reader.feed(data)
+        except frames.ProtocolError:
+            self.garbled = True
+
+    def _hear_host(self, reader: frames.FrameReader) -> Callable[[], None]:
+        def handle() -> None:
+            data = self.control.recv(frames.CHUNK)
+            if not data:
+                os._exit(1)  # the host is gone, and with its first process the box
+            for kind, payload in reader.feed(data):
+                self._write(self.replies, frames.frame(kind, payload))
+
+        return handle
+
+    def _write(self, descriptor: int, data: bytes) -> None:
+        try:
+            frames.write_all(descriptor, data)
+        except BrokenPipeError:
+            pass  # the child has ended; its status tells the rest
+
+    def _tell_end(self) -> None:
+        assert self.status is not None
+        if self.garbled or len(self.results) > 1 or self.result_reader.in_the_middle:
+            self.control.sendall(frames.frame_json(frames.ERROR, _GARBLED))
+        elif self.results:
+            self.control.sendall(frames.frame(*self.results[0]))
+        _send_exit(self.control, self.status)
+
+
+def _send_exit(control: socket.socket, status: int) -> None:
+    code = os.waitstatus_to_exitcode(status)
+    end = {"code": code, "signal": None} if code >= 0 else {"code": None, "signal": -code}
+    control.sendall(frames.frame_json(frames.EXIT, end))
+
+
+def _end_everything(child: int) -> None:
+    """End every process of the tool, and wait until there is none. Only a box's first process may mean everything."""
+    if os.getpid() != 1:
+        try:
+            os.killpg(child, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        return
+    while True:
+        try:
+            os.kill(-1, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        try:
+            os.waitpid(-1, 0)
+        except ChildProcessError:
+            return
+
+
+def _build(settings: Settings, control: socket.socket, order: dict[str, Any]) -> None:
+    pid = builder.fork_builder(settings, order, control.sendall)
+    _, status = os.waitpid(pid, 0)
+    _send_exit(control, status)
+

@@ -1,0 +1,89 @@
+"""One connection to a box, without blocking: sends what is due, receives what is there, may be woken by a thread."""
+
+import os
+import select
+import socket
+import threading
+from collections import deque
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Self
+
+_RECEIVE = 256 * 1024
+
+
+class Wire:
+    """`closed` is set once the box has hung up."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._connection.setblocking(False)
+        self._outgoing: Iterator[bytes] = iter(())
+        self._unsent = memoryview(b"")
+        self._posted: deque[bytes] = deque()
+        self._lock = threading.Lock()
+        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self.closed = False
+        self.sent_all = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        with self._lock:
+            os.close(self._bell)
+            self._bell = -1
+
+    def send(self, pieces: Iterator[bytes]) -> None:
+        """Begin to send; read from `pieces` only as fast as the box takes them."""
+        self._outgoing, self.sent_all = pieces, False
+
+    def post(self, data: bytes) -> None:
+        """Send something from another thread. Does nothing after the conversation has ended."""
+        with self._lock:
+            if self._bell >= 0:
+                self._posted.append(data)
+                os.eventfd_write(self._bell, 1)
+
+    def turn(self, seconds: float) -> bytes:
+        """Wait at most this long for something to happen; give what was received, perhaps nothing."""
+        poll = select.poll()
+        wants_write = not self.sent_all or self._unsent or self._posted
+        poll.register(self._connection, select.POLLIN | (select.POLLOUT if wants_write else 0))
+        poll.register(self._bell, select.POLLIN)
+        ready = dict(poll.poll(max(0.0, seconds) * 1000))
+        if self._bell in ready:
+            os.eventfd_read(self._bell)
+        state = ready.get(self._connection.fileno(), 0)
+        if state & select.POLLOUT:
+            self._send_some()
+        return self._receive() if state & (select.POLLIN | select.POLLHUP | select.POLLERR) else b""
+
+    def _send_some(self) -> None:
+        if not self._unsent:
+            self._unsent = memoryview(self._next_piece())
+        try:
+            self._unsent = self._unsent[self._connection.send(self._unsent) :]
+        except BlockingIOError:
+            return
+        except (BrokenPipeError, ConnectionResetError):
+            self._outgoing, self._unsent = iter(()), memoryview(b"")
+            self.closed = True
+
+    def _next_piece(self) -> bytes:
+        if not self.sent_all:
+            piece = next(self._outgoing, None)
+            if piece is not None:
+                return piece
+            self.sent_all = True
+        return self._posted.popleft() if self._posted else b""
+
+    def _receive(self) -> bytes:
+        try:
+            data = self._connection.recv(_RECEIVE)
+        except BlockingIOError:
+            return b""
+        except ConnectionResetError:
+            data = b""
+        self.closed = not data
+        return data
