@@ -1,0 +1,104 @@
+"""What the installer asks of the platform itself, always by calling manage.py or its address; nothing is imported."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Optional
+
+from .errors import SetupError
+from .progress import Step
+from .setup import Setup
+from .supervise import Supervisor
+
+SIGN_IN_PAGE = "/accounts/login/"
+WEB_SECONDS = 45
+
+
+@dataclass(frozen=True)
+class SignIn:
+    """An account that a person can sign in with. Shown once, on the terminal; kept nowhere."""
+
+    username: str
+    password: str
+
+
+@dataclass(frozen=True)
+class Application:
+    setup: Setup
+    environment: Mapping[str, str]
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.setup.port}"
+
+    def manage(
+        self,
+        *arguments: str,
+        doing: str,
+        owner: bool = False,
+        text: Optional[str] = None,
+        on_line: Optional[Callable[[str], None]] = None,
+        extra: Optional[Mapping[str, str]] = None,
+    ) -> str:
+        """Runs a command of manage.py and gives what it printed. `owner` runs it as the role that owns the tables.
+
+        Raises: SetupError
+        """
+        role = {"SELFSMITH_DATABASE_ROLE": "owner"} if owner else {}
+        return self.setup.shell.run(
+            [self.setup.tool("python"), "manage.py", *arguments],
+            doing=doing,
+            directory=self.setup.checkout,
+            environment={**self.environment, **role, **(extra or {})},
+            text=text,
+            on_line=on_line,
+        ).output
+
+    def migrate(self, step: Step) -> None:
+        """Brings the tables to what the code expects."""
+        output = self.manage("migrate", "--no-input", "--verbosity=1", doing="preparing the tables", owner=True)
+        applied = output.count("... OK")
+        step.detail = f"{applied} migrations applied" if applied else "tables up to date"
+
+    def collect_assets(self) -> None:
+        """Gathers what the pages load into one folder, under names that carry their digest."""
+        self.manage("collectstatic", "--no-input", "--verbosity=0", doing="gathering what the pages load")
+
+    def seed(self) -> list[SignIn]:
+        """Makes the cast and its demo task as far as they are missing, with new passwords."""
+        return read_sign_ins(self.manage("seed_demo", "--passwords-to", "-", doing="making the first accounts"))
+
+    def wait_for_sign_in_page(self, supervisor: Supervisor) -> None:
+        """Raises: SetupError when the page does not come."""
+        supervisor.wait_until(self.serves, "web", seconds=WEB_SECONDS)
+
+    def serves(self) -> bool:
+        """Whether the sign-in page is there.
+
+        Raises: SetupError when the server answers by an error of its own, which waiting does not mend.
+        """
+        try:
+            with urllib.request.urlopen(self.address + SIGN_IN_PAGE, timeout=10) as answer:
+                return bool(answer.status == 200)
+        except urllib.error.HTTPError as error:
+            raise SetupError(
+                f"The sign-in page answers with {error.code}.", f"The reason is at the end of {self.setup.home.logs / 'web.log'}."
+            ) from error
+        except OSError:
+            return False  # not listening yet
+
+
+def read_sign_ins(output: str) -> list[SignIn]:
+    """The sign-ins among the lines of `seed_demo --passwords-to -`: JSON objects with username and password."""
+    objects = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+    return [SignIn(entry["username"], entry["password"]) for entry in objects if "password" in entry]
+
+
+def describe_sign_ins(sign_ins: Sequence[SignIn]) -> str:
+    """A table for the terminal."""
+    width = max((len(entry.username) for entry in sign_ins), default=0)
+    return "\n".join(f"    {entry.username:<{width}}   {entry.password}" for entry in sign_ins)

@@ -1,0 +1,196 @@
+"""The commands: run, demo, test, check, lint, sign-ins, doctor. Each is a short story of steps told elsewhere."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Optional
+
+from . import quality
+from .application import Application, describe_sign_ins
+from .doctor import examine
+from .environment import write_environment
+from .errors import SetupError, Stopped
+from .home import Home, choose_home
+from .machine import check_port, check_sudo, chosen_port, free_port, probe_machine
+from .progress import Progress
+from .setup import Setup
+from .shell import Shell
+from .stack import Stack
+from .system import install_browser
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+INTERRUPTED = 130
+TEMPORARY = "/var/tmp"  # on the disk: /tmp may be in memory, and too small for what a demo makes
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs one command; what goes wrong is one sentence and an advice, never a traceback."""
+    parser = argparse.ArgumentParser(prog="installer", description="Sets Selfsmith up on this machine and runs it.")
+    parser.add_argument("command", choices=sorted([*COMMANDS, *PYTEST_COMMANDS]))
+    parser.add_argument("rest", nargs=argparse.REMAINDER, help="for `test` and `check`: what pytest is told besides")
+    options = parser.parse_args(arguments)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, on_signal)
+    try:
+        if options.command in PYTEST_COMMANDS:
+            return PYTEST_COMMANDS[options.command](options.rest)
+        return COMMANDS[options.command]()
+    except SetupError as error:
+        print(f"\nSelfsmith cannot go on: {error.sentence}\nWhat to do: {error.advice}", file=sys.stderr, flush=True)
+        return 1
+    except Stopped:
+        return INTERRUPTED
+
+
+def on_signal(_number: int, _frame: Optional[FrameType]) -> None:
+    raise Stopped
+
+
+def make_setup(home: Optional[Home] = None, port: Optional[int] = None) -> Setup:
+    """Looks at the machine and the variables that a person may set."""
+    machine = probe_machine()
+    setup = Setup(
+        checkout=CHECKOUT,
+        home=home or choose_home(os.environ, CHECKOUT, is_root=machine.is_root),
+        machine=machine,
+        shell=Shell(),
+        progress=Progress(),
+        port=port or chosen_port(os.environ),
+    )
+    note = "" if machine.is_tried else ", on which it was never tried"
+    setup.progress.say(f"Selfsmith on {machine.name}{note}; data in {setup.home.path}")
+    check_sudo(machine)
+    return setup
+
+
+def run() -> int:
+    """Sets up what is missing, starts everything, and stays until it is stopped."""
+    started = time.monotonic()
+    setup = make_setup()
+    check_port(setup.port)
+    with Stack(setup) as stack:
+        try:
+            sandbox = stack.bring_up()
+            stack.serve()
+            if not sandbox.done():
+                setup.progress.say(
+                    f"\n  The sign-in page is up at {stack.application.address}; the sandbox is still being prepared.\n"
+                )
+            sandbox.result()
+            with setup.progress.step("worker, scheduler"):
+                stack.supervisor.start("worker", "scheduler")
+            announce(stack.application, seconds=time.monotonic() - started)
+            stack.supervisor.wait()
+        except Stopped:
+            setup.progress.say("\nStopping; the data stays.")
+            return 0
+    raise SetupError("The supervisor ended by itself.", f"See {setup.home.logs / 'supervisord.log'}.")
+
+
+def announce(application: Application, *, seconds: float) -> None:
+    """The last lines of a start: where it is and who can sign in."""
+    say = application.setup.progress.say
+    if os.environ.get("SEED", "yes").lower() == "no":
+        say("\n  No accounts were made. Make the first: .venv/bin/python manage.py create_owner")
+    else:
+        with application.setup.progress.step("accounts"):
+            sign_ins = application.seed()
+        say(f"\n  Sign-ins, new at every start (`make sign-ins` makes others):\n{describe_sign_ins(sign_ins)}")
+    say(f"\nREADY  {application.address}  after {seconds:.0f} s. Ctrl-C stops it and keeps the data.")
+
+
+def sign_ins() -> int:
+    """New passwords for the seeded accounts of the installation that runs."""
+    setup = make_setup()
+    if not (setup.home.postgres_socket_folder / ".s.PGSQL.5432").exists():
+        raise SetupError("Selfsmith does not run.", "Start it first (`make run`), then ask again from another terminal.")
+    setup.progress.say(describe_sign_ins(Application(setup, write_environment(setup)).seed()))
+    return 0
+
+
+def demo() -> int:
+    """Plays the main job headless in an installation of its own, and leaves nothing of it."""
+    folder = Path(tempfile.mkdtemp(prefix="selfsmith-demo-", dir=TEMPORARY))
+    try:
+        last_line = play(make_setup(Home(folder), free_port()))
+    finally:
+        shutil.rmtree(folder)
+    print(last_line, flush=True)
+    return 0 if json.loads(last_line).get("state") == "completed" else 1
+
+
+def play(setup: Setup) -> str:
+    """Starts everything, lets `play_demo` do what people would do over HTTP, and gives its last line."""
+    with Stack(setup) as stack:
+        sandbox = stack.bring_up()
+        stack.serve()
+        sandbox.result()
+        stack.supervisor.start("worker", "scheduler")
+        people = "".join(json.dumps(vars(entry)) + "\n" for entry in stack.application.seed())
+        printed = stack.application.manage(
+            "play_demo",
+            f"--url={stack.application.address}",
+            "--sign-ins=-",
+            doing="the demo",
+            text=people,
+            on_line=lambda line: setup.progress.say(f"    {line}") if not line.startswith("{") else None,
+        )
+    return printed.strip().splitlines()[-1]
+
+
+def test(rest: list[str]) -> int:
+    """Runs the whole suite on engines of its own, with a sandbox and a browser. What follows goes to pytest."""
+    setup = make_setup(test_home(), free_port())
+    with Stack(setup) as stack:
+        sandbox = stack.bring_up(groups=("dev",))
+        sandbox.result()
+        stack.step("browser", lambda step: install_browser(setup, step), announce=True)
+        setup.progress.say("")
+        return quality.run_tests(stack.application, rest)
+
+
+def check(rest: list[str]) -> int:
+    """What needs no box and no browser: style, types, layers, templates, migrations, fast tests."""
+    setup = make_setup(test_home(), free_port())
+    with Stack(setup) as stack:
+        stack.bring_up_database(groups=("dev",))
+        setup.progress.say("")
+        return quality.run_checks(stack.application) or quality.run_tests(stack.application, ["-m", quality.FAST, *rest])
+
+
+def lint() -> int:
+    """The checks alone, without tests."""
+    setup = make_setup(test_home(), free_port())
+    with Stack(setup) as stack:
+        stack.bring_up_database(groups=("dev",))
+        return quality.run_checks(stack.application)
+
+
+def test_home() -> Home:
+    """Tests have a home of their own beside the real one, kept so that the next time is fast."""
+    return Home(choose_home(os.environ, CHECKOUT, is_root=os.geteuid() == 0).path / "test")
+
+
+def doctor() -> int:
+    """Says what of the set-up is there and what is not; changes nothing."""
+    return examine(make_setup())
+
+
+COMMANDS: dict[str, Callable[[], int]] = {
+    "run": run,
+    "demo": demo,
+    "lint": lint,
+    "sign-ins": sign_ins,
+    "doctor": doctor,
+}
+PYTEST_COMMANDS: dict[str, Callable[[list[str]], int]] = {"test": test, "check": check}

@@ -1,0 +1,175 @@
+"""The processes of an installation under supervisord, which starts them again when they die.
+
+Nothing outlives its parent: supervisord asks the kernel for a signal when the installer dies, and each program likewise.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional
+
+from .errors import SetupError
+from .setup import Setup
+from .shell import Result
+
+STOP_SECONDS = 90
+TAIL_LINES = 5
+
+
+@dataclass(frozen=True)
+class Program:
+    """A process to keep running. Those of lower rank start earlier and stop later."""
+
+    name: str
+    command: list[str]
+    rank: int
+    account: Optional[str] = None
+    stop_signal: str = "TERM"
+    stop_seconds: int = 10
+
+
+def section(program: Program, logs: Path) -> str:
+    """Its part of supervisord's configuration."""
+    command = ["setpriv", "--pdeathsig", program.stop_signal, "--", *program.command]
+    lines = [
+        f"[program:{program.name}]",
+        "command=" + escape(" ".join(quote(word) for word in command)),
+        f"priority={program.rank}",
+        "autostart=false",
+        "autorestart=true",
+        "startretries=10",
+        "stopasgroup=false",
+        "killasgroup=true",
+        f"stopsignal={program.stop_signal}",
+        f"stopwaitsecs={program.stop_seconds}",
+        "redirect_stderr=true",
+        f"stdout_logfile={escape(str(logs / program.name))}.log",
+        "stdout_logfile_maxbytes=10MB",
+        "stdout_logfile_backups=3",
+    ]
+    return "\n".join([*lines, f"user={program.account}"] if program.account else lines) + "\n"
+
+
+def quote(word: str) -> str:
+    """supervisord splits a command as a shell would."""
+    return f'"{word}"' if " " in word else word
+
+
+def escape(text: str) -> str:
+    """supervisord expands what follows a percent sign."""
+    return text.replace("%", "%%")
+
+
+def configuration(setup: Setup, programs: Sequence[Program]) -> str:
+    """supervisord's whole configuration. Its control socket lies in a folder that only this account may enter."""
+    control = setup.home.keys / "supervisor.sock"
+    head = f"""\
+[supervisord]
+nodaemon=true
+directory={escape(str(setup.checkout))}
+logfile={escape(str(setup.home.logs))}/supervisord.log
+pidfile={escape(str(setup.home.run))}/supervisord.pid
+{"user=root" if os.geteuid() == 0 else ""}
+
+[unix_http_server]
+file={escape(str(control))}
+chmod=0600
+
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
+
+[supervisorctl]
+serverurl=unix://{escape(str(control))}
+
+"""
+    return head + "\n".join(section(program, setup.home.logs) for program in programs)
+
+
+class Supervisor:
+    """One supervisord, child of the installer."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        self.file = setup.home.run / "supervisord.conf"
+        self.process: Optional[subprocess.Popen[bytes]] = None
+
+    def launch(self, programs: Sequence[Program], environment: Mapping[str, str]) -> None:
+        """Starts supervisord with nothing running yet. In the main thread only: the kernel watches the thread, not the process.
+
+        Raises: SetupError
+        """
+        self.file.write_text(configuration(self.setup, programs))
+        command = ["setpriv", "--pdeathsig", "TERM", "--", str(self.setup.tool("supervisord")), "-c", str(self.file)]
+        with open(self.setup.home.logs / "supervisord.out", "ab") as output:
+            self.process = subprocess.Popen(
+                command,
+                cwd=self.setup.checkout,
+                env={**os.environ, **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,  # Ctrl-C in the terminal must not reach it; the installer stops it in order
+            )
+        self.wait_until(lambda: self.control("pid").ok, "supervisord", seconds=15)
+
+    def control(self, *arguments: str) -> Result:
+        return self.setup.shell.attempt([self.setup.tool("supervisorctl"), "-c", self.file, *arguments], must_finish=True)
+
+    def start(self, *names: str) -> None:
+        """Starts programs and waits until they have run for a second.
+
+        Raises: SetupError with the end of its log when one does not stay up.
+        """
+        self.control("start", *names)
+        for name in names:
+            if " RUNNING " not in self.control("status", name).output:
+                raise self.failure(name)
+
+    def wait_until(self, is_ready: Callable[[], bool], name: str, *, seconds: float) -> None:
+        """Waits for a condition that the program brings about.
+
+        Raises: SetupError when it does not in time, or when supervisord is gone.
+        """
+        deadline = time.monotonic() + seconds
+        while not is_ready():
+            if time.monotonic() > deadline or not self.is_alive():
+                raise self.failure(name)
+            time.sleep(0.05)
+
+    def is_alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def wait(self) -> None:
+        """Waits until supervisord ends, which it does only when told to or when something is very wrong."""
+        if self.process is not None:
+            self.process.wait()
+
+    def failure(self, name: str) -> SetupError:
+        """The error for a program that does not come up, with what it said last."""
+        log = self.setup.home.logs / (f"{name}.log" if name != "supervisord" else "supervisord.out")
+        said = log.read_text(errors="replace").splitlines()[-TAIL_LINES:] if log.is_file() else []
+        return SetupError(f"{name} did not start: {said[-1].strip() if said else 'it said nothing'}", f"Its whole log: {log}")
+
+    def stop_programs(self, *names: str) -> None:
+        """Stops programs and waits for their end."""
+        if self.is_alive():
+            self.control("stop", *names)
+
+    def stop(self) -> None:
+        """Stops everything that was started under it, later ones first, and supervisord itself."""
+        if self.process is None:
+            return
+        with suppress(ProcessLookupError):
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()  # the programs then get their own signal from the kernel
+            self.process.wait()
