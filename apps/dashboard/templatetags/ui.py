@@ -102,6 +102,12 @@ def current_section(context: Context) -> str:
 
 
 @register.filter
+def wordy(name: str) -> str:
+    """A field's name as words: wall_seconds reads Wall seconds."""
+    return name.replace("_", " ").capitalize()
+
+
+@register.filter
 def short(digest: str | None) -> str:
     """The first twelve characters of a digest, enough to tell two apart by eye; never to compare by."""
     return (digest or "")[:12]
