@@ -14,7 +14,7 @@ BY_KEY_ONLY = frozenset({
 })  # fmt: skip
 
 
-def check_provider(provider: str, *, allowed: frozenset[str]) -> None:
+def check_provider(provider: str, *, has_key: bool, allowed: frozenset[str]) -> None:
     """`allowed` is the operator's list, "*" for all; empty for the built-in one. Raises: ModelUnavailable."""
     usable = allowed or BY_KEY_ONLY
     if "*" not in usable and provider not in usable:
@@ -23,3 +23,5 @@ def check_provider(provider: str, *, allowed: frozenset[str]) -> None:
             f"The provider {provider!r} is not enabled here, because it may use this machine's own credentials or"
             " addresses. The operator can enable it in SELFSMITH_LLM_PROVIDERS.",
         )
+    if provider in BY_KEY_ONLY and not has_key:
+        raise ModelUnavailable(Failure.WRONG_KEY, f"The provider {provider!r} needs a key, and none is stored.")

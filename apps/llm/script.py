@@ -38,7 +38,7 @@ class ScriptError(ValueError):
     """A script that cannot be read. Its text names the script and the place."""
 
 
-class MissingValue(LookupError):
+class MissingValueError(LookupError):
     """A reply that wants a value which nothing has shown."""
 
 
@@ -111,7 +111,7 @@ class Script:
                 for number, (tool, arguments) in enumerate(rule.call.items())
             )
             return Reply(text=expand(rule.say, values), tool_calls=calls)
-        except MissingValue as missing:
+        except MissingValueError as missing:
             return nothing_prepared(f"The reply {rule.name!r} of {self.name} wants {missing}, which nothing has shown.")
 
     def _values(self, conversation: Conversation) -> dict[str, Any]:
@@ -133,7 +133,7 @@ def nothing_prepared(reason: str) -> Reply:
 
 
 def expand(template: Any, values: Mapping[str, Any]) -> Any:
-    """The template with its placeholders filled in. Raises: MissingValue."""
+    """The template with its placeholders filled in. Raises: MissingValueError."""
     if isinstance(template, Mapping):
         return {key: expand(value, values) for key, value in template.items()}
     if isinstance(template, list):
@@ -154,7 +154,7 @@ def _look_up(path: str, values: Mapping[str, Any]) -> Any:
         elif isinstance(value, list) and part.isdecimal() and int(part) < len(value):
             value = value[int(part)]
         else:
-            raise MissingValue(path)
+            raise MissingValueError(path)
     return value
 
 
@@ -180,10 +180,12 @@ def read_script(text: str) -> Script:
     )
 
 
-def _read_rule(data: dict[str, Any], script: str) -> Rule:
-    place = f"{script}, rule {data.get('name')!r}"
+def _read_rule(data: Any, script: str) -> Rule:
+    place = f"{script}, rule {data.get('name')!r}" if isinstance(data, Mapping) else f"{script}, a rule"
     _check_keys(data, {"name", "when", "say"}, {"call"}, place)
     _check_keys(data["when"], set(), set(CONDITIONS), place)
+    if not isinstance(data["say"], str):
+        raise ScriptError(f"{place}: what it says must be a text; YAML takes yes, no and numbers for other things.")
     return Rule(data["name"], data["when"], data["say"].strip(), data.get("call", {}))
 
 
@@ -192,7 +194,9 @@ def _joined(text: str | list[str]) -> str:
     return "\n\n".join(text) if isinstance(text, list) else text
 
 
-def _check_keys(data: Mapping[str, Any], needed: set[str], allowed: set[str], place: str) -> None:
+def _check_keys(data: Any, needed: set[str], allowed: set[str], place: str) -> None:
+    if not isinstance(data, Mapping):
+        raise ScriptError(f"{place}: a mapping is wanted here.")
     if missing := needed - set(data):
         raise ScriptError(f"{place}: {', '.join(sorted(missing))} is missing.")
     if unknown := set(data) - needed - allowed:

@@ -8,7 +8,7 @@ from typing import Any
 from apps.llm.types import Message, ToolCall, ToolSpec
 
 
-class BadArguments(ValueError):
+class BadArgumentsError(ValueError):
     """A tool call whose arguments are no JSON object. Its text is a sentence for the model."""
 
 
@@ -31,7 +31,7 @@ def tool_to_wire(tool: ToolSpec) -> dict[str, Any]:
 
 
 def call_from_wire(data: dict[str, Any]) -> ToolCall:
-    """Raises: BadArguments when the arguments are no JSON object."""
+    """Raises: BadArgumentsError when the arguments are no JSON object."""
     name = str(data["function"].get("name") or "")
     return ToolCall(id=str(data["id"]), name=name, arguments=read_arguments(name, data["function"].get("arguments")))
 
@@ -39,21 +39,21 @@ def call_from_wire(data: dict[str, Any]) -> ToolCall:
 def read_arguments(name: str, text: Any) -> dict[str, Any]:
     """The arguments of a call to `name`. An empty text means none, which several providers send for tools without any.
 
-    Raises: BadArguments when the text is no JSON object.
+    Raises: BadArgumentsError when the text is no JSON object.
     """
     if isinstance(text, dict):
         return text
     try:
         arguments = json.loads(text or "{}")
     except (TypeError, ValueError, RecursionError) as error:
-        raise BadArguments(f"The arguments of your call to {name!r} are not valid JSON: {error}. Send it again.") from error
+        raise BadArgumentsError(f"The arguments of your call to {name!r} are not valid JSON: {error}. Send it again.") from error
     if not isinstance(arguments, dict):
-        raise BadArguments(f"The arguments of your call to {name!r} must be one JSON object. Send it again.")
+        raise BadArgumentsError(f"The arguments of your call to {name!r} must be one JSON object. Send it again.")
     return arguments
 
 
 def message_from_wire(data: dict[str, Any]) -> Message:
-    """Raises: BadArguments, KeyError for a message without a role."""
+    """Raises: BadArgumentsError, KeyError for a message without a role."""
     calls = tuple(call_from_wire(call) for call in data.get("tool_calls") or ())
     return Message(
         role=data["role"],

@@ -18,9 +18,9 @@ from apps.llm.checked_http import checked_client
 from apps.llm.errors import Failure, ModelUnavailable
 from apps.llm.providers import check_provider
 from apps.llm.types import Message, ModelConfig, Reply, ToolCall, ToolSpec, Usage
-from apps.llm.wire import BadArguments, message_to_wire, read_arguments, tool_to_wire
+from apps.llm.wire import BadArgumentsError, message_to_wire, read_arguments, tool_to_wire
 
-NO_KEY = "none"  # sent to servers without keys; an empty one would make litellm look for the operator's
+NO_KEY = "none"  # sent to servers without keys; an empty one would make litellm send the operator's
 
 
 def complete(config: ModelConfig, messages: tuple[Message, ...], tools: tuple[ToolSpec, ...]) -> Reply:
@@ -31,7 +31,6 @@ def complete(config: ModelConfig, messages: tuple[Message, ...], tools: tuple[To
         "num_retries": 0,
         "max_retries": 0,
         "drop_params": True,
-        "api_key": config.api_key or NO_KEY,
     }
     if tools:
         request["tools"] = [tool_to_wire(tool) for tool in tools]
@@ -49,13 +48,13 @@ def _ask_server(config: ModelConfig, request: dict[str, Any]) -> Any:
     except OSError as error:
         raise ModelUnavailable(Failure.UNREACHABLE, f"The server's name cannot be resolved: {error.strerror}.") from error
     url, name = server_and_model(config.base_url, config.model)
-    litellm = _litellm()
+    litellm, key = _litellm(), config.api_key or NO_KEY
     from openai import OpenAI
 
     with checked_client(allowed=config.allowed_local_hosts, seconds=config.timeout_seconds) as http:
-        client = OpenAI(api_key=request["api_key"], base_url=url, organization="", project="", max_retries=0, http_client=http)
-        model = f"openai/{name}"
-        return _call(litellm, config, {**request, "model": model, "api_base": url, "client": client})
+        client = OpenAI(api_key=key, base_url=url, organization="", project="", max_retries=0, http_client=http)
+        model = {"model": f"openai/{name}", "api_base": url, "api_key": key, "client": client}
+        return _call(litellm, config, {**request, **model})
 
 
 def _ask_provider(config: ModelConfig, request: dict[str, Any]) -> Any:
@@ -64,9 +63,10 @@ def _ask_provider(config: ModelConfig, request: dict[str, Any]) -> Any:
         _, provider, _, _ = litellm.get_llm_provider(config.model)
     except litellm.exceptions.BadRequestError as error:
         raise ModelUnavailable(Failure.NO_SUCH_MODEL, f"No provider of a model {config.model!r} is known.") from error
-    check_provider(provider, allowed=config.allowed_providers)
+    check_provider(provider, has_key=bool(config.api_key), allowed=config.allowed_providers)
     limit = _most_output_tokens(litellm, config)
-    return _call(litellm, config, {**request, "model": config.model, "max_tokens": limit})
+    key = config.api_key or None  # without one the operator has enabled a provider that uses the machine's credentials
+    return _call(litellm, config, {**request, "model": config.model, "api_key": key, "max_tokens": limit})
 
 
 def server_and_model(base_url: str, model: str) -> tuple[str, str]:
@@ -81,9 +81,9 @@ def server_and_model(base_url: str, model: str) -> tuple[str, str]:
 def _call(litellm: Any, config: ModelConfig, request: dict[str, Any]) -> Any:
     try:
         return litellm.completion(**request)
-    except Exception as error:
-        # litellm raises its own exceptions, the provider's, and plain ValueErrors for replies it cannot read.
-        raise provider_errors.explain(error, key=config.api_key) from error
+    except Exception as error:  # noqa: BLE001 - litellm's, the provider's, and ValueErrors for replies it cannot read
+        # Not chained: their texts may repeat the key, and a traceback in a log would print them.
+        raise provider_errors.explain(error, key=config.api_key) from None
 
 
 def _read(config: ModelConfig, response: Any) -> Reply:
@@ -95,7 +95,7 @@ def _read(config: ModelConfig, response: Any) -> Reply:
     usage = _usage_of(config, response)
     try:
         calls = tuple(_read_call(call, number) for number, call in enumerate(message.tool_calls or ()))
-    except BadArguments as problem:
+    except BadArgumentsError as problem:
         hint = " Your reply was cut off because it was too long." if choice.finish_reason == "length" else ""
         return Reply(text=text, usage=usage, problem=f"{problem}{hint}")
     return Reply(text=text, tool_calls=calls, usage=usage)
