@@ -1,0 +1,186 @@
+"""What happens when a model calls a tool: one function per tool, inside the transaction that stores the step.
+
+Each returns the observation, or a Wait when it comes later. Arguments were checked against the tool's schema, and are
+hostile all the same: every one goes through the same service, with the same permission checks, as a person's.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+from apps.agents.models import Step, Task, WaitsFor
+from apps.agents.observations import package_observation, run_observation
+from apps.agents.prompts import TOOLS
+from apps.core import blobs
+from apps.core.errors import DomainError, Forbidden, Invalid, LimitReached
+from apps.core.tenancy import scope
+from apps.functions.definition import Provenance
+from apps.functions.models import Function, FunctionVersion, Origin
+from apps.functions.services import NoSuchFunction, create_function, find_function, save_version
+from apps.packages.services import require_packages
+from apps.runs.models import Artifact
+from apps.runs.services import checked_file_name, media_type_of, start_run
+from apps.workspaces.models import Membership
+
+FOUND_FUNCTIONS = 8
+SAVED_TEXT_BYTES = 1 << 20
+
+
+class NoSuchTool(Invalid):
+    code = "no_such_tool"
+
+
+class ArgumentsDoNotFit(Invalid):
+    code = "tool_arguments"
+
+
+class TooManyRuns(LimitReached):
+    code = "too_many_runs"
+
+
+class NobodyBehindTask(Forbidden):
+    code = "nobody_behind_task"
+
+
+@dataclass(frozen=True)
+class Wait:
+    """The observation comes when this has happened."""
+
+    waits_for: WaitsFor
+
+
+@dataclass(frozen=True)
+class Completed:
+    """The model says that the task has ended."""
+
+    summary: str
+
+
+type Answer = dict[str, Any] | Wait | Completed
+type Handler = Callable[[Task, Step, Membership, dict[str, Any]], Answer]
+
+
+def call_tool(task: Task, step: Step) -> Answer:
+    """Carry out the step's call. A domain error becomes an observation, and what it had begun is rolled back."""
+    try:
+        with scope(task.workspace_id):
+            _check(step.tool, step.arguments)
+            return HANDLERS[step.tool](task, step, _person_behind(task), step.arguments)
+    except DomainError as error:
+        return _refusal(step, error)
+
+
+def _refusal(step: Step, error: DomainError) -> dict[str, Any]:
+    """A refused call, told to the model in the shape that it expects of the tool."""
+    if step.tool == "create_or_update_tool":
+        problems = [f"line {each['line']}: {each['message']}" for each in error.details.get("problems", [])]
+        return {"tool": str(step.arguments.get("name", "")), "version": None, "problems": problems or [error.message]}
+    if step.tool == "request_package":
+        return {"requirements": step.arguments.get("requirements", []), "state": "failed", "reason": error.message}
+    return {"problem": error.message, "code": error.code}
+
+
+def _check(tool: str, arguments: dict[str, Any]) -> None:
+    spec = next((spec for spec in TOOLS if spec.name == tool), None)
+    if spec is None:
+        raise NoSuchTool(f"There is no tool {tool[:60]!r}. There are: {', '.join(spec.name for spec in TOOLS)}.")
+    problems = [f"{error.json_path}: {error.message[:200]}" for error in Draft202012Validator(spec.parameters).iter_errors(arguments)]
+    if problems:
+        raise ArgumentsDoNotFit(f"The arguments of {tool} do not fit: {'; '.join(problems[:5])}.")
+
+
+def _person_behind(task: Task) -> Membership:
+    """An agent acts with the rights of the person who started its task, as they are now."""
+    if task.started_by is None:
+        raise NobodyBehindTask("The person who started this task is no longer a member here.")
+    return task.started_by
+
+
+def _find_function(task: Task, step: Step, actor: Membership, arguments: dict[str, Any]) -> Answer:
+    found = Function.objects.get_queryset().library().search(arguments["query"][:200])[:FOUND_FUNCTIONS]
+    return {"functions": [{"name": function.name, "description": function.description} for function in found]}
+
+
+def _create_or_update_tool(task: Task, step: Step, actor: Membership, arguments: dict[str, Any]) -> Answer:
+    version = _save_tool(task, actor, arguments)
+    Step.objects.filter(pk=step.pk).update(version=version)
+    return {"tool": version.function.name, "version": version.number, "problems": []}
+
+
+def _save_tool(task: Task, actor: Membership, arguments: dict[str, Any]) -> FunctionVersion:
+    """A version in the task's own scope: new, or after the one that the task wrote before."""
+    provenance = Provenance(Origin.AGENT, task.pk, task.prompt, str(task.model))
+    source, requirements = arguments["source"], arguments.get("requirements", [])
+    function = find_function(actor=actor, name=arguments["name"], task_id=task.pk)
+    if function is not None and function.task_id == task.pk:
+        return save_version(actor=actor, function=function, source=source, requirements=requirements, provenance=provenance)
+    made = create_function(
+        actor=actor,
+        name=arguments["name"],
+        source=source,
+        requirements=requirements,
+        description=arguments["description"][:2000],
+        provenance=provenance,
+    )
+    return made.versions.get(number=1)
+
+
+def _request_package(task: Task, step: Step, actor: Membership, arguments: dict[str, Any]) -> Answer:
+    package_set = require_packages(
+        actor=actor,
+        requirements=arguments["requirements"],
+        reason=arguments["reason"][:2000],
+        prompted_by=actor,
+        task_id=task.pk,
+    )
+    Step.objects.filter(pk=step.pk).update(package_set=package_set)
+    return package_observation(package_set) or Wait(WaitsFor.PACKAGES)
+
+
+def _run_tool(task: Task, step: Step, actor: Membership, arguments: dict[str, Any]) -> Answer:
+    if task.steps.filter(run__isnull=False).count() >= task.max_runs:
+        raise TooManyRuns(f"This task has run tools {task.max_runs} times, as often as it may. End it with task_completed.")
+    function = find_function(actor=actor, name=arguments["name"], task_id=task.pk)
+    if function is None or function.active_version is None:
+        raise NoSuchFunction(f"There is no function “{arguments['name'][:100]}”: write it with create_or_update_tool first.")
+    version = function.active_version
+    files = [link.artifact for link in task.files.select_related("artifact").order_by("id")]
+    run = start_run(
+        actor=actor,
+        version=version,
+        arguments=arguments["arguments"],
+        files=files,
+        idempotency_key=f"step-{step.pk}",
+        task_id=task.pk,
+    )
+    Step.objects.filter(pk=step.pk).update(run=run, version=version)
+    return Wait(WaitsFor.RUN) if run.is_open else run_observation(task, run)
+
+
+def _ask_person(task: Task, step: Step, actor: Membership, arguments: dict[str, Any]) -> Answer:
+    return Wait(WaitsFor.ANSWER)
+
+
+def _save_artifact(task: Task, step: Step, actor: Membership, arguments: dict[str, Any]) -> Answer:
+    name = checked_file_name(arguments["name"])
+    blob = blobs.put(task.workspace_id, [arguments["text"].encode()], max_bytes=SAVED_TEXT_BYTES)
+    Artifact.objects.create(task_id=task.pk, name=name, sha256=blob.sha256, size=blob.size, media_type=media_type_of(name))
+    return {"artifact": name}
+
+
+def _task_completed(task: Task, step: Step, actor: Membership, arguments: dict[str, Any]) -> Answer:
+    return Completed(arguments["summary"])
+
+
+HANDLERS: dict[str, Handler] = {
+    "find_function": _find_function,
+    "create_or_update_tool": _create_or_update_tool,
+    "request_package": _request_package,
+    "run_tool": _run_tool,
+    "ask_person": _ask_person,
+    "save_artifact": _save_artifact,
+    "task_completed": _task_completed,
+}
+

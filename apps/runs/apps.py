@@ -1,0 +1,18 @@
+"""Registers the work of runs and what they listen to."""
+
+from django.apps import AppConfig
+
+
+class RunsConfig(AppConfig):
+    name = "apps.runs"
+
+    def ready(self) -> None:
+        from apps.core.dispatch import register_work
+        from apps.core.events import on
+        from apps.runs import boxes, reactions, work
+
+        register_work("runs", step=work.perform_next_run, sweep=work.sweep_lost_runs, pending=work.count_due_runs)
+        register_work("runs.boxes", step=boxes.sweep_boxes, sweep=lambda: 0, pending=boxes.sweep_is_due)
+        on("packages.ready", reactions.queue_waiting_runs)
+        on("packages.refused", reactions.refuse_waiting_runs)
+        on("packages.failed", reactions.fail_waiting_runs)

@@ -1,0 +1,87 @@
+"""This worker's sandbox: one driver and one pool of warm boxes per process, and the sweep of what dead workers left."""
+
+import atexit
+import os
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+from django.conf import settings
+
+from apps.core.tenancy import every_workspace
+from apps.packages.models import PackageSet
+from apps.runs.models import Run
+from apps.runs.states import RunState
+from sandbox import DockerDriver, Pool
+
+SWEEP_SECONDS = 30
+_sweep_lock = threading.Lock()
+_last_sweep_asked = 0.0
+
+
+@cache
+def driver() -> DockerDriver:
+    """The Docker engine of this host with the configured runtime; checked once.
+
+    Raises:
+        sandbox.SandboxUnavailable: with what to do about it. Nothing weaker is ever used instead.
+    """
+    made = DockerDriver(
+        image=settings.BOX_IMAGE,
+        runtime=settings.SANDBOX_RUNTIME,
+        home=Path(settings.HOME) / "boxes",
+        environments=Path(settings.HOME) / "environments",
+        installation=settings.INSTALLATION,
+    )
+    made.check()
+    return made
+
+
+@cache
+def pool() -> Pool:
+    """Warm boxes of the default size; others are started when asked for."""
+    made = Pool(driver(), warm=settings.SANDBOX_WARM_BOXES, labels={"process": _process_name()})
+    atexit.register(made.close)
+    return made
+
+
+def sweep_is_due() -> int:
+    """For the scheduler: 1 every SWEEP_SECONDS, so that some worker looks after its host's boxes."""
+    global _last_sweep_asked
+    if time.monotonic() - _last_sweep_asked < SWEEP_SECONDS:
+        return 0
+    _last_sweep_asked = time.monotonic()
+    return 1
+
+
+def sweep_boxes() -> bool:
+    """Remove boxes of runs whose worker is gone. One thread at a time; never more than one round."""
+    if _sweep_lock.acquire(blocking=False):
+        try:
+            driver().sweep(_is_live)
+        finally:
+            _sweep_lock.release()
+    return False
+
+
+def _is_live(labels: Mapping[str, str]) -> bool:
+    """A box lives as long as the attempt or build that it was labelled for holds its lease, or its pool's process lives."""
+    with every_workspace(reason="asking whether a box's work still holds its lease"):
+        if "run" in labels:
+            return Run.objects.filter(pk=labels["run"], state=RunState.RUNNING, token=labels["token"]).exists()
+        if "package_set" in labels:
+            return PackageSet.objects.filter(pk=labels["package_set"], token=labels["token"], lease_until__isnull=False).exists()
+    return labels.get("process") == _process_name() or _lives_here(labels.get("process", ""))
+
+
+def _process_name() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _lives_here(process: str) -> bool:
+    """Boxes of another host's processes are not on this host's engine, so an unknown host is a dead one."""
+    host, _, pid = process.rpartition(":")
+    return host == socket.gethostname() and pid.isdigit() and Path(f"/proc/{pid}").exists()

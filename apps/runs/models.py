@@ -1,0 +1,199 @@
+"""Runs and what they leave behind. The database refuses to change a run that has ended."""
+
+from typing import Any, ClassVar
+
+from django.db import models
+from django.db.models.functions import Now
+
+from apps.core.leases import Leased
+from apps.core.tenancy import TenantManager, TenantModel, TenantQuerySet
+from apps.functions.models import RetryClass
+from apps.runs.states import OPEN, TERMINAL
+
+
+class RunQuerySet(TenantQuerySet["Run"]):
+    def for_list(self) -> "RunQuerySet":
+        """With what a list shows of each run, newest first; heavy columns stay in the database."""
+        return (
+            self.select_related("function", "version", "asked_by__user")
+            .defer("arguments", "result", "closure", "version__source", "version__input_schema")
+            .order_by("-id")
+        )
+
+    def open(self) -> "RunQuerySet":
+        return self.filter(state__in=OPEN)
+
+
+class Run(Leased):
+    """One execution of one function version, with everything that it will use frozen on it.
+
+    `closure` lists the versions (dependencies first, the entry last) that the box gets: name, version id, digest.
+    """
+
+    function = models.ForeignKey("functions.Function", on_delete=models.PROTECT, related_name="runs")
+    version = models.ForeignKey("functions.FunctionVersion", on_delete=models.PROTECT, related_name="runs")
+    task_id = models.UUIDField(null=True, editable=False)
+    asked_by = models.ForeignKey("workspaces.Membership", on_delete=models.SET_NULL, null=True, related_name="+")
+    root = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="descendants")
+    depth = models.PositiveSmallIntegerField(default=0)
+    package_set = models.ForeignKey("packages.PackageSet", on_delete=models.PROTECT, null=True, related_name="runs")
+    environment_digest = models.CharField(max_length=64, blank=True, default="")
+    arguments = models.JSONField(default=dict)
+    closure = models.JSONField(default=list)
+    limits = models.JSONField(default=dict)
+    retry_class = models.CharField(max_length=10, choices=RetryClass.choices, default=RetryClass.ON_LOST)
+    idempotency_key = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001  NULL is what UNIQUE ignores
+    request_digest = models.CharField(max_length=64)
+
+    created_at = models.DateTimeField(db_default=Now())
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    progress = models.FloatField(null=True)
+    progress_text = models.CharField(max_length=200, blank=True, default="")
+    outcome = models.CharField(max_length=12, blank=True, default="")
+    message = models.TextField(blank=True, default="")
+    result = models.JSONField(null=True)
+    error = models.JSONField(null=True)
+    kernel = models.CharField(max_length=300, blank=True, default="")
+    seconds = models.FloatField(null=True)
+
+    objects: ClassVar[TenantManager["Run"]] = TenantManager.from_queryset(RunQuerySet)()  # type: ignore[assignment]
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["workspace", "asked_by", "idempotency_key"], name="runs_run_idempotency"),
+        ]
+        indexes = [
+            models.Index(fields=["workspace", "-id"], name="runs_run_newest"),
+            models.Index(fields=["workspace", "function", "-id"], name="runs_run_function"),
+            models.Index(fields=["task_id", "id"], name="runs_run_task", condition=models.Q(task_id__isnull=False)),
+            models.Index(fields=["state", "id"], name="runs_run_open", condition=models.Q(state__in=[s.value for s in OPEN])),
+        ]
+
+    class Tenancy(TenantModel.Tenancy):
+        immutable = ("function", "version", "arguments", "closure", "task_id", "root", "depth")
+        terminal = ("state", tuple(state.value for state in TERMINAL))
+
+    def __str__(self) -> str:
+        return f"{self.function_id} {str(self.pk)[-8:]}"
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in OPEN
+
+    @property
+    def short_id(self) -> str:
+        """The random end of the id: the beginning is the clock and looks alike in a list."""
+        return str(self.pk)[-8:]
+
+    def labels(self) -> dict[str, str]:
+        """What the run's container is labelled with."""
+        return {"workspace": str(self.workspace_id), "run": str(self.pk), "attempt": str(self.attempt), "token": str(self.token)}
+
+
+class Attempt(TenantModel):
+    """One try at a run. A second one follows only a loss, or an error by retry class."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="attempts")
+    number = models.PositiveIntegerField()
+    worker = models.CharField(max_length=200)
+    started_at = models.DateTimeField(db_default=Now())
+    ended_at = models.DateTimeField(null=True)
+    outcome = models.CharField(max_length=12, blank=True, default="")
+    message = models.TextField(blank=True, default="")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["run", "number"], name="runs_attempt_once")]
+
+    def __str__(self) -> str:
+        return f"{self.run_id} attempt {self.number}"
+
+
+class Span(TenantModel):
+    """One function called by another inside the box: told by the box, so good for looking at and nothing else."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="spans")
+    attempt = models.PositiveIntegerField()
+    key = models.CharField(max_length=40)
+    parent_key = models.CharField(max_length=40, blank=True, default="")
+    function_name = models.CharField(max_length=200)
+    arguments_preview = models.TextField(blank=True, default="")
+    result_preview = models.TextField(blank=True, default="")
+    error = models.TextField(blank=True, default="")
+    line = models.PositiveIntegerField(null=True)
+    seconds = models.FloatField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["run", "attempt", "key"], name="runs_span_once")]
+
+    def __str__(self) -> str:
+        return f"{self.function_name} {self.key}"
+
+
+class LogChunk(TenantModel):
+    """Output lines of one stream, as text. `seq` counts through all attempts of the run without a gap."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="log_chunks")
+    attempt = models.PositiveIntegerField()
+    seq = models.PositiveIntegerField()
+    stream = models.CharField(max_length=6)
+    at = models.DateTimeField()
+    text = models.TextField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["run", "seq"], name="runs_logchunk_seq")]
+
+    class Tenancy(TenantModel.Tenancy):
+        append_only = True
+
+    def __str__(self) -> str:
+        return f"{self.run_id} {self.seq}"
+
+    def as_json(self) -> dict[str, Any]:
+        return {"seq": self.seq, "attempt": self.attempt, "stream": self.stream, "at": self.at.isoformat(), "text": self.text}
+
+
+class Artifact(TenantModel):
+    """A file: made by a run, or uploaded by a person (`run` is None) as input. The content is a blob."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, null=True, related_name="artifacts")
+    task_id = models.UUIDField(null=True)
+    uploaded_by = models.ForeignKey("workspaces.Membership", on_delete=models.SET_NULL, null=True, related_name="+")
+    name = models.CharField(max_length=300)
+    sha256 = models.CharField(max_length=64)
+    size = models.PositiveBigIntegerField()
+    media_type = models.CharField(max_length=120)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes = [models.Index(fields=["workspace", "task_id"], name="runs_artifact_task")]
+
+    class Tenancy(TenantModel.Tenancy):
+        immutable = ("sha256", "size", "name", "run")
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_image(self) -> bool:
+        return self.media_type in ("image/png", "image/jpeg", "image/gif", "image/webp")
+
+    @property
+    def is_text(self) -> bool:
+        return self.media_type.startswith("text/") or self.media_type in ("application/json", "application/xml")
+
+
+class RunInput(TenantModel):
+    """A stored file that a run finds in its `inputs/` folder."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="inputs")
+    artifact = models.ForeignKey(Artifact, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["run", "artifact"], name="runs_runinput_once")]
+
+    class Tenancy(TenantModel.Tenancy):
+        append_only = True
+
+    def __str__(self) -> str:
+        return f"{self.run_id} {self.artifact_id}"

@@ -1,0 +1,194 @@
+"""Start and cancel runs, store the files that people bring."""
+
+import mimetypes
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection
+from django.db.models.functions import Now
+
+from apps.audit.services import record
+from apps.core import blobs
+from apps.core.canonical import digest_of
+from apps.core.dispatch import wake
+from apps.core.errors import Conflict, Invalid, NotFound
+from apps.core.notify import publish
+from apps.functions.arguments import validate_arguments
+from apps.functions.models import FunctionVersion
+from apps.functions.services import ensure_environment, resolve_closure
+from apps.runs import transitions
+from apps.runs.models import Artifact, Run, RunInput
+from apps.runs.states import RunState
+from apps.workspaces.models import Membership
+from apps.workspaces.roles import Permission
+from apps.workspaces.services import require
+
+MAX_NAME = 200
+
+
+class KeyReused(Invalid):
+    code = "idempotency_key_reused"
+
+
+class AlreadyFinished(Conflict):
+    code = "already_finished"
+
+
+class NoSuchRun(NotFound):
+    code = "no_such_run"
+
+
+class NoSuchFile(NotFound):
+    code = "no_such_file"
+
+
+class BadFileName(Invalid):
+    code = "bad_file_name"
+
+
+def start_run(
+    *,
+    actor: Membership,
+    version: FunctionVersion,
+    arguments: dict[str, Any],
+    files: Sequence[Artifact] = (),
+    idempotency_key: str | None = None,
+    task_id: UUID | None = None,
+) -> Run:
+    """Queue one execution of `version`, with everything that it will use frozen on the row.
+
+    When packages that the closure needs still wait for people, the run waits with them. The same key with the same
+    request gives the run that was started first.
+
+    Raises:
+        PermissionMissing, ArgumentsInvalid, UnknownDependency, DependencyCycle, KeyReused
+    """
+    require(actor, Permission.RUN)
+    validate_arguments(version.input_schema, arguments)
+    closure = resolve_closure(version)
+    frozen = [{"name": part.function.name, "version": str(part.pk), "digest": part.digest} for part in closure]
+    request_digest = digest_of([frozen, arguments, [[file.name, file.sha256] for file in files]])
+    if earlier := _find_earlier(actor, idempotency_key, request_digest):
+        return earlier
+    package_set = ensure_environment(
+        actor=actor, closure=closure, reason=f"A run of “{version.function.name}” needs it.", task_id=task_id
+    )
+    ready = package_set is None or bool(package_set.environment_digest)
+    run = Run.objects.create(
+        state=RunState.QUEUED if ready else RunState.AWAITING_APPROVAL,
+        function=version.function,
+        version=version,
+        task_id=task_id,
+        asked_by=actor,
+        package_set=package_set,
+        environment_digest=package_set.environment_digest if package_set else "",
+        arguments=arguments,
+        closure=frozen,
+        limits=version.limits,
+        retry_class=version.retry_class,
+        idempotency_key=idempotency_key,
+        request_digest=request_digest,
+    )
+    RunInput.objects.bulk_create([RunInput(run=run, artifact=file) for file in files])
+    record(actor=actor, action="run.started", subject=run, function=version.function.name, version=version.number)
+    publish(run.workspace_id, "runs")
+    if ready:
+        wake("runs")
+    return run
+
+
+def _find_earlier(actor: Membership, key: str | None, request_digest: str) -> Run | None:
+    """Requests with one key wait for each other, so that two at once make one run."""
+    if key is None:
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"run {actor.pk} {key}"])
+    earlier = Run.objects.filter(asked_by=actor, idempotency_key=key).first()
+    if earlier and earlier.request_digest != request_digest:
+        raise KeyReused("This idempotency key was used for another request: take a new key.", run=str(earlier.pk))
+    return earlier
+
+
+def cancel_run(*, actor: Membership, run_id: UUID) -> Run:
+    """Stop a run. One that waits ends at once; one in a box ends when its worker has stopped the box, within 2 s.
+
+    Raises:
+        PermissionMissing, NoSuchRun, AlreadyFinished
+    """
+    require(actor, Permission.RUN)
+    run = find_run(run_id)
+    record(actor=actor, action="run.cancel_asked", subject=run)
+    if transitions.move(
+        run, from_states=(RunState.QUEUED, RunState.AWAITING_APPROVAL), to_state=RunState.CANCELLED, message=f"Cancelled by {actor}."
+    ):
+        return run
+    asked = Run.objects.filter(pk=run.pk, state=RunState.RUNNING).update(cancel_requested_at=Now())
+    if not asked:
+        raise AlreadyFinished("This run had already ended.", state=run.state)
+    return run
+
+
+def find_run(run_id: UUID) -> Run:
+    """The run with its function, version and asker.
+
+    Raises:
+        NoSuchRun
+    """
+    run = Run.objects.select_related("function", "version", "asked_by__user", "package_set").filter(pk=run_id).first()
+    if run is None:
+        raise NoSuchRun("There is no such run here.")
+    return run
+
+
+def store_upload(*, actor: Membership, name: str, chunks: Iterable[bytes], task_id: UUID | None = None) -> Artifact:
+    """Keep a file that a person brings as input.
+
+    Raises:
+        PermissionMissing, BadFileName, BlobTooLarge
+    """
+    require(actor, Permission.RUN)
+    blob = blobs.put(actor.workspace_id, chunks, max_bytes=settings.UPLOAD_MAX_BYTES)
+    return Artifact.objects.create(
+        uploaded_by=actor,
+        task_id=task_id,
+        name=checked_file_name(name),
+        sha256=blob.sha256,
+        size=blob.size,
+        media_type=media_type_of(name),
+    )
+
+
+def find_artifact(artifact_id: UUID) -> Artifact:
+    """A stored file of the workspace in scope.
+
+    Raises:
+        NoSuchFile
+    """
+    artifact = Artifact.objects.filter(pk=artifact_id).first()
+    if artifact is None:
+        raise NoSuchFile("There is no such file here.")
+    return artifact
+
+
+def checked_file_name(name: str) -> str:
+    """A plain file name, fit for a box's folder and for a download.
+
+    Raises:
+        BadFileName
+    """
+    plain = name.replace("\\", "/").rpartition("/")[2].strip()
+    if not plain or plain in (".", "..") or len(plain) > MAX_NAME or any(ord(letter) < 32 or ord(letter) == 127 for letter in plain):
+        raise BadFileName(f"“{name[:60]}” cannot be used as a file name.")
+    return plain
+
+
+def media_type_of(name: str) -> str:
+    """By the name's ending alone: the content is never believed."""
+    return mimetypes.guess_type(name)[0] or "application/octet-stream"
+
+
+def waiting_runs(package_set_id: UUID) -> Iterable[Run]:
+    """Runs that wait for this set of packages."""
+    return Run.objects.filter(state=RunState.AWAITING_APPROVAL, package_set_id=package_set_id).iterator()

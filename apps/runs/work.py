@@ -1,0 +1,198 @@
+"""What a worker does with runs: claim the next, execute it in a box, write how it ended; and put back what was lost.
+
+A message never says which run: the row is claimed here. No transaction is open while a box works.
+"""
+
+import logging
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Count, F, IntegerField, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce, Now
+
+from apps.core import blobs, leases
+from apps.core.dispatch import wake
+from apps.core.tenancy import every_workspace, scope
+from apps.functions.models import FunctionVersion, RetryClass
+from apps.packages.services import verify_environment
+from apps.runs import boxes, transitions
+from apps.runs.models import Attempt, Run, RunInput
+from apps.runs.recorder import Recorder
+from apps.runs.requests import answer_for
+from apps.runs.states import STATE_OF_OUTCOME, RunState
+from sandbox import InputFile, Job, Kind, Limits, Outcome, SandboxError, Source
+
+log = logging.getLogger(__name__)
+MAX_LOSSES = 3  # a run that has outlived this many workers is taken for their killer
+RETRY_AFTER = timedelta(seconds=5)  # when this host cannot make a box at all
+
+
+class DigestMismatch(Exception):
+    """What is stored is no longer what was frozen on the run."""
+
+
+def perform_next_run() -> bool:
+    """Claim one run of any workspace and execute it; False when none is due."""
+    run = leases.claim(_in_fair_order, from_state=RunState.QUEUED, to_state=RunState.RUNNING)
+    if run is None:
+        return False
+    log.info("run.claimed run=%s attempt=%s", run.pk, run.attempt)
+    try:
+        _perform(run)
+    except leases.LeaseLost:
+        log.warning("run.lease_lost run=%s token=%s", run.pk, run.token)
+    return True
+
+
+def _in_fair_order() -> QuerySet[Run]:
+    """The workspace with the fewest running runs first, then the oldest run."""
+    running = (
+        Run.objects.filter(workspace=OuterRef("workspace"), state=RunState.RUNNING)
+        .order_by()
+        .values("workspace")
+        .annotate(number=Count("pk"))
+        .values("number")
+    )
+    ahead = Coalesce(Subquery(running, output_field=IntegerField()), 0)
+    return Run.objects.annotate(running_beside=ahead).order_by("running_beside", "id")
+
+
+def _perform(run: Run) -> None:
+    with leases.heartbeat(run) as pulse:
+        try:
+            job = _prepare(run)
+        except DigestMismatch as error:
+            _end(run, RunState.FAILED, outcome="digest", message=str(error))
+            return
+        try:
+            outcome = _execute(run, job, pulse)
+        except SandboxError as error:
+            _put_back(run, str(error))
+            return
+    if pulse.lost.is_set():
+        raise leases.LeaseLost("The lease was lost while the box ran.")
+    _finish(run, outcome)
+
+
+def _prepare(run: Run) -> Job:
+    """Open the attempt and gather what the box gets, compared with the digests that were frozen when it was queued.
+
+    Raises:
+        DigestMismatch
+    """
+    with scope(run.workspace_id):
+        leases.assert_held(run)
+        Run.objects.filter(pk=run.pk).update(started_at=Coalesce("started_at", Now()), progress=None, progress_text="")
+        Attempt.objects.create(run=run, number=run.attempt, worker=run.leased_by)
+        sources = _frozen_sources(run)
+        files = tuple(
+            InputFile(link.artifact.name, blobs.path_of(run.workspace_id, link.artifact.sha256))
+            for link in RunInput.objects.filter(run=run).select_related("artifact")
+        )
+        transitions.announce(run, RunState.RUNNING)
+    if run.environment_digest and (problem := verify_environment(run.environment_digest)):
+        raise DigestMismatch(problem)
+    return Job(
+        sources=sources,
+        arguments=run.arguments,
+        environment=run.environment_digest or None,
+        files=files,
+        limits=Limits(**run.limits),
+    )
+
+
+def _frozen_sources(run: Run) -> tuple[Source, ...]:
+    """The closure's sources in its frozen order."""
+    rows = FunctionVersion.objects.select_related("function").in_bulk([part["version"] for part in run.closure])
+    versions = {str(key): version for key, version in rows.items()}
+    sources = []
+    for part in run.closure:
+        version = versions.get(part["version"])
+        if version is None or version.compute_digest() != part["digest"]:
+            raise DigestMismatch(f"{part['name']} is not what it was when this run was queued; it was not executed.")
+        sources.append(Source(part["name"], version.source, version.entry, tuple(version.dependencies)))
+    return tuple(sources)
+
+
+def _execute(run: Run, job: Job, pulse: leases.Heartbeat) -> Outcome:
+    recorder = Recorder(run)
+    try:
+        with boxes.pool().take(labels=run.labels(), size=job.limits.size) as box:
+            return box.run(job, on_event=recorder.hear, on_request=answer_for(run), cancelled=pulse.stop_requested)
+    finally:
+        recorder.close()
+
+
+def _finish(run: Run, outcome: Outcome) -> None:
+    """One transaction: attempt, state, result. A lost box is decided by the retry class."""
+    if outcome.kind is Kind.INFRA:
+        _put_back(run, outcome.message)
+    elif outcome.kind is Kind.LOST:
+        with scope(run.workspace_id):
+            leases.assert_held(run)
+            _retry_or_lose(run, outcome.message)
+    else:
+        error = vars(outcome.error) if outcome.error else None
+        _end(
+            run,
+            STATE_OF_OUTCOME[outcome.kind],
+            outcome=outcome.kind,
+            message=outcome.message,
+            result=outcome.result,
+            error=error,
+            kernel=outcome.kernel[:300],
+            seconds=outcome.seconds,
+        )
+
+
+def _end(run: Run, state: RunState, **fields: Any) -> None:
+    with scope(run.workspace_id):
+        _close_attempt(run, fields["outcome"], fields["message"])
+        transitions.leave(run, to_state=state, **fields)
+    log.info("run.ended run=%s state=%s", run.pk, state)
+
+
+def _put_back(run: Run, reason: str) -> None:
+    """This host could not make a box: nothing of the job has happened, so it waits and is tried again."""
+    log.error("run.no_box run=%s reason=%s", run.pk, reason)
+    with scope(run.workspace_id):
+        _close_attempt(run, Kind.INFRA, reason)
+        transitions.leave(run, to_state=RunState.QUEUED, not_before=Now() + RETRY_AFTER, message=reason)
+
+
+def _close_attempt(run: Run, outcome: str, message: str) -> None:
+    Attempt.objects.filter(run=run, number=run.attempt).update(ended_at=Now(), outcome=outcome, message=message)
+
+
+def sweep_lost_runs() -> int:
+    """Find runs whose worker has vanished, and queue them again or end them by their retry class."""
+    with every_workspace(reason="finding runs whose worker has vanished"):
+        lost = [(run.workspace_id, run.pk) for run in leases.expired(Run.objects.filter(state=RunState.RUNNING))[:100]]
+    return sum(_recover(workspace_id, run_id) for workspace_id, run_id in lost)
+
+
+def _recover(workspace_id: Any, run_id: Any) -> int:
+    with scope(workspace_id):
+        run = leases.expired(Run.objects.filter(pk=run_id, state=RunState.RUNNING)).first()
+        if run is None:
+            return 0
+        _retry_or_lose(run, "The worker vanished while the run was going on.")
+        return 1
+
+
+def _retry_or_lose(run: Run, reason: str) -> None:
+    _close_attempt(run, Kind.LOST, reason)
+    losses = {"losses": F("losses") + 1}
+    running = (RunState.RUNNING,)
+    if run.cancel_requested_at:
+        transitions.move(run, from_states=running, to_state=RunState.CANCELLED, message="Cancelled.", **losses)
+    elif run.retry_class != RetryClass.NEVER and run.losses + 1 < MAX_LOSSES:
+        transitions.move(run, from_states=running, to_state=RunState.QUEUED, message=reason, **losses)
+        wake("runs")
+    else:
+        transitions.move(run, from_states=running, to_state=RunState.LOST, outcome=Kind.LOST, message=reason, **losses)
+
+
+def count_due_runs() -> int:
+    with every_workspace(reason="the scheduler counts what is due"):
+        return leases.due(Run.objects.all(), RunState.QUEUED).count()
