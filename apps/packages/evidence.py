@@ -121,8 +121,7 @@ class _Told:
             "unpacked_size": contents.unpacked_size,
             "file_count": contents.file_count,
             "native_file_count": len(contents.native_files),
-            "runs_at_start": list(contents.runs_at_start),
-            "hides_standard_library": list(contents.hides_standard_library),
+            "runs_at_start": [],  # inspection refuses wheels with any; said, because people look for it
             "summary": contents.summary[:_LONGEST_TEXT],
             "licence": known(contents.licence) if contents.licence else not_available("The package states none."),
             "similar_names": similar_names(wheel.name),
@@ -187,12 +186,6 @@ class _Told:
             yield _warning("yanked", f"Its authors withdrew this release. {yanked['value']['reason']}".strip())
         if names := similar_names(self.distribution.name):
             yield _warning("similar_name", f"The name is close to {', '.join(names)}. Is it the package you mean?")
-        if self.contents.hides_standard_library:
-            modules = ", ".join(self.contents.hides_standard_library)
-            yield _warning("hides_standard_library", f"Brings modules named like Python's own: {modules}.")
-        if self.contents.runs_at_start:
-            files = ", ".join(self.contents.runs_at_start)
-            yield _warning("runs_at_start", f"Brings files that may run without being imported: {files}.")
         if started["available"]:
             age = (self.now - datetime.fromisoformat(started["value"])).days
             if age < _YOUNG_PROJECT_DAYS:

@@ -3,7 +3,7 @@
 import struct
 import sys
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from email.parser import BytesParser
 from pathlib import Path
@@ -19,13 +19,25 @@ LARGEST_UNPACKED = 2 * 1024**3
 _LARGEST_DIRECTORY = 16 * 1024**2
 _LARGEST_METADATA = 2 * 1024**2
 _END = struct.Struct("<4s4H2LH")  # end of central directory record, APPNOTE.TXT 4.3.16
-_RUNS_AT_START = ("sitecustomize.py", "usercustomize.py", "sitecustomize/", "usercustomize/")
+_CUSTOMISERS = ("sitecustomize", "usercustomize")
 
 
 class BadWheel(Invalid):
     """A file that is no proper wheel, or one made to harm whoever opens it."""
 
     code = "bad_wheel"
+
+
+class RunsUnasked(BadWheel):
+    """Brings a file that Python may run without anybody importing it. The build would refuse it, so nobody is asked."""
+
+    code = "runs_unasked"
+
+
+class HidesStandardLibrary(BadWheel):
+    """Brings a module that would take the place of one of Python's own."""
+
+    code = "hides_standard_library"
 
 
 @dataclass(frozen=True)
@@ -36,8 +48,6 @@ class WheelContents:
     unpacked_size: int
     file_count: int
     native_files: tuple[str, ...]
-    runs_at_start: tuple[str, ...]  # .pth, sitecustomize: run by an interpreter that treats the folder as a site
-    hides_standard_library: tuple[str, ...]
     summary: str
     licence: str
     home_page: str
@@ -58,14 +68,13 @@ def inspect_wheel(path: Path, distribution: Distribution) -> WheelContents:
     except (zipfile.BadZipFile, OSError, ValueError, KeyError, NotImplementedError, RuntimeError) as problem:
         raise BadWheel(f"{distribution.filename} is not a readable wheel.", filename=distribution.filename) from problem
     _check_identity(metadata, distribution)
+    _check_places([_installed_path(entry.filename) for entry in entries if not entry.is_dir()], distribution)
     names = [entry.filename for entry in entries if not entry.is_dir()]
     return WheelContents(
         size=path.stat().st_size,
         unpacked_size=sum(entry.file_size for entry in entries),
         file_count=len(names),
         native_files=tuple(sorted(name for name in names if name.endswith((".so", ".dll", ".dylib")) or ".so." in name)),
-        runs_at_start=tuple(sorted(filter(_is_run_at_start, map(_installed_path, names)))),
-        hides_standard_library=_hidden_modules(map(_installed_path, names)),
         summary=metadata.get("Summary", "").strip(),
         licence=_licence(metadata),
         home_page=metadata.get("Home-page", "").strip(),
@@ -142,13 +151,19 @@ def _installed_path(name: str) -> str:
     return name
 
 
-def _is_run_at_start(path: str) -> bool:
-    return ("/" not in path and path.endswith(".pth")) or path.startswith(_RUNS_AT_START)
+def _check_places(places: list[str], distribution: Distribution) -> None:
+    """The rules of the build (sandbox.runner.builder), told before people are asked instead of after."""
+    name = distribution.filename
+    unasked = [place for place in places if _runs_unasked(place.rpartition("/")[2])]
+    if unasked:
+        raise RunsUnasked(f"{name} brings {unasked[0]}, which Python may run without being asked.", files=unasked)
+    hidden = sorted({place.split("/")[0].split(".")[0] for place in places} & sys.stdlib_module_names)
+    if hidden:
+        raise HidesStandardLibrary(f"{name} would take the place of Python's own module “{hidden[0]}”.", modules=hidden)
 
 
-def _hidden_modules(paths: Iterable[str]) -> tuple[str, ...]:
-    tops = {path.split("/")[0].split(".")[0] for path in paths if path.endswith((".py", ".so"))}
-    return tuple(sorted(tops & sys.stdlib_module_names))
+def _runs_unasked(file: str) -> bool:
+    return file.endswith((".pth", ".pyc")) or file.split(".", maxsplit=1)[0] in _CUSTOMISERS
 
 
 def _licence(metadata: _Metadata) -> str:
@@ -160,7 +175,7 @@ def _licence(metadata: _Metadata) -> str:
     return ", ".join(each.rpartition(" :: ")[2] for each in classifiers)
 
 
-def _requirements(metadata: _Metadata) -> Iterable[Requirement]:
+def _requirements(metadata: _Metadata) -> Iterator[Requirement]:
     for line in metadata.all("Requires-Dist"):
         try:
             yield Requirement(line)

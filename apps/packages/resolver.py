@@ -116,9 +116,10 @@ class Resolver:
         return {**passed, "HOME": str(folder), "PATH": "/usr/bin:/bin", "UV_HTTP_RETRIES": "1", "UV_HTTP_TIMEOUT": "20"}
 
     def _wait(self, process: subprocess.Popen[bytes]) -> int:
+        cpu_seconds = int(self.seconds) + 1
         try:
             resource.prlimit(process.pid, resource.RLIMIT_AS, (_MEMORY, _MEMORY))
-            resource.prlimit(process.pid, resource.RLIMIT_CPU, (int(self.seconds), int(self.seconds)))
+            resource.prlimit(process.pid, resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
         except ProcessLookupError:
             pass  # it has ended already; the status below tells how
         try:

@@ -116,7 +116,7 @@ def serve_index() -> Iterator[LoopbackIndex]:
     index = LoopbackIndex()
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_for(index))
     index.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:
         yield index

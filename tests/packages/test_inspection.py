@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from apps.packages.inspection import BadWheel, inspect_wheel
+from apps.packages.inspection import BadWheel, HidesStandardLibrary, RunsUnasked, inspect_wheel
 from apps.packages.locks import Distribution
 from tests.packages.index_server import make_wheel, make_zip
 
@@ -19,22 +19,24 @@ def written(folder: Path, content: bytes, name: str = "tree", version: str = "1.
     return path, Distribution(name, version, f"{name}-{version}-py3-none-any.whl", digest, "", None)
 
 
-def test_files_that_run_without_an_import_are_named(tmp_path: Path) -> None:
-    modules = {
-        "tree.py": "",
-        "start.pth": "import os",
-        "deep/no.pth": "",
-        "sitecustomize.py": "",
-        "tree-1.0.data/purelib/late.pth": "import os",
-    }
-    found = inspect_wheel(*written(tmp_path, make_wheel("tree", "1.0", modules=modules)))
-    assert found.runs_at_start == ("late.pth", "sitecustomize.py", "start.pth")
+@pytest.mark.parametrize(
+    "path",
+    ["start.pth", "deep/start.pth", "sitecustomize.py", "tree-1.0.data/purelib/a.pth", "a.pyc"],
+)
+def test_a_file_that_runs_without_an_import_is_refused_before_people_are_asked(tmp_path: Path, path: str) -> None:
+    with pytest.raises(RunsUnasked, match="without being asked"):
+        inspect_wheel(*written(tmp_path, make_wheel("tree", "1.0", modules={"tree.py": "", path: ""})))
 
 
-def test_modules_named_like_pythons_own_and_native_code_are_named(tmp_path: Path) -> None:
-    modules = {"json/__init__.py": "", "tree/native.cpython-313-x86_64-linux-gnu.so": "", "tree.libs/libz.so.1": ""}
+@pytest.mark.parametrize("path", ["json/__init__.py", "json.py", "tree-1.0.data/platlib/os.py"])
+def test_a_module_that_would_replace_pythons_own_is_refused(tmp_path: Path, path: str) -> None:
+    with pytest.raises(HidesStandardLibrary, match="Python's own module"):
+        inspect_wheel(*written(tmp_path, make_wheel("tree", "1.0", modules={path: ""})))
+
+
+def test_native_code_is_counted(tmp_path: Path) -> None:
+    modules = {"tree/native.cpython-313-x86_64-linux-gnu.so": "", "tree.libs/libz.so.1": "", "tree/plain.py": ""}
     found = inspect_wheel(*written(tmp_path, make_wheel("tree", "1.0", modules=modules)))
-    assert found.hides_standard_library == ("json",)
     assert found.native_files == ("tree.libs/libz.so.1", "tree/native.cpython-313-x86_64-linux-gnu.so")
 
 

@@ -30,9 +30,7 @@ def test_a_wheel_is_fetched_once_and_kept_under_its_hash(index: LoopbackIndex, s
     assert first.read_bytes() == index.files["tree-1.0-py3-none-any.whl"].content
 
 
-def test_one_changed_byte_at_the_index_is_refused_and_nothing_is_kept(
-    index: LoopbackIndex, store: WheelStore, lock: Lock
-) -> None:
+def test_one_changed_byte_at_the_index_is_refused_and_nothing_stays(index: LoopbackIndex, store: WheelStore, lock: Lock) -> None:
     served = index.files["tree-1.0-py3-none-any.whl"]
     served.content = served.content[:100] + bytes([served.content[100] ^ 1]) + served.content[101:]
     with pytest.raises(WheelChanged, match="not the file that was approved"):

@@ -1,0 +1,99 @@
+"""From checked wheels to an environment: unpacked and compiled in a box without network, sealed, named by its content."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from apps.core.errors import Invalid, Unavailable
+from apps.packages.locks import Lock
+from sandbox import BuildOutcome, Driver, Kind, SandboxError
+from sandbox.environment import remove_environment
+
+_BOX_TROUBLE = (Kind.INFRA, Kind.LOST, Kind.KILLED)  # says nothing about the packages
+
+
+class NoBox(Unavailable):
+    """No box can be had on this host now. Not the packages' fault: it is waited for, however long it takes."""
+
+    code = "no_box"
+
+
+class BuildInterrupted(Unavailable):
+    code = "build_interrupted"
+
+
+class BuildFailed(Invalid):
+    """The packages cannot be unpacked into an environment."""
+
+    code = "build_failed"
+
+
+def build_environment(
+    lock: Lock,
+    wheels: Mapping[str, Path],
+    *,
+    driver: Driver,
+    folder: Path,
+    labels: Mapping[str, str],
+    cancelled: Callable[[], bool],
+) -> str:
+    """Build in a box, and put the result beside the other environments of `folder`; returns the digest of its content.
+
+    Two workers that build the same at once both succeed: the second finds the folder in place and drops its own.
+
+    Raises: NoBox, BuildInterrupted, BuildFailed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o711)  # a box may open what it knows the digest of, and cannot list the rest
+    with _workplace(folder.parent / "building") as place:
+        _lay_out(lock, wheels, place / "wheels")
+        output = place / "output"
+        try:
+            outcome = driver.build_environment(wheels=place / "wheels", output=output, labels=labels, cancelled=cancelled)
+        except SandboxError as problem:
+            raise NoBox(f"No sandbox could be had to build the packages: {problem}") from problem
+        digest = _digest_or_reason(outcome)
+        _put_in_place(output, folder / digest)
+    return digest
+
+
+@contextmanager
+def _workplace(folder: Path) -> Iterator[Path]:
+    """A fresh folder on the file system of the environments, gone afterwards."""
+    folder.mkdir(parents=True, exist_ok=True)
+    place = Path(tempfile.mkdtemp(dir=folder))
+    place.chmod(0o755)
+    try:
+        yield place
+    finally:
+        remove_environment(place / "output")
+        shutil.rmtree(place)
+
+
+def _lay_out(lock: Lock, wheels: Mapping[str, Path], folder: Path) -> None:
+    """The wheels under their own names, which say what they are for."""
+    folder.mkdir(mode=0o755)
+    for distribution in lock.distributions:
+        os.link(wheels[distribution.name], folder / distribution.filename)
+
+
+def _digest_or_reason(outcome: BuildOutcome) -> str:
+    if outcome.ok and outcome.digest:
+        return outcome.digest
+    if outcome.kind in _BOX_TROUBLE:
+        raise BuildInterrupted(f"Building the packages was interrupted: {outcome.message}")
+    raise BuildFailed(f"The packages cannot be built: {outcome.message}", kind=str(outcome.kind))
+
+
+def _put_in_place(output: Path, target: Path) -> None:
+    output.chmod(0o755)  # moving a folder writes to it
+    try:
+        output.rename(target)
+    except OSError:
+        if not target.is_dir():
+            raise
+        return  # another worker was first; equal digests are equal contents
+    target.chmod(0o555)

@@ -1,0 +1,48 @@
+"""The parts of this app as the installation's settings say: index, cooldown, and where things lie."""
+
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+
+from django.conf import settings
+
+from apps.packages.index import PackageIndex
+from apps.packages.resolver import Resolver
+from apps.packages.wheels import WheelStore
+from sandbox import DockerDriver, Driver
+
+
+def index() -> PackageIndex:
+    return PackageIndex(settings.PACKAGES_INDEX)
+
+
+def resolver() -> Resolver:
+    cooldown = timedelta(days=settings.PACKAGES_COOLDOWN_DAYS)
+    return Resolver(index(), Path(settings.HOME) / "cache" / "uv", cooldown=cooldown)
+
+
+def wheel_store() -> WheelStore:
+    return WheelStore(Path(settings.HOME) / "wheels", index())
+
+
+def environments() -> Path:
+    """The folder that every box sees, read-only; one folder in it per environment, named by its digest."""
+    return Path(settings.HOME) / "environments"
+
+
+@cache
+def driver() -> Driver:
+    """What makes boxes on this host; checked once.
+
+    Raises:
+        sandbox.SandboxUnavailable: with what to do about it. Nothing weaker is ever used instead.
+    """
+    made = DockerDriver(
+        image=settings.BOX_IMAGE,
+        runtime=settings.SANDBOX_RUNTIME,
+        home=Path(settings.HOME) / "boxes",
+        environments=environments(),
+        installation=settings.INSTALLATION,
+    )
+    made.check()
+    return made

@@ -1,0 +1,94 @@
+"""Ask for packages, find what is granted, and check an environment before a run mounts it."""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from apps.core.canonical import digest_of
+from apps.core.errors import NotFound
+from apps.packages import configured, environments, transitions
+from apps.packages.models import PackageSet
+from apps.packages.requirements import parse_requirements
+from apps.packages.states import PackageState
+from apps.workspaces.models import Membership
+from apps.workspaces.roles import Permission
+from apps.workspaces.services import require
+
+
+class NoSuchPackageSet(NotFound):
+    code = "no_such_package_set"
+
+
+def require_packages(
+    *,
+    actor: Membership,
+    requirements: Iterable[str],
+    reason: str,
+    prompted_by: Membership | None = None,
+    task_id: UUID | None = None,
+) -> PackageSet:
+    """Ask that these packages become usable here; the same wish that is under way or granted is given back.
+
+    What is asked for is checked at once; a worker resolves it and opens the approval request.
+
+    Raises:
+        PermissionMissing, requirements.BadRequirement
+    """
+    require(actor, Permission.DEVELOP)
+    wanted = normalise(requirements)
+    digest = digest_of(wanted)
+    asked = PackageSet(
+        state=PackageState.QUEUED,
+        requirements=wanted,
+        requirements_digest=digest,
+        reason=reason.strip(),
+        asked_by=actor,
+        prompted_by=prompted_by,
+        task_id=task_id,
+    )
+    # Two who ask at once: the constraint lets one row in, and both are given that one.
+    PackageSet.objects.bulk_create([asked], ignore_conflicts=True)
+    standing = PackageSet.objects.current().get(requirements_digest=digest)
+    if standing.pk == asked.pk:
+        transitions.announce(standing, PackageState.QUEUED, actor=actor)
+    return standing
+
+
+def normalise(requirements: Iterable[str]) -> list[str]:
+    """Equal wishes as equal lists.
+
+    Raises:
+        requirements.BadRequirement
+    """
+    return [str(each) for each in parse_requirements(requirements)]
+
+
+def find_environment(requirements: Iterable[str]) -> PackageSet | None:
+    """The set that people approved here for the same wish; it may still be being built (see `is_ready`).
+
+    Raises:
+        requirements.BadRequirement
+    """
+    return PackageSet.objects.granted().filter(requirements_digest=digest_of(normalise(requirements))).first()
+
+
+def get_package_set(*, actor: Membership, package_set_id: UUID) -> PackageSet:
+    """One set of this workspace.
+
+    Raises:
+        PermissionMissing, NoSuchPackageSet
+    """
+    require(actor, Permission.VIEW)
+    rows = PackageSet.objects.select_related("asked_by__user", "prompted_by__user", "request")
+    found = rows.filter(pk=package_set_id).first()
+    if found is None:
+        raise NoSuchPackageSet("There is no such set of packages here.")
+    return found
+
+
+def verify_environment(digest: str) -> str:
+    """Why an environment must not be mounted, in one sentence; empty when it is what was built.
+
+    The content is hashed the first time that this process sees it, and again whenever a file's time, size or place on
+    the disk has changed since.
+    """
+    return environments.find_problem(configured.environments(), digest)

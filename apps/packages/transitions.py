@@ -1,0 +1,56 @@
+"""The one way in which a set of packages changes its state.
+
+Whoever holds a lease leaves by core.leases; everything else is a conditional UPDATE here. Both end in announce().
+"""
+
+from typing import Any
+
+from django.db.models import F
+
+from apps.audit.services import Actor, record
+from apps.core import leases
+from apps.core.dispatch import wake
+from apps.core.events import emit
+from apps.core.notify import publish
+from apps.packages.models import PackageSet
+from apps.packages.states import REFUSED, PackageState
+
+RESOLVE, BUILD = "packages.resolve", "packages.build"  # kinds of work
+_WORK = {PackageState.QUEUED: RESOLVE, PackageState.APPROVED: BUILD}
+
+
+def leave(package_set: PackageSet, *, to_state: PackageState, **fields: Any) -> None:
+    """The holder of the lease gives the set up.
+
+    Raises: leases.LeaseLost when somebody else holds it; nothing is written.
+    """
+    leases.leave(package_set, to_state=to_state, **fields)
+    announce(package_set, to_state, reason=fields.get("failure", ""))
+
+
+def move(package_set: PackageSet, *, from_state: PackageState, to_state: PackageState, **fields: Any) -> bool:
+    """Change a set that nobody needs to hold; False when it is not in `from_state` any more.
+
+    The token rises, so that a worker that held it until now writes nothing.
+    """
+    rows = PackageSet.objects.filter(pk=package_set.pk, state=from_state)
+    if rows.update(state=to_state, token=F("token") + 1, leased_by="", lease_until=None, **fields) == 0:
+        return False
+    package_set.state = to_state
+    announce(package_set, to_state, reason=fields.get("failure", ""))
+    return True
+
+
+def announce(package_set: PackageSet, state: PackageState, *, reason: str = "", actor: Actor | None = None) -> None:
+    """Tell pages, audit trail, workers, and at a decision the apps above."""
+    publish(package_set.workspace_id, f"packages.{package_set.pk.hex}")
+    publish(package_set.workspace_id, "packages")
+    record(actor=actor, action=f"packages.{state}", subject=package_set, lock_digest=package_set.lock_digest)
+    if state in _WORK:
+        wake(_WORK[state])
+    if state == PackageState.READY:
+        emit("packages.ready", package_set_id=package_set.pk, task_id=package_set.task_id)
+    elif state == PackageState.FAILED:
+        emit("packages.failed", package_set_id=package_set.pk, task_id=package_set.task_id, reason=reason)
+    elif state in REFUSED:
+        emit("packages.refused", package_set_id=package_set.pk, task_id=package_set.task_id, reason=reason)

@@ -1,0 +1,128 @@
+"""From a lock to a sealed folder: unpacked where nothing can be harmed, named by its content, the same for whoever builds it."""
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from apps.packages import environments
+from apps.packages.build import BuildFailed, BuildInterrupted, NoBox, build_environment
+from apps.packages.locks import Lock
+from apps.packages.requirements import parse_requirements
+from apps.packages.resolver import Resolver
+from apps.packages.wheels import WheelStore
+from sandbox import DockerDriver, Driver, FakeDriver
+from tests.packages.index_server import LoopbackIndex, make_wheel
+
+type Build = Callable[..., str]
+
+
+@pytest.fixture(params=["process", pytest.param("gvisor", marks=pytest.mark.gvisor)])
+def driver(request: pytest.FixtureRequest, tmp_path: Path) -> Driver:
+    boxes, folder = tmp_path / "boxes", tmp_path / "environments"
+    folder.mkdir()
+    if request.param == "process":
+        return FakeDriver(home=boxes, environments=folder, runs_only_trusted_test_code=True)
+    made = DockerDriver(image="selfsmith-box:dev", runtime="runsc", home=boxes, environments=folder, installation="packages-test")
+    made.check()
+    return made
+
+
+@pytest.fixture
+def build(driver: Driver, store: WheelStore, tmp_path: Path) -> Build:
+    def run(lock: Lock, *, cancelled: Callable[[], bool] = lambda: False) -> str:
+        wheels, folder = store.fetch(lock), tmp_path / "environments"
+        return build_environment(lock, wheels, driver=driver, folder=folder, labels={}, cancelled=cancelled)
+
+    return run
+
+
+@pytest.fixture
+def lock(index: LoopbackIndex, resolver: Resolver, now: datetime) -> Lock:
+    index.add_wheel("leaf", modules={"leaf/__init__.py": "VALUE = 7\n"})
+    index.add_wheel("tree", requires=["leaf"])
+    return resolver.resolve(parse_requirements(["tree"]), now=now)
+
+
+@pytest.fixture(autouse=True)
+def unsealed_afterwards(tmp_path: Path) -> Iterator[None]:
+    """Sealed folders would outlive the test's own."""
+    yield
+    for path in (tmp_path / "environments").rglob("*"):
+        if path.is_dir():
+            path.chmod(0o755)
+
+
+def test_an_environment_holds_every_package_compiled_and_sealed(build: Build, lock: Lock, tmp_path: Path) -> None:
+    digest = build(lock)
+    place = tmp_path / "environments" / digest
+    assert (place / "leaf" / "__init__.py").read_text() == "VALUE = 7\n"
+    assert list((place / "__pycache__").glob("tree.*.pyc"))
+    assert all(path.stat().st_mode & 0o222 == 0 for path in (place, *place.rglob("*")))
+    assert environments.find_problem(tmp_path / "environments", digest) == ""
+    assert list((tmp_path / "building").iterdir()) == []
+
+
+def test_building_twice_and_at_once_gives_one_environment(build: Build, lock: Lock, tmp_path: Path) -> None:
+    digests: list[str] = []
+    workers = [threading.Thread(target=lambda: digests.append(build(lock))) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert digests == [build(lock)] * 2
+    assert [path.name for path in (tmp_path / "environments").iterdir()] == [digests[0]]
+
+
+def test_one_changed_byte_on_the_disk_is_found_before_it_is_mounted(build: Build, lock: Lock, tmp_path: Path) -> None:
+    digest = build(lock)
+    folder = tmp_path / "environments"
+    assert environments.find_problem(folder, digest) == ""
+    module = folder / digest / "leaf" / "__init__.py"
+    module.chmod(0o644)
+    module.write_text("VALUE = 8\n")
+    assert "have changed" in environments.find_problem(folder, digest)
+
+
+def test_a_file_that_was_added_is_found(build: Build, lock: Lock, tmp_path: Path) -> None:
+    digest = build(lock)
+    folder = tmp_path / "environments"
+    assert environments.find_problem(folder, digest) == ""
+    (folder / digest).chmod(0o755)
+    (folder / digest / "extra.py").write_text("")
+    assert "have changed" in environments.find_problem(folder, digest)
+
+
+@pytest.mark.parametrize("digest", ["", "..", "../../etc", "0" * 64, "A" * 64])
+def test_what_is_not_there_is_never_mounted(tmp_path: Path, digest: str) -> None:
+    assert environments.find_problem(tmp_path, digest).endswith(".")
+
+
+def test_a_wheel_that_is_not_what_its_record_says_is_refused_and_leaves_nothing(
+    index: LoopbackIndex, resolver: Resolver, now: datetime, build: Build, tmp_path: Path
+) -> None:
+    honest = make_wheel("tree", "1.0", modules={"tree.py": "honest = 1\n"})
+    index.add_file("tree", "tree-1.0-py3-none-any.whl", honest.replace(b"honest = 1", b"harmed = 1"))
+    with pytest.raises(BuildFailed):
+        build(resolver.resolve(parse_requirements(["tree"]), now=now))
+    assert list((tmp_path / "environments").iterdir()) == []
+
+
+def test_a_build_that_nobody_waits_for_any_more_is_interrupted(build: Build, lock: Lock, tmp_path: Path) -> None:
+    with pytest.raises(BuildInterrupted):
+        build(lock, cancelled=lambda: True)
+    assert list((tmp_path / "environments").iterdir()) == []
+
+
+def test_without_a_sandbox_nothing_is_unpacked(lock: Lock, store: WheelStore, tmp_path: Path) -> None:
+    (tmp_path / "environments").mkdir(exist_ok=True)
+    missing = DockerDriver(
+        image="no-such-image", runtime="runsc", home=tmp_path / "b", environments=tmp_path / "environments", installation="none"
+    )
+    with pytest.raises(NoBox):
+        build_environment(
+            lock, store.fetch(lock), driver=missing, folder=tmp_path / "environments", labels={}, cancelled=lambda: False
+        )
+    assert list((tmp_path / "environments").iterdir()) == []
