@@ -87,8 +87,7 @@ def run() -> int:
                     f"\n  The sign-in page is up at {stack.application.address}; the sandbox is still being prepared.\n"
                 )
             sandbox.result()
-            with setup.progress.step("worker, scheduler"):
-                stack.supervisor.start("worker", "scheduler")
+            stack.start_workers()
             announce(stack.application, seconds=time.monotonic() - started)
             stack.supervisor.wait()
         except Stopped:
@@ -135,7 +134,7 @@ def play(setup: Setup) -> str:
         sandbox = stack.bring_up()
         stack.serve()
         sandbox.result()
-        stack.supervisor.start("worker", "scheduler")
+        stack.start_workers()
         people = "".join(json.dumps(vars(entry)) + "\n" for entry in stack.application.seed())
         printed = stack.application.manage(
             "play_demo",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -15,6 +16,7 @@ from typing import Optional, TextIO, Union
 from .errors import SetupError, explain
 
 STOP_GRACE_SECONDS = 10
+ERROR_LINE = re.compile(r"^(\w+(\.\w+)*)?(Error|error|ERROR|E|Exception|fatal)\b: ")
 Word = Union[str, Path]
 
 
@@ -31,8 +33,13 @@ class Result:
 
     @property
     def last_line(self) -> str:
-        lines = [line.strip() for line in self.output.splitlines() if line.strip()]
-        return lines[-1] if lines else "no output"
+        return next((line.strip() for line in reversed(self.output.splitlines()) if line.strip()), "no output")
+
+    @property
+    def complaint(self) -> str:
+        """The last line that names an error, for most programs say more after it; else the last line."""
+        lines = [line.strip() for line in self.output.splitlines() if ERROR_LINE.search(line)]
+        return lines[-1] if lines else self.last_line
 
 
 class Shell:
@@ -169,7 +176,7 @@ class Shell:
         known = explain(result.output, name)
         if known:
             return known
-        return SetupError(f"{name} failed: {result.last_line}", f"All that it wrote is at the end of {self.log}.")
+        return SetupError(f"{name} failed: {result.complaint}", f"All that it wrote is at the end of {self.log}.")
 
 
 def _signal_group(child: subprocess.Popen[str], number: int) -> None:

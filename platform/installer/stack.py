@@ -137,6 +137,12 @@ class Stack:
             self.application.wait_for_sign_in_page(self.supervisor)
             step.detail = self.application.address
 
+    def start_workers(self) -> None:
+        """What works off the queue. It comes last: without boxes it could only fail."""
+        with self.setup.progress.step("worker, scheduler"):
+            self.supervisor.start("worker", "scheduler")
+            self.supervisor.wait_until_up("worker", "scheduler")
+
     def step(self, title: str, work: Callable[[Step], None], *, announce: bool = False) -> None:
         """A step now, in this thread."""
         with self.setup.progress.step(title, announce=announce) as step:

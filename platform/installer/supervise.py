@@ -15,11 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
+from .control import Control
 from .errors import SetupError
 from .setup import Setup
-from .shell import Result
 
 STOP_SECONDS = 90
+UP_SECONDS = 30
+POLL_SECONDS = 0.05
+DEAD = ("BACKOFF", "FATAL", "EXITED")
+STOPPED = (*DEAD, "STOPPED")
 TAIL_LINES = 5
 
 
@@ -67,9 +71,13 @@ def escape(text: str) -> str:
     return text.replace("%", "%%")
 
 
+def control_socket(setup: Setup) -> Path:
+    """In a folder that only this account may enter."""
+    return setup.home.keys / "supervisor.sock"
+
+
 def configuration(setup: Setup, programs: Sequence[Program]) -> str:
-    """supervisord's whole configuration. Its control socket lies in a folder that only this account may enter."""
-    control = setup.home.keys / "supervisor.sock"
+    """supervisord's whole configuration."""
     head = f"""\
 [supervisord]
 nodaemon=true
@@ -79,14 +87,11 @@ pidfile={escape(str(setup.home.run))}/supervisord.pid
 {"user=root" if os.geteuid() == 0 else ""}
 
 [unix_http_server]
-file={escape(str(control))}
+file={escape(str(control_socket(setup)))}
 chmod=0600
 
 [rpcinterface:supervisor]
 supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
-
-[supervisorctl]
-serverurl=unix://{escape(str(control))}
 
 """
     return head + "\n".join(section(program, setup.home.logs) for program in programs)
@@ -98,6 +103,7 @@ class Supervisor:
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
         self.file = setup.home.run / "supervisord.conf"
+        self.control = Control(control_socket(setup))
         self.process: Optional[subprocess.Popen[bytes]] = None
 
     def launch(self, programs: Sequence[Program], environment: Mapping[str, str]) -> None:
@@ -117,31 +123,35 @@ class Supervisor:
                 stderr=output,
                 start_new_session=True,  # Ctrl-C in the terminal must not reach it; the installer stops it in order
             )
-        self.wait_until(lambda: self.control("pid").ok, "supervisord", seconds=15)
-
-    def control(self, *arguments: str) -> Result:
-        return self.setup.shell.attempt([self.setup.tool("supervisorctl"), "-c", self.file, *arguments], must_finish=True)
+        deadline = time.monotonic() + UP_SECONDS
+        while not self.control.answers():
+            if time.monotonic() > deadline or not self.is_alive():
+                raise self.failure("supervisord")
+            time.sleep(POLL_SECONDS)
 
     def start(self, *names: str) -> None:
-        """Starts programs and waits until they have run for a second.
-
-        Raises: SetupError with the end of its log when one does not stay up.
-        """
-        self.control("start", *names)
+        """Asks for the programs to be started; `wait_until` then waits for what they bring about."""
         for name in names:
-            if " RUNNING " not in self.control("status", name).output:
-                raise self.failure(name)
+            self.control.start(name)
+
+    def wait_until_up(self, *names: str) -> None:
+        """Waits until the programs have run for a second, for those that give no other sign.
+
+        Raises: SetupError
+        """
+        for name in names:
+            self.wait_until(lambda: self.control.state(name) == "RUNNING", name, seconds=UP_SECONDS)  # noqa: B023  called at once
 
     def wait_until(self, is_ready: Callable[[], bool], name: str, *, seconds: float) -> None:
         """Waits for a condition that the program brings about.
 
-        Raises: SetupError when it does not in time, or when supervisord is gone.
+        Raises: SetupError when it does not in time, or when the program died.
         """
         deadline = time.monotonic() + seconds
         while not is_ready():
-            if time.monotonic() > deadline or not self.is_alive():
+            if time.monotonic() > deadline or not self.is_alive() or self.control.state(name) in DEAD:
                 raise self.failure(name)
-            time.sleep(0.05)
+            time.sleep(POLL_SECONDS)
 
     def is_alive(self) -> bool:
         return self.process is not None and self.process.poll() is None
@@ -158,9 +168,12 @@ class Supervisor:
         return SetupError(f"{name} did not start: {said[-1].strip() if said else 'it said nothing'}", f"Its whole log: {log}")
 
     def stop_programs(self, *names: str) -> None:
-        """Stops programs and waits for their end."""
-        if self.is_alive():
-            self.control("stop", *names)
+        """Stops programs and waits for their end. Where supervisord is gone, the kernel has told them already."""
+        with suppress(OSError):
+            for name in names:
+                self.control.stop(name)
+            while any(self.control.state(name) not in STOPPED for name in names):
+                time.sleep(POLL_SECONDS)  # no deadline of its own: supervisord kills what does not stop in time
 
     def stop(self) -> None:
         """Stops everything that was started under it, later ones first, and supervisord itself."""
