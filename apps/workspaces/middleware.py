@@ -11,7 +11,7 @@ from django.shortcuts import render
 from apps.core.errors import DomainError
 from apps.core.tenancy import every_workspace, scope
 from apps.workspaces.models import Membership, Workspace
-from apps.workspaces.services import find_membership
+from apps.workspaces.services import memberships_of
 
 type GetResponse = Callable[[HttpRequest], HttpResponse]
 WORKSPACE_ADDRESS = re.compile(r"^/w/(?P<slug>[-\w]+)/")
@@ -22,6 +22,7 @@ class WorkspaceRequest(HttpRequest):
 
     workspace: Workspace
     membership: Membership
+    memberships: list[Membership]  # all of this user, for the switcher: inside the scope the others cannot be seen
 
 
 class WorkspaceMiddleware:
@@ -36,10 +37,12 @@ class WorkspaceMiddleware:
             return self.get_response(request)
         if not request.user.is_authenticated:
             return redirect_to_login(request.get_full_path())
-        membership = find_membership(user=request.user, slug=address["slug"])
+        memberships = memberships_of(request.user)
+        membership = next((each for each in memberships if each.workspace.slug == address["slug"]), None)
         if membership is None:
             return render(request, "404.html", status=404)
         request.membership, request.workspace = membership, membership.workspace  # type: ignore[attr-defined]
+        request.memberships = memberships  # type: ignore[attr-defined]
         with scope(membership.workspace_id):
             return self.get_response(request)
 

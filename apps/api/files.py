@@ -1,0 +1,35 @@
+"""Files brought as input, and files that runs made."""
+
+from uuid import UUID
+
+from django.http import FileResponse
+from ninja import File, Router
+from ninja.files import UploadedFile
+
+from apps.api.authentication import ApiRequest, in_scope
+from apps.api.schemas import ArtifactOut
+from apps.core import blobs
+from apps.runs.services import find_artifact, store_upload
+
+router = Router()
+
+
+@router.post("", response={201: ArtifactOut}, summary="Store a file to run a function or a task on")
+@in_scope
+def upload(request: ApiRequest, file: File[UploadedFile]) -> tuple[int, ArtifactOut]:
+    stored = store_upload(actor=request.membership, name=file.name or "", chunks=file.chunks())
+    return 201, ArtifactOut.of(stored)
+
+
+@router.get("/{file_id}", response=ArtifactOut, summary="What is known of a file")
+@in_scope
+def show(request: ApiRequest, file_id: UUID) -> ArtifactOut:
+    return ArtifactOut.of(find_artifact(file_id))
+
+
+@router.get("/{file_id}/content", summary="The file itself, always as a download")
+@in_scope
+def content(request: ApiRequest, file_id: UUID) -> FileResponse:
+    artifact = find_artifact(file_id)
+    stream = blobs.path_of(artifact.workspace_id, artifact.sha256).open("rb")
+    return FileResponse(stream, as_attachment=True, filename=artifact.name, content_type="application/octet-stream")

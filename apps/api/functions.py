@@ -1,0 +1,95 @@
+"""The library: write functions, read them, run them."""
+
+import time
+from uuid import UUID
+
+from ninja import Header, Router
+
+from apps.api.authentication import ApiRequest, in_scope
+from apps.api.paging import USUAL, page_of
+from apps.api.schemas import FunctionIn, FunctionOut, Page, RunIn, RunOut, VersionIn
+from apps.core.tenancy import scope
+from apps.functions.models import Function
+from apps.functions.services import NoSuchFunction, create_function, find_function, save_version
+from apps.runs.models import Run
+from apps.runs.services import find_artifact, find_run, start_run
+from apps.workspaces.models import Membership
+from apps.workspaces.roles import Permission
+from apps.workspaces.services import require
+
+router = Router()
+LONGEST_WAIT = 60.0  # seconds that a request may wait for its run's end
+LOOK_EVERY = 0.02
+
+
+@router.get("", response=Page[FunctionOut], summary="Functions of the library, newest first")
+@in_scope
+def list_functions(request: ApiRequest, after: UUID | None = None, limit: int = USUAL, search: str = "") -> object:
+    require(request.membership, Permission.VIEW)
+    rows = Function.objects.get_queryset().library().search(search).select_related("active_version")
+    return page_of(rows, after=after, limit=limit, show=FunctionOut.of)
+
+
+@router.post("", response={201: FunctionOut}, summary="Write a function")
+@in_scope
+def create(request: ApiRequest, body: FunctionIn) -> tuple[int, FunctionOut]:
+    return 201, FunctionOut.of(create_function(actor=request.membership, **body.dict()))
+
+
+@router.get("/{name}", response=FunctionOut, summary="One function with its active version")
+@in_scope
+def show(request: ApiRequest, name: str) -> FunctionOut:
+    return FunctionOut.of(_find(request.membership, name))
+
+
+@router.post("/{name}/versions", response={201: FunctionOut}, summary="Write a new version of a function")
+@in_scope
+def write_version(request: ApiRequest, name: str, body: VersionIn) -> tuple[int, FunctionOut]:
+    function = _find(request.membership, name)
+    save_version(actor=request.membership, function=function, **body.dict())
+    return 201, FunctionOut.of(_find(request.membership, name))
+
+
+@router.post("/{name}/runs", response={202: RunOut, 200: RunOut}, summary="Run a function; `wait` seconds for its end")
+def run(
+    request: ApiRequest, name: str, body: RunIn, wait: float = 0, idempotency_key: str | None = Header(None, alias="Idempotency-Key")
+) -> tuple[int, RunOut]:
+    started = _start(request, name, body, idempotency_key)
+    finished = _wait_for(request.membership, started, min(wait, LONGEST_WAIT))
+    return (202 if finished.is_open else 200), _shown(request.membership, finished)
+
+
+@in_scope
+def _start(request: ApiRequest, name: str, body: RunIn, idempotency_key: str | None) -> Run:
+    function = _find(request.membership, name)
+    if function.active_version is None:
+        raise NoSuchFunction(f"The function {name} has no active version.")
+    return start_run(
+        actor=request.membership,
+        version=function.active_version,
+        arguments=body.arguments,
+        files=[find_artifact(file_id) for file_id in body.files],
+        idempotency_key=idempotency_key,
+    )
+
+
+def _wait_for(member: Membership, run: Run, seconds: float) -> Run:
+    """Look again and again, each time in a short transaction of its own."""
+    deadline = time.monotonic() + seconds
+    while run.is_open and time.monotonic() < deadline:
+        time.sleep(LOOK_EVERY)
+        with scope(member.workspace_id):
+            run.refresh_from_db(fields=["state"])
+    return run
+
+
+def _shown(member: Membership, run: Run) -> RunOut:
+    with scope(member.workspace_id):
+        return RunOut.of(find_run(run.pk))
+
+
+def _find(member: Membership, name: str) -> Function:
+    function = find_function(actor=member, name=name)
+    if function is None:
+        raise NoSuchFunction(f"There is no function {name[:100]} here.")
+    return function

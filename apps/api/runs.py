@@ -1,0 +1,51 @@
+"""Runs: look, read the log, cancel."""
+
+from uuid import UUID
+
+from ninja import Router
+
+from apps.api.authentication import ApiRequest, in_scope
+from apps.api.paging import USUAL, page_of
+from apps.api.schemas import ArtifactOut, LogLineOut, Page, RunDetailOut, RunOut
+from apps.runs.models import LogChunk, Run
+from apps.runs.services import cancel_run, find_run
+from apps.workspaces.roles import Permission
+from apps.workspaces.services import require
+
+router = Router()
+LOG_SLICE = 1000
+
+
+@router.get("", response=Page[RunOut], summary="Runs, newest first")
+@in_scope
+def list_runs(request: ApiRequest, after: UUID | None = None, limit: int = USUAL, state: str = "") -> object:
+    require(request.membership, Permission.VIEW)
+    rows = Run.objects.select_related("function", "version")
+    return page_of(rows.filter(state=state) if state else rows, after=after, limit=limit, show=RunOut.of)
+
+
+@router.get("/{run_id}", response=RunDetailOut, summary="One run with its result")
+@in_scope
+def show(request: ApiRequest, run_id: UUID) -> RunDetailOut:
+    run = find_run(run_id)
+    return RunDetailOut(
+        **RunOut.of(run).dict(),
+        task=run.task_id,
+        lock_digest=run.package_set.lock_digest if run.package_set else "",
+        packages=run.package_set.pins if run.package_set else [],
+        artifacts=[ArtifactOut.of(artifact) for artifact in run.artifacts.order_by("id")],
+    )
+
+
+@router.get("/{run_id}/log", response=list[LogLineOut], summary="Output after a sequence number, at most 1000 pieces")
+@in_scope
+def log(request: ApiRequest, run_id: UUID, after: int = 0) -> object:
+    chunks = LogChunk.objects.filter(run=find_run(run_id), seq__gt=after).order_by("seq")[:LOG_SLICE]
+    return [chunk.as_json() for chunk in chunks]
+
+
+@router.post("/{run_id}/cancel", response=RunOut, summary="Stop a run")
+@in_scope
+def cancel(request: ApiRequest, run_id: UUID) -> RunOut:
+    cancel_run(actor=request.membership, run_id=run_id)
+    return RunOut.of(find_run(run_id))

@@ -1,0 +1,229 @@
+"""The JSON of the API: what comes in is checked here for shape, what goes out is listed here and nowhere else."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from ninja import Field, Schema
+
+from apps.agents.models import Step, Task
+from apps.approvals.models import ApprovalRequest
+from apps.functions.models import Function
+from apps.packages.models import PackageSet
+from apps.runs.models import Artifact, Run
+
+
+class Problem(Schema):
+    title: str
+    code: str
+    status: int
+    details: dict[str, Any] = {}
+
+
+class Page[Item](Schema):
+    """`next` is the cursor of the following page, null at the end."""
+
+    items: list[Item]
+    next: UUID | None
+
+
+class ArtifactOut(Schema):
+    id: UUID
+    name: str
+    size: int
+    sha256: str
+    media_type: str
+
+    @staticmethod
+    def of(artifact: Artifact) -> "ArtifactOut":
+        return ArtifactOut.model_validate(artifact, from_attributes=True)
+
+
+class TaskIn(Schema):
+    prompt: str = Field(max_length=20_000)
+    title: str = Field("", max_length=200)
+    model: UUID | None = Field(None, description="the default model when left out")
+    files: list[UUID] = []
+
+
+class TaskOut(Schema):
+    id: UUID
+    title: str
+    state: str
+    waits_for: str
+    model: str
+    summary: str
+    failure: str
+    created_at: datetime
+    finished_at: datetime | None
+
+    @staticmethod
+    def of(task: Task) -> "TaskOut":
+        names = ("id", "title", "state", "waits_for", "summary", "failure", "created_at", "finished_at")
+        return TaskOut(model=str(task.model), **{name: getattr(task, name) for name in names})
+
+
+class StepOut(Schema):
+    number: int
+    state: str
+    model_calls: int
+    text: str
+    tool: str
+    arguments: dict[str, Any]
+    observation: dict[str, Any] | None
+    problem: str
+    run: UUID | None
+    package_set: UUID | None
+
+    @staticmethod
+    def of(step: Step) -> "StepOut":
+        names = ("number", "state", "model_calls", "text", "tool", "arguments", "observation", "problem")
+        return StepOut(run=step.run_id, package_set=step.package_set_id, **{name: getattr(step, name) for name in names})
+
+
+class TaskDetailOut(TaskOut):
+    prompt: str
+    steps: list[StepOut]
+    artifacts: list[ArtifactOut]
+
+
+class FunctionIn(Schema):
+    source: str
+    name: str | None = None
+    description: str | None = None
+    requirements: list[str] = []
+    dependencies: list[str] | None = None
+    tags: list[str] = []
+
+
+class VersionIn(Schema):
+    source: str
+    requirements: list[str] = []
+    dependencies: list[str] | None = None
+
+
+class FunctionOut(Schema):
+    id: UUID
+    name: str
+    description: str
+    tags: list[str]
+    version: int | None
+    digest: str
+    input_schema: dict[str, Any]
+    requirements: list[str]
+    dependencies: list[str]
+
+    @staticmethod
+    def of(function: Function) -> "FunctionOut":
+        version = function.active_version
+        return FunctionOut(
+            id=function.pk,
+            name=function.name,
+            description=function.description,
+            tags=function.tags,
+            version=version.number if version else None,
+            digest=version.digest if version else "",
+            input_schema=version.input_schema if version else {},
+            requirements=version.requirements if version else [],
+            dependencies=version.dependencies if version else [],
+        )
+
+
+class RunIn(Schema):
+    arguments: dict[str, Any] = {}
+    files: list[UUID] = []
+
+
+class RunOut(Schema):
+    id: UUID
+    function: str
+    version: int
+    state: str
+    attempt: int
+    message: str
+    result: Any
+    error: dict[str, Any] | None
+    kernel: str
+    seconds: float | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    @staticmethod
+    def of(run: Run) -> "RunOut":
+        names = ("id", "state", "attempt", "message", "result", "error", "kernel", "seconds")
+        times = ("created_at", "started_at", "finished_at")
+        values = {name: getattr(run, name) for name in (*names, *times)}
+        return RunOut(function=run.function.name, version=run.version.number, **values)
+
+
+class RunDetailOut(RunOut):
+    task: UUID | None
+    lock_digest: str
+    packages: list[str]
+    artifacts: list[ArtifactOut]
+
+
+class LogLineOut(Schema):
+    seq: int
+    attempt: int
+    stream: str
+    at: str
+    text: str
+
+
+class PackageSetIn(Schema):
+    requirements: list[str]
+    reason: str = Field(max_length=2000)
+
+
+class PackageSetOut(Schema):
+    id: UUID
+    requirements: list[str]
+    state: str
+    pins: list[str]
+    lock_digest: str
+    environment_digest: str
+    failure: str
+    request: UUID | None
+
+    @staticmethod
+    def of(package_set: PackageSet) -> "PackageSetOut":
+        names = ("id", "requirements", "state", "pins", "lock_digest", "environment_digest", "failure")
+        return PackageSetOut(request=package_set.request_id, **{name: getattr(package_set, name) for name in names})
+
+
+class ApprovalOut(Schema):
+    id: UUID
+    kind: str
+    state: str
+    digest: str
+    reason: str
+    asked_by: str
+    task: UUID | None
+
+    @staticmethod
+    def of(request: ApprovalRequest) -> "ApprovalOut":
+        names = ("id", "kind", "state", "digest", "reason")
+        values = {name: getattr(request, name) for name in names}
+        return ApprovalOut(asked_by=str(request.asked_by or ""), task=request.task_id, **values)
+
+
+class ApprovalDetailOut(ApprovalOut):
+    subject: dict[str, Any]
+    decided_by: list[str]
+
+
+class VoteIn(Schema):
+    decision: str = Field(pattern="^(approve|reject)$")
+    reason: str = Field("", max_length=2000)
+    digest: str = Field(description="the digest that was shown")
+
+
+class TokenIn(Schema):
+    name: str = Field(max_length=100, min_length=1)
+    days: int | None = Field(None, ge=1, le=366)
+
+
+class TokenOut(Schema):
+    token: str
