@@ -33,6 +33,7 @@ INSTALLED_APPS = [
     "apps.audit",
     "apps.accounts",
     "apps.workspaces",
+    "apps.approvals",
 ]
 
 MIDDLEWARE = [
@@ -160,6 +161,7 @@ VAULT_ROOT_KEY = read("SELFSMITH_VAULT_ROOT_KEY", "")
 PACKAGES_INDEX = read("SELFSMITH_PACKAGES_INDEX", "https://pypi.org/simple")
 PACKAGES_COOLDOWN_DAYS = read_int("SELFSMITH_PACKAGES_COOLDOWN_DAYS", 7)
 LLM_ALLOWED_LOCAL_HOSTS = read_list("SELFSMITH_LLM_ALLOWED_LOCAL_HOSTS")
+LLM_PROVIDERS = read_list("SELFSMITH_LLM_PROVIDERS")  # empty: those that need nothing but a key (apps/llm/providers.py); * for all
 SHOW_RUNTIME_BANNER = SANDBOX_RUNTIME != "runsc"
 SCRIPTED_TRACEBACK_WITHHELD = read_bool("SELFSMITH_WITHHOLD_TRACEBACK", default=False)
 
