@@ -18,11 +18,17 @@ from typing import Any
 
 from apps.llm.checked_http import MAX_REPLY_BYTES
 from apps.llm.library import play, prepared_scripts
-from apps.llm.script import Script
+from apps.llm.script import Script, read_script
 from apps.llm.wire import call_to_wire, message_from_wire
 
 MODEL = "scripted"
 RETRY_AFTER_SECONDS = 2
+CONNECTION_TEST = read_script(
+    """
+    {name: connection_test, title: Test of the connection, prompt: "", answers: test of the connection, files: "*",
+     rules: [{name: answer, when: {after: start}, say: Ready., call: {say_ready: {}}}]}
+    """
+)
 
 
 class ScriptedServer(ThreadingHTTPServer):
@@ -40,7 +46,7 @@ class ScriptedServer(ThreadingHTTPServer):
         self.faults = deque(faults)
         if unknown := set(self.faults) - set(FAULTS):
             raise ValueError(f"No such fault: {', '.join(sorted(unknown))}. There are: {', '.join(FAULTS)}.")
-        self.scripts = prepared_scripts() if scripts is None else scripts
+        self.scripts = (CONNECTION_TEST, *(prepared_scripts() if scripts is None else scripts))
         self.requests: list[dict[str, Any]] = []
         self.ended = threading.Event()
         super().__init__(("127.0.0.1", port), _Exchange)

@@ -1,0 +1,85 @@
+"""Tests whether a model answers. A worker does it, because a page holds a transaction and must not wait for a model."""
+
+import logging
+import time
+from uuid import UUID
+
+from django.db.models.functions import Now
+
+from apps.audit.services import record
+from apps.core import leases
+from apps.core.dispatch import wake
+from apps.core.notify import publish
+from apps.core.tenancy import every_workspace, scope
+from apps.llm.errors import ModelUnavailable
+from apps.llm.models import ConnectionState, LanguageModel
+from apps.llm.services import TEST_WORK as WORK
+from apps.llm.services import TOPIC, complete, find_model
+from apps.llm.types import Message, ToolSpec, Waiting
+from apps.workspaces.models import Membership
+from apps.workspaces.roles import Permission
+from apps.workspaces.services import require
+
+log = logging.getLogger(__name__)
+TEST_SECONDS = 30
+QUESTION = Message("user", "This is a test of the connection. Call the tool say_ready now, and do nothing else.")
+TOOL = ToolSpec("say_ready", "Say that you are ready.", {"type": "object", "properties": {}, "additionalProperties": False})
+NO_TOOLS = "It answers, but it did not call the tool that it was offered. Agents need a model that calls tools."
+
+
+def request_test(*, actor: Membership, model_id: UUID) -> None:
+    """Have a worker ask the model one short question. A test that waits or runs already is not doubled.
+
+    Raises:
+        PermissionMissing, NoSuchModel
+    """
+    require(actor, Permission.ADMINISTER)
+    model = find_model(model_id=model_id)
+    idle = LanguageModel.objects.filter(pk=model.pk).exclude(state__in=(ConnectionState.QUEUED, ConnectionState.RUNNING))
+    if idle.update(state=ConnectionState.QUEUED):
+        record(actor=actor, action="model.test_asked", subject=model)
+        publish(model.workspace_id, TOPIC)
+        wake(WORK)
+
+
+def perform_next_test() -> bool:
+    """Claim one test and do it; False when none is due."""
+    model = leases.claim(
+        LanguageModel.objects.get_queryset().usable, from_state=ConnectionState.QUEUED, to_state=ConnectionState.RUNNING
+    )
+    if model is None:
+        return False
+    begun = time.monotonic()
+    with leases.heartbeat(model):
+        state, message = _try(model)
+    try:
+        with scope(model.workspace_id):
+            seconds = time.monotonic() - begun
+            leases.leave(model, to_state=state, tested_at=Now(), test_message=message, test_seconds=seconds)
+            publish(model.workspace_id, TOPIC)
+    except leases.LeaseLost:
+        log.warning("model_test.lease_lost model=%s", model.pk)
+    return True
+
+
+def _try(model: LanguageModel) -> tuple[ConnectionState, str]:
+    try:
+        reply = complete(model=model, messages=(QUESTION,), tools=(TOOL,), seconds=TEST_SECONDS)
+    except ModelUnavailable as failure:
+        return ConnectionState.FAILED, failure.message
+    if isinstance(reply, Waiting) or any(call.name == TOOL.name for call in reply.tool_calls):
+        return ConnectionState.OK, "It answers and calls tools."
+    return ConnectionState.OK, reply.problem or NO_TOOLS
+
+
+def sweep_lost_tests() -> int:
+    """Tests whose worker has vanished go back into the queue."""
+    with every_workspace(reason="finding connection tests whose worker has vanished"):
+        lost = leases.expired(LanguageModel.objects.filter(state=ConnectionState.RUNNING))
+        rows = LanguageModel.objects.filter(pk__in=[row.pk for row in lost])
+        return rows.update(state=ConnectionState.QUEUED, leased_by="", lease_until=None)
+
+
+def count_due_tests() -> int:
+    with every_workspace(reason="the scheduler counts what is due"):
+        return leases.due(LanguageModel.objects.get_queryset().usable(), ConnectionState.QUEUED).count()
