@@ -12,6 +12,7 @@ from apps.agents.models import Task
 from apps.agents.services import start_task
 from apps.core.tenancy import every_workspace, scope
 from apps.llm.library import prepared_scripts
+from apps.llm.models import Kind, LanguageModel
 from apps.llm.services import ensure_builtin_models
 from apps.runs.services import store_upload
 from apps.workspaces.models import Membership, Workspace
@@ -58,7 +59,7 @@ def _workspace(slug: str, roles: dict[str, Role]) -> None:
         create_workspace(slug=slug, name=slug.capitalize(), owner=owner)
     member = _member(owner, slug)
     with scope(member.workspace_id):
-        ensure_builtin_models()
+        ensure_builtin_models(actor=member)
         for name in others:
             if not Membership.objects.filter(user__username=name).exists():
                 add_member(actor=member, user=User.objects.get(username=name), role=roles[name])
@@ -76,7 +77,7 @@ def _first_task() -> None:
             return
         script = next(script for script in prepared_scripts() if script.name == FIRST_SCRIPT)
         readme = store_upload(actor=owner, name="README.md", chunks=_chunks(settings.CHECKOUT / "README.md"))
-        scripted = next(model for model in ensure_builtin_models() if model.kind == "scripted")
+        scripted = LanguageModel.objects.get(kind=Kind.SCRIPTED, removed_at=None)
         start_task(actor=owner, title=script.title, prompt=script.prompt, model=scripted, files=[readme])
 
 

@@ -15,6 +15,7 @@ from apps.core.dispatch import wake
 from apps.core.errors import Conflict, Invalid, NotFound
 from apps.core.notify import publish
 from apps.llm.models import LanguageModel
+from apps.llm.services import default_model, find_model
 from apps.llm.types import Reply, ToolCall
 from apps.runs.models import Artifact, Run
 from apps.runs.services import cancel_run
@@ -28,6 +29,10 @@ PROMPT_CHARACTERS = 20_000
 
 class EmptyPrompt(Invalid):
     code = "empty_prompt"
+
+
+class NoModel(Invalid):
+    code = "no_model"
 
 
 class NoSuchTask(NotFound):
@@ -71,6 +76,18 @@ def start_task(*, actor: Membership, prompt: str, model: LanguageModel, title: s
     publish(task.workspace_id, "tasks")
     wake("tasks")
     return task
+
+
+def model_for_task(model_id: UUID | None) -> LanguageModel:
+    """The model that was chosen, or the workspace's default.
+
+    Raises:
+        NoSuchModel, NoModel
+    """
+    model = find_model(model_id=model_id) if model_id else default_model()
+    if model is None:
+        raise NoModel("No model is chosen here: add one on the models page, or choose the model that a person plays.")
+    return model
 
 
 def find_task(task_id: UUID) -> Task:

@@ -7,10 +7,8 @@ from ninja import Router
 from apps.api.authentication import ApiRequest, in_scope
 from apps.api.paging import USUAL, page_of
 from apps.api.schemas import ApprovalDetailOut, ApprovalOut, Page, VoteIn
-from apps.approvals.models import ApprovalRequest
 from apps.approvals.services import cast_vote, get_request
-from apps.workspaces.roles import Permission
-from apps.workspaces.services import require
+from apps.approvals.services import list_requests as list_approval_requests
 
 router = Router()
 
@@ -18,9 +16,8 @@ router = Router()
 @router.get("", response=Page[ApprovalOut], summary="Requests, newest first")
 @in_scope
 def list_requests(request: ApiRequest, after: UUID | None = None, limit: int = USUAL, state: str = "") -> object:
-    require(request.membership, Permission.VIEW)
-    rows = ApprovalRequest.objects.select_related("asked_by__user")
-    return page_of(rows.filter(state=state) if state else rows, after=after, limit=limit, show=ApprovalOut.of)
+    rows = list_approval_requests(actor=request.membership, state=state)
+    return page_of(rows, after=after, limit=limit, show=ApprovalOut.of)
 
 
 @router.get("/{request_id}", response=ApprovalDetailOut, summary="One request with its frozen subject")
@@ -40,5 +37,5 @@ def vote(request: ApiRequest, request_id: UUID, body: VoteIn) -> tuple[int, Appr
 
 def _shown(request: ApiRequest, request_id: UUID) -> ApprovalDetailOut:
     found = get_request(actor=request.membership, request_id=request_id)
-    voters = [str(vote.voter) for vote in found.votes.select_related("voter__user").order_by("id")]
+    voters = [vote.user.username for vote in found.votes.select_related("user").order_by("id")]
     return ApprovalDetailOut(**ApprovalOut.of(found).dict(), subject=found.subject, decided_by=voters)

@@ -206,7 +206,7 @@ class ApprovalOut(Schema):
     def of(request: ApprovalRequest) -> "ApprovalOut":
         names = ("id", "kind", "state", "digest", "reason")
         values = {name: getattr(request, name) for name in names}
-        return ApprovalOut(asked_by=str(request.asked_by or ""), task=request.task_id, **values)
+        return ApprovalOut(asked_by=request.asked_by.user.username, task=request.task_id, **values)
 
 
 class ApprovalDetailOut(ApprovalOut):

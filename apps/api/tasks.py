@@ -5,11 +5,10 @@ from uuid import UUID
 from ninja import Router, Schema
 
 from apps.agents.models import Task
-from apps.agents.services import answer_question, cancel_task, find_task, start_task
+from apps.agents.services import answer_question, cancel_task, find_task, model_for_task, start_task
 from apps.api.authentication import ApiRequest, in_scope
 from apps.api.paging import USUAL, page_of
 from apps.api.schemas import ArtifactOut, Page, StepOut, TaskDetailOut, TaskIn, TaskOut
-from apps.llm.services import choose_model
 from apps.runs.models import Artifact
 from apps.runs.services import find_artifact
 from apps.workspaces.roles import Permission
@@ -36,7 +35,7 @@ def create(request: ApiRequest, body: TaskIn) -> tuple[int, TaskOut]:
         actor=request.membership,
         prompt=body.prompt,
         title=body.title,
-        model=choose_model(body.model),
+        model=model_for_task(body.model),
         files=[find_artifact(file_id) for file_id in body.files],
     )
     return 201, TaskOut.of(task)
