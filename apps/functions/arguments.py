@@ -18,7 +18,7 @@ from apps.functions.reader.literals import storable
 
 MAX_ARGUMENT_BYTES = 1024 * 1024
 MAX_DEPTH = 64
-MAX_ALTERNATIVES = 100_000
+MAX_ALTERNATIVES = 25_000
 """Unions followed for one set of arguments: two classes that hold each other would double the work at every level."""
 
 MAX_MESSAGES = 50

@@ -5,11 +5,12 @@ import json
 import sys
 from pathlib import Path
 
-import apps.functions.reader
 import pytest
-from apps.functions.analysis import MAX_SOURCE_BYTES, Analysis, analyse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+import apps.functions.reader
+from apps.functions.analysis import MAX_SOURCE_BYTES, Analysis, analyse
 
 in_a_process = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -391,7 +392,10 @@ def test_any_text_and_any_bytes_end_as_an_analysis(source: str | bytes) -> None:
     assert isinstance(analyse(source), Analysis)
 
 
-PIECES = ["def f(", "):", "\n", "    ", "x", ": list[", "]", "'''", "return ", "lambda ", "=", "(", "import a.b", "*", "/", "\\u", "class C:", "yield", "\t", "if x", ",", "0"]  # fmt: skip
+PIECES = [
+    "def f(", "):", "\n", "    ", "x", ": list[", "]", "'''", "return ", "lambda ", "=", "(", "import a.b",
+    "*", "/", "\\u", "class C:", "yield", "\t", "if x", ",", "0",
+]  # fmt: skip
 
 
 @in_a_process

@@ -1,11 +1,12 @@
 """The run form: fields from a signature, arguments from what a browser sends."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from apps.functions.analysis import analyse
 from apps.functions.arguments import ArgumentsInvalid, validate_arguments
 from apps.functions.form import Kind, form_fields, parse_form, refill
-from hypothesis import given
-from hypothesis import strategies as st
 
 SOURCE = '''
 from typing import Any, Literal, Optional
@@ -123,8 +124,18 @@ def test_a_class_of_the_module_is_given_as_json_and_an_enumeration_as_a_select()
 
 @given(st.dictionaries(st.sampled_from([field.html_name for field in FIELDS]), st.text(max_size=20)))
 def test_anything_typed_gives_arguments_or_a_sentence_per_field(data: dict[str, str]) -> None:
+    refusal = refused(data)
+    assert refusal is None or all(sentence.endswith(".") for sentence in refusal.fields.values())
+    assert {"title", "body", "count"} <= data_names(data) or refusal is not None
+
+
+def data_names(data: dict[str, str]) -> set[str]:
+    return {name.removeprefix("argument-") for name in data}
+
+
+def refused(data: dict[str, str]) -> ArgumentsInvalid | None:
     try:
-        arguments = parse_form(FIELDS, data)
-        validate_arguments(SCHEMA, arguments)
+        validate_arguments(SCHEMA, parse_form(FIELDS, data))
     except ArgumentsInvalid as refusal:
-        assert refusal.fields
+        return refusal
+    return None

@@ -1,0 +1,78 @@
+"""The dependency graph: which functions a version needs, in the order in which a box defines them."""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from apps.core.errors import Invalid
+from apps.functions.models import FunctionVersion
+
+MAX_CLOSURE = 100
+"""Functions in one box, the called one included; a longer list is a mistake and would make every run slow."""
+
+
+class UnknownDependency(Invalid):
+    """A name is neither defined in the source nor a function that can be seen from there."""
+
+    code = "unknown_dependency"
+
+
+class DependencyCycle(Invalid):
+    """Functions need each other in a circle; `details["path"]` goes round it."""
+
+    code = "dependency_cycle"
+
+
+class ClosureTooLarge(Invalid):
+    code = "closure_too_large"
+
+
+def resolve_closure(version: FunctionVersion) -> list[FunctionVersion]:
+    """Give all that the version needs, dependencies first and the version itself last.
+
+    Names are resolved to active versions: in a task the task's own functions first, then the library's. One query for
+    each level of the graph. Works on a version that is not saved yet.
+
+    Raises:
+        UnknownDependency, DependencyCycle, ClosureTooLarge
+    """
+    known = {version.function.name: version}
+    waiting = dict.fromkeys(version.dependencies, version)
+    while waiting := {name: user for name, user in waiting.items() if name not in known}:
+        found = _resolve(waiting, version.function.task_id)
+        known.update(found)
+        if len(known) > MAX_CLOSURE:
+            raise ClosureTooLarge(
+                f"“{version.function.name}” needs more than {MAX_CLOSURE} functions, itself included.", most=MAX_CLOSURE
+            )
+        waiting = {name: user for user in found.values() for name in user.dependencies}
+    return _ordered(version, known)
+
+
+def _resolve(waiting: dict[str, FunctionVersion], task_id: UUID | None) -> dict[str, FunctionVersion]:
+    found = FunctionVersion.objects.active_by_name(waiting, task_id=task_id)
+    for name, user in waiting.items():
+        if name not in found:
+            raise UnknownDependency(
+                f"“{user.function.name}” needs a function “{name}”, which is not there.", name=name, user=user.function.name
+            )
+    return found
+
+
+def _ordered(version: FunctionVersion, known: dict[str, FunctionVersion]) -> list[FunctionVersion]:
+    done: dict[str, FunctionVersion] = {}
+
+    def visit(name: str, path: tuple[str, ...]) -> None:
+        if name in path:
+            raise _cycle((*path[path.index(name) :], name))
+        if name not in done:
+            for dependency in known[name].dependencies:
+                visit(dependency, (*path, name))
+            done[name] = known[name]
+
+    visit(version.function.name, ())
+    return list(done.values())
+
+
+def _cycle(path: Iterable[str]) -> DependencyCycle:
+    names = list(path)
+    return DependencyCycle(f"These functions need each other in a circle: {' → '.join(names)}.", path=names)

@@ -1,0 +1,146 @@
+"""What an author states about a version beside its source, and the checks that need no database."""
+
+import builtins
+import keyword
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from apps.core.errors import Invalid
+from apps.functions.models import FunctionVersion, Origin, RetryClass
+
+MIB = 1024 * 1024
+MAX_GRANTS = 20
+MAX_TAGS = 20
+
+LIMITS: Mapping[str, tuple[int, int]] = {
+    "wall_seconds": (1, 3600),
+    "cpu_seconds": (1, 3600),
+    "memory_bytes": (64 * MIB, 4096 * MIB),
+    "processes": (1, 512),
+    "open_files": (16, 4096),
+    "scratch_bytes": (1 * MIB, 1024 * MIB),
+    "output_bytes": (1024, 16 * MIB),
+    "result_bytes": (1024, 16 * MIB),
+    "artifact_bytes": (0, 256 * MIB),
+    "artifact_files": (0, 200),
+}
+"""Least and most of each limit that a version may set; the names are those of the sandbox, which has the defaults."""
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
+_SECRET_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
+_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})+")
+_TAG = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+RESERVED_NAMES = frozenset(dir(builtins)) | {"func"}
+
+
+class InvalidName(Invalid):
+    code = "invalid_name"
+
+
+class InvalidLimit(Invalid):
+    code = "invalid_limit"
+
+
+class InvalidGrant(Invalid):
+    """A secret's or host's name that cannot be one."""
+
+    code = "invalid_grant"
+
+
+class InvalidTag(Invalid):
+    code = "invalid_tag"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a version asks for beside packages and other functions.
+
+    `limits` holds only what differs from the sandbox's defaults. Without a retry class a version that touches the
+    outside (secrets or hosts) is never tried twice, any other after a loss.
+    """
+
+    secrets: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    limits: Mapping[str, int] = field(default_factory=dict)
+    retry_class: RetryClass | None = None
+
+    def check(self) -> None:
+        """Refuse what can never be granted.
+
+        Raises:
+            InvalidGrant, InvalidLimit
+        """
+        _check_grants("secret", self.secrets, _SECRET_NAME)
+        _check_grants("host", self.hosts, _HOST)
+        for name, value in self.limits.items():
+            _check_limit(name, value)
+
+    @property
+    def effective_retry_class(self) -> RetryClass:
+        if self.retry_class is not None:
+            return self.retry_class
+        return RetryClass.NEVER if self.secrets or self.hosts else RetryClass.ON_LOST
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a version comes from; with a `task_id` it belongs to that task alone."""
+
+    origin: Origin = Origin.PERSON
+    task_id: UUID | None = None
+    prompt: str = ""
+    model: str = ""
+    derived_from: FunctionVersion | None = None
+
+
+BY_HAND = Provenance()
+
+
+def check_name(name: str) -> None:
+    """Refuse what cannot be called by name, or would hide something of Python's.
+
+    Raises:
+        InvalidName
+    """
+    if not _NAME.fullmatch(name):
+        raise InvalidName(
+            f"“{name[:100]}” cannot be a function's name: use letters a to z, digits and “_”, beginning with a letter, "
+            "at most 100.",
+            name=name[:200],
+        )
+    if keyword.iskeyword(name) or name in RESERVED_NAMES:
+        raise InvalidName(f"“{name}” already means something in Python. Choose another name.", name=name)
+
+
+def clean_tags(tags: Iterable[str]) -> list[str]:
+    """Bring tags to lower case, each once, sorted.
+
+    Raises:
+        InvalidTag
+    """
+    cleaned = sorted({tag.strip().lower() for tag in tags if tag.strip()})
+    for tag in cleaned:
+        if not _TAG.fullmatch(tag):
+            raise InvalidTag(f"“{tag[:40]}” cannot be a tag: use letters, digits, “-” and “_”, at most 40.", tag=tag[:200])
+    if len(cleaned) > MAX_TAGS:
+        raise InvalidTag(f"At most {MAX_TAGS} tags are allowed.", most=MAX_TAGS)
+    return cleaned
+
+
+def _check_grants(kind: str, names: tuple[str, ...], pattern: re.Pattern[str]) -> None:
+    if len(names) > MAX_GRANTS:
+        raise InvalidGrant(f"At most {MAX_GRANTS} {kind}s are allowed.", most=MAX_GRANTS)
+    for name in names:
+        if not pattern.fullmatch(name):
+            raise InvalidGrant(f"“{name[:100]}” cannot be the name of a {kind}.", name=name[:300])
+
+
+def _check_limit(name: str, value: object) -> None:
+    if name not in LIMITS:
+        raise InvalidLimit(f"There is no limit named “{name[:50]}”. Known are {', '.join(LIMITS)}.", name=name[:100])
+    least, most = LIMITS[name]
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise InvalidLimit(f"The limit {name} must be a whole number from {least} to {most}.", name=name, least=least, most=most)

@@ -1,0 +1,186 @@
+"""A function and its immutable versions. Fields, constraints and facts about one row; what may be done is in services."""
+
+from collections.abc import Iterable
+from typing import Any, ClassVar, Self
+from uuid import UUID
+
+from django.contrib.postgres.indexes import GinIndex
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from apps.core.canonical import digest_of
+from apps.core.tenancy import TenantManager, TenantModel, TenantQuerySet
+
+
+class Origin(models.TextChoices):
+    """Who wrote a version."""
+
+    PERSON = "person"
+    AGENT = "agent"
+    PACK = "pack"
+
+
+class RetryClass(models.TextChoices):
+    """When a run may be tried again: never, after it was lost with its worker or box, or also after an error."""
+
+    NEVER = "never"
+    ON_LOST = "on_lost"
+    ON_ERROR = "on_error"
+
+
+class FunctionQuerySet(TenantQuerySet["Function"]):
+    """Functions of the scope's workspace."""
+
+    def library(self) -> Self:
+        """What the whole workspace sees: not the functions that tasks made for themselves."""
+        return self.filter(task_id=None)
+
+    def visible_in(self, task_id: UUID | None) -> Self:
+        """The library, and with a task what that task made for itself."""
+        return self.filter(Q(task_id=None) | Q(task_id=task_id)) if task_id else self.library()
+
+    def search(self, text: str) -> Self:
+        """Those with every word of the text in their name, description or tags."""
+        found = self
+        for word in text.split():
+            found = found.filter(Q(name__icontains=word) | Q(description__icontains=word) | Q(tags__contains=[word.lower()]))
+        return found
+
+    def tagged(self, tags: Iterable[str]) -> Self:
+        """Those that carry all of the tags."""
+        return self.filter(tags__contains=list(tags))
+
+    def for_list(self) -> Self:
+        """With what a list shows of each: active version, its package set, and who made the function."""
+        return self.select_related("active_version__package_set", "created_by__user").order_by("name", "id")
+
+
+class FunctionVersionQuerySet(TenantQuerySet["FunctionVersion"]):
+    """Versions of functions of the scope's workspace."""
+
+    def active(self) -> Self:
+        return self.filter(active_for__isnull=False)
+
+    def active_by_name(self, names: Iterable[str], *, task_id: UUID | None) -> dict[str, "FunctionVersion"]:
+        """The active version behind each name, as seen from the library or from a task; unknown names are left out.
+
+        A task's own function stands in front of the library's of the same name.
+        """
+        visible = Q(function__task_id=None) | Q(function__task_id=task_id) if task_id else Q(function__task_id=None)
+        rows = self.active().filter(visible, function__name__in=set(names)).select_related("function")
+        by_name = sorted(rows, key=lambda version: version.function.task_id is not None)
+        return {version.function.name: version for version in by_name}
+
+    def for_history(self) -> Self:
+        """Newest first, with what a history shows of each."""
+        return self.select_related("function", "created_by__user", "package_set").order_by("-number")
+
+
+class Function(TenantModel):
+    """A named callable. With a `task_id` it is that task's own and invisible in the library."""
+
+    name = models.CharField(max_length=100)
+    description = models.TextField(blank=True, default="")
+    tags = models.JSONField(default=list, blank=True)
+    task_id = models.UUIDField(null=True, blank=True)
+    active_version = models.OneToOneField(
+        "functions.FunctionVersion", null=True, blank=True, on_delete=models.PROTECT, related_name="active_for"
+    )
+    created_by = models.ForeignKey("workspaces.Membership", null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(db_default=Now())
+
+    objects: ClassVar = TenantManager.from_queryset(FunctionQuerySet)()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["workspace", "name"], condition=Q(task_id=None), name="functions_name_once_in_library"
+            ),
+            models.UniqueConstraint(
+                fields=["workspace", "task_id", "name"],
+                condition=Q(task_id__isnull=False),
+                name="functions_name_once_in_task",
+            ),
+        ]
+        indexes = [GinIndex(fields=["tags"], name="functions_by_tag")]
+
+    class Tenancy(TenantModel.Tenancy):
+        immutable = ("name", "task_id")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class FunctionVersion(TenantModel):
+    """One version of a function: everything that a run of it depends on, frozen. The digest covers all that matters."""
+
+    function = models.ForeignKey(Function, on_delete=models.CASCADE, related_name="versions")
+    number = models.PositiveIntegerField()
+    source = models.TextField()
+    entry = models.CharField(max_length=100)
+    is_async = models.BooleanField(default=False)
+    description = models.TextField(blank=True, default="")
+    input_schema = models.JSONField()
+    output_schema = models.JSONField()
+    imports = models.JSONField(default=list)
+    hints = models.JSONField(default=list)
+    requirements = models.JSONField(default=list)
+    dependencies = models.JSONField(default=list)
+    secrets = models.JSONField(default=list)
+    hosts = models.JSONField(default=list)
+    limits = models.JSONField(default=dict)
+    retry_class = models.CharField(max_length=10, choices=RetryClass.choices)
+    digest = models.CharField(max_length=64)
+
+    origin = models.CharField(max_length=10, choices=Origin.choices)
+    task_id = models.UUIDField(null=True, blank=True)
+    prompt = models.TextField(blank=True, default="")
+    model = models.CharField(max_length=200, blank=True, default="")
+    derived_from = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    created_by = models.ForeignKey("workspaces.Membership", null=True, on_delete=models.SET_NULL, related_name="+")
+    author_name = models.CharField(max_length=150)
+    created_at = models.DateTimeField(db_default=Now())
+
+    # The packages that a run needs, dependencies included, as asked for when the version was saved.
+    package_set = models.ForeignKey(
+        "packages.PackageSet", null=True, blank=True, on_delete=models.PROTECT, related_name="function_versions"
+    )
+
+    objects: ClassVar = TenantManager.from_queryset(FunctionVersionQuerySet)()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["function", "number"], name="functions_version_number_once")]
+
+    class Tenancy(TenantModel.Tenancy):
+        # All but created_by, which is emptied when a member leaves, and package_set, which a new request replaces.
+        immutable = (
+            "function", "number", "source", "entry", "is_async", "description", "input_schema", "output_schema",
+            "imports", "hints", "requirements", "dependencies", "secrets", "hosts", "limits", "retry_class", "digest",
+            "origin", "task_id", "prompt", "model", "derived_from", "author_name", "created_at",
+        )  # fmt: skip
+
+    def __str__(self) -> str:
+        return f"{self.function.name} v{self.number}"
+
+    @property
+    def is_active(self) -> bool:
+        return self.function.active_version_id == self.pk
+
+    def content(self) -> dict[str, Any]:
+        """Everything that changes what a run does or may do; in a fixed order where order means nothing."""
+        return {
+            "source": self.source,
+            "entry": self.entry,
+            "requirements": sorted(self.requirements),
+            "dependencies": sorted(self.dependencies),
+            "secrets": sorted(self.secrets),
+            "hosts": sorted(self.hosts),
+            "limits": self.limits,
+            "retry_class": self.retry_class,
+        }
+
+    def compute_digest(self) -> str:
+        """SHA-256 over the canonical JSON of the content; a run compares it with `digest` when it is claimed."""
+        return digest_of(self.content())
