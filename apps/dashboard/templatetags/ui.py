@@ -103,8 +103,8 @@ def current_section(context: Context) -> str:
 
 @register.filter
 def wordy(name: str) -> str:
-    """A field's name as words: wall_seconds reads Wall seconds."""
-    return name.replace("_", " ").capitalize()
+    """A limit's name as words; the unit stands with the value: wall_seconds reads Wall."""
+    return name.removesuffix("_seconds").removesuffix("_bytes").replace("_", " ").capitalize()
 
 
 @register.filter
