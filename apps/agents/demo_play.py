@@ -74,8 +74,8 @@ def _news(task: dict[str, Any]) -> Iterator[str]:
         if step["tool"]:
             yield f"agent {step['number']}: {step['tool']} — {' '.join(step['text'].split())[:100]}"
         if step["tool"] == "run_tool" and step["observation"]:
-            error = step["observation"].get("error") or {}
-            yield f"  run {step['observation'].get('attempt')}: {step['observation'].get('state')} {error.get('message', '')}".rstrip()
+            seen = step["observation"]
+            yield f"  run {seen.get('attempt')}: {seen.get('state')} {(seen.get('error') or {}).get('message', '')}".rstrip()
 
 
 def _approve_open(approver: httpx.Client, say: Say) -> list[str]:

@@ -158,9 +158,7 @@ def _model_failed(task: Task, step: Step, error: ModelUnavailable) -> None:
             transitions.leave(task, to_state=TaskState.FAILED, failure=error.message)
             return
         pause = max(error.retry_after or 0, BACKOFF_SECONDS[calls - 1])
-        transitions.leave(
-            task, to_state=TaskState.QUEUED, waits_for=WaitsFor.MODEL, not_before=Now() + timedelta(seconds=pause)
-        )
+        transitions.leave(task, to_state=TaskState.QUEUED, waits_for=WaitsFor.MODEL, not_before=Now() + timedelta(seconds=pause))
 
 
 def _act(task: Task, step: Step) -> bool:

@@ -69,7 +69,9 @@ class Task(Leased):
     class Meta:
         indexes = [
             models.Index(fields=["workspace", "-id"], name="agents_task_newest"),
-            models.Index(fields=["state", "id"], name="agents_task_open", condition=~models.Q(state__in=[s.value for s in TERMINAL])),
+            models.Index(
+                fields=["state", "id"], name="agents_task_open", condition=~models.Q(state__in=[s.value for s in TERMINAL])
+            ),
         ]
 
     class Tenancy(TenantModel.Tenancy):

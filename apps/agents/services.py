@@ -108,7 +108,11 @@ def cancel_task(*, actor: Membership, task_id: UUID) -> Task:
     task = find_task(task_id)
     record(actor=actor, action="task.cancel_asked", subject=task)
     ended = transitions.move(
-        task, from_states=(TaskState.QUEUED, TaskState.WAITING), to_state=TaskState.CANCELLED, failure=f"Cancelled by {actor}.", actor=actor
+        task,
+        from_states=(TaskState.QUEUED, TaskState.WAITING),
+        to_state=TaskState.CANCELLED,
+        failure=f"Cancelled by {actor}.",
+        actor=actor,
     )
     asked = ended or Task.objects.filter(pk=task.pk, state=TaskState.WORKING).update(cancel_requested_at=Now())
     if not asked:

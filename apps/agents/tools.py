@@ -86,7 +86,9 @@ def _check(tool: str, arguments: dict[str, Any]) -> None:
     spec = next((spec for spec in TOOLS if spec.name == tool), None)
     if spec is None:
         raise NoSuchTool(f"There is no tool {tool[:60]!r}. There are: {', '.join(spec.name for spec in TOOLS)}.")
-    problems = [f"{error.json_path}: {error.message[:200]}" for error in Draft202012Validator(spec.parameters).iter_errors(arguments)]
+    problems = [
+        f"{error.json_path}: {error.message[:200]}" for error in Draft202012Validator(spec.parameters).iter_errors(arguments)
+    ]
     if problems:
         raise ArgumentsDoNotFit(f"The arguments of {tool} do not fit: {'; '.join(problems[:5])}.")
 
@@ -183,4 +185,3 @@ HANDLERS: dict[str, Handler] = {
     "save_artifact": _save_artifact,
     "task_completed": _task_completed,
 }
-

@@ -23,7 +23,9 @@ def leave(task: Task, *, to_state: TaskState, **fields: Any) -> None:
     announce(task, to_state)
 
 
-def move(task: Task, *, from_states: tuple[TaskState, ...], to_state: TaskState, actor: Actor | None = None, **fields: Any) -> bool:
+def move(
+    task: Task, *, from_states: tuple[TaskState, ...], to_state: TaskState, actor: Actor | None = None, **fields: Any
+) -> bool:
     """Change a task that nobody needs to hold; False when it is in none of `from_states` any more."""
     rows = Task.objects.filter(pk=task.pk, state__in=from_states)
     changes = {"lease_until": None, "leased_by": "", **_stamped(to_state, fields)}
@@ -43,9 +45,12 @@ def finish_step(step: Step, observation: dict[str, Any]) -> None:
 
 def resume(step: Step, observation: dict[str, Any]) -> bool:
     """What a waiting step waited for has come: store it and queue the task. False when it no longer waited."""
-    if Step.objects.filter(pk=step.pk, state=StepState.WAITING).update(
-        state=StepState.DONE, observation=observation, ended_at=Now()
-    ) == 0:
+    if (
+        Step.objects.filter(pk=step.pk, state=StepState.WAITING).update(
+            state=StepState.DONE, observation=observation, ended_at=Now()
+        )
+        == 0
+    ):
         return False
     moved = move(step.task, from_states=(TaskState.WAITING,), to_state=TaskState.QUEUED, waits_for=WaitsFor.NOTHING)
     if moved:

@@ -61,4 +61,3 @@ def in_scope[**P, Result](operation: Callable[P, Result]) -> Callable[P, Result]
 def problem(request: HttpRequest, error: DomainError) -> dict[str, Any]:
     """The body of an error (RFC 9457)."""
     return {"title": error.message, "code": error.code, "status": error.status, "details": error.details}
-

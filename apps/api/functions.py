@@ -52,7 +52,11 @@ def write_version(request: ApiRequest, name: str, body: VersionIn) -> tuple[int,
 
 @router.post("/{name}/runs", response={202: RunOut, 200: RunOut}, summary="Run a function; `wait` seconds for its end")
 def run(
-    request: ApiRequest, name: str, body: RunIn, wait: float = 0, idempotency_key: str | None = Header(None, alias="Idempotency-Key")
+    request: ApiRequest,
+    name: str,
+    body: RunIn,
+    wait: float = 0,
+    idempotency_key: str | None = Header(None, alias="Idempotency-Key"),
 ) -> tuple[int, RunOut]:
     started = _start(request, name, body, idempotency_key)
     finished = _wait_for(request.membership, started, min(wait, LONGEST_WAIT))

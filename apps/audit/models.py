@@ -28,7 +28,7 @@ class AuditRecord(TenantModel):
         ]
 
     class Tenancy(TenantModel.Tenancy):
-        append_only = True
+        permanent = True
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M:%S} {self.actor_name} {self.action} {self.subject_name}"
@@ -58,7 +58,7 @@ class AuditSeal(TenantModel):
         constraints = [models.UniqueConstraint(fields=["workspace", "number"], name="audit_seal_number_once")]
 
     class Tenancy(TenantModel.Tenancy):
-        append_only = True
+        permanent = True
 
     def __str__(self) -> str:
         return f"{self.number} {self.digest[:12]}"

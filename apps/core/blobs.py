@@ -65,7 +65,7 @@ def put(workspace_id: UUID, chunks: Iterable[bytes], *, max_bytes: int) -> Blob:
         sha256 = digest.hexdigest()
         folder = _folder(workspace_id, sha256)
         folder.mkdir(exist_ok=True)
-        os.replace(temporary, folder / sha256)
+        Path(temporary).replace(folder / sha256)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise

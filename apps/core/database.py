@@ -21,7 +21,8 @@ SETTING = "current_setting('selfsmith.workspace', true)"
 FUNCTIONS = """
 CREATE OR REPLACE FUNCTION tenancy_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    RAISE EXCEPTION '% on % refused: rows there are never changed', TG_OP, TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation';
+    RAISE EXCEPTION '% on % refused: rows there are never changed', TG_OP, TG_TABLE_NAME
+        USING ERRCODE = 'integrity_constraint_violation';
 END $$;
 CREATE OR REPLACE FUNCTION tenancy_refuse_columns() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE name text;
@@ -53,7 +54,7 @@ class Rule:
             )
         if self.kind == "constraint":
             return f'ALTER TABLE "{self.table}" ADD CONSTRAINT {self.name} {self.body}'
-        return f'CREATE TRIGGER {self.name} BEFORE {self.body.format(table=self.table)}'
+        return f"CREATE TRIGGER {self.name} BEFORE {self.body.format(table=self.table)}"
 
     def drop_sql(self) -> str:
         if self.kind == "constraint":
@@ -76,8 +77,10 @@ def installed_rules() -> set[tuple[str, str, str]]:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT tablename, policyname, 'policy' FROM pg_policies WHERE policyname LIKE 'tenancy\\_%%' "
-            "UNION ALL SELECT conrelid::regclass::text, conname, 'constraint' FROM pg_constraint WHERE conname LIKE 'tenancy\\_%%' "
-            "UNION ALL SELECT tgrelid::regclass::text, tgname, 'trigger' FROM pg_trigger WHERE tgname LIKE 'tenancy\\_%%' AND NOT tgisinternal"
+            "UNION ALL SELECT conrelid::regclass::text, conname, 'constraint' FROM pg_constraint "
+            "WHERE conname LIKE 'tenancy\\_%%' "
+            "UNION ALL SELECT tgrelid::regclass::text, tgname, 'trigger' FROM pg_trigger "
+            "WHERE tgname LIKE 'tenancy\\_%%' AND NOT tgisinternal"
         )
         return {(table.strip('"'), name, kind) for table, name, kind in cursor.fetchall()}
 
@@ -134,6 +137,8 @@ def _triggers_of(model: type[TenantModel], table: str) -> Iterator[Rule]:
     tenancy = model.Tenancy
     if getattr(tenancy, "append_only", False):
         yield _rule(table, "trigger", 'UPDATE ON "{table}" FOR EACH ROW EXECUTE FUNCTION tenancy_refuse()')
+    if getattr(tenancy, "permanent", False):
+        yield _rule(table, "trigger", 'UPDATE OR DELETE ON "{table}" FOR EACH ROW EXECUTE FUNCTION tenancy_refuse()')
     if immutable := getattr(tenancy, "immutable", ()):
         columns = ", ".join(f"'{model._meta.get_field(name).column}'" for name in immutable)
         yield _rule(table, "trigger", f'UPDATE ON "{{table}}" FOR EACH ROW EXECUTE FUNCTION tenancy_refuse_columns({columns})')

@@ -69,7 +69,8 @@ def claim[Row: Leased](
 ) -> Row | None:
     """Take the first due row of `rows()` (in their order) and raise its token; None when there is none.
 
-    `rows` is called inside the claim's own scope. `count_attempt` is False for work that is taken up again many times by design, such as a task between its steps.
+    `rows` is called inside the claim's own scope. `count_attempt` is False for work that is taken up again many times
+    by design, such as a task between its steps.
     """
     with every_workspace(reason="a worker takes the next row of any workspace"):
         row = due(rows(), from_state).select_for_update(skip_locked=True, of=("self",), no_key=True).first()

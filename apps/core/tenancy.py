@@ -116,7 +116,7 @@ class TenantModel(models.Model):
     """A row that belongs to exactly one workspace.
 
     A subclass may hold an inner `class Tenancy` with what the database itself shall refuse (see core.database):
-    `append_only = True`, `immutable = ("field", …)`, `terminal = ("state", ("done", …))`.
+    `append_only = True` (no change), `permanent = True` (no change, no removal), `immutable = ("field", …)`, `terminal = ("state", ("done", …))`.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -129,6 +129,7 @@ class TenantModel(models.Model):
 
     class Tenancy:
         append_only: ClassVar[bool] = False
+        permanent: ClassVar[bool] = False
         immutable: ClassVar[tuple[str, ...]] = ()
         terminal: ClassVar[tuple[str, tuple[str, ...]] | None] = None
 

@@ -19,7 +19,7 @@ from sandbox import DockerDriver, Pool
 
 SWEEP_SECONDS = 30
 _sweep_lock = threading.Lock()
-_last_sweep_asked = 0.0
+_sweep_asked_at = {"seconds": 0.0}
 
 
 @cache
@@ -50,10 +50,10 @@ def pool() -> Pool:
 
 def sweep_is_due() -> int:
     """For the scheduler: 1 every SWEEP_SECONDS, so that some worker looks after its host's boxes."""
-    global _last_sweep_asked
-    if time.monotonic() - _last_sweep_asked < SWEEP_SECONDS:
+    now = time.monotonic()
+    if now - _sweep_asked_at["seconds"] < SWEEP_SECONDS:
         return 0
-    _last_sweep_asked = time.monotonic()
+    _sweep_asked_at["seconds"] = now
     return 1
 
 

@@ -63,4 +63,3 @@ class RunLogConsumer(WorkspaceConsumer):
                 "progress_text": run.progress_text,
                 "message": run.message,
             }
-

@@ -42,7 +42,7 @@ class Run(Leased):
     closure = models.JSONField(default=list)
     limits = models.JSONField(default=dict)
     retry_class = models.CharField(max_length=10, choices=RetryClass.choices, default=RetryClass.ON_LOST)
-    idempotency_key = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001  NULL is what UNIQUE ignores
+    idempotency_key = models.CharField(max_length=255, null=True, blank=True)
     request_digest = models.CharField(max_length=64)
 
     created_at = models.DateTimeField(db_default=Now())

@@ -121,7 +121,9 @@ class Recorder:
             for start in range(0, len(text), CHUNK_CHARACTERS):
                 self._seq += 1
                 piece = text[start : start + CHUNK_CHARACTERS]
-                chunks.append(LogChunk(run=self._run, attempt=self._run.attempt, seq=self._seq, stream=stream, at=now, text=piece))
+                chunks.append(
+                    LogChunk(run=self._run, attempt=self._run.attempt, seq=self._seq, stream=stream, at=now, text=piece)
+                )
         return chunks
 
     def _merged_output(self, batch: list[Event]) -> list[tuple[str, str]]:

@@ -121,7 +121,10 @@ def cancel_run(*, actor: Membership, run_id: UUID) -> Run:
     run = find_run(run_id)
     record(actor=actor, action="run.cancel_asked", subject=run)
     if transitions.move(
-        run, from_states=(RunState.QUEUED, RunState.AWAITING_APPROVAL), to_state=RunState.CANCELLED, message=f"Cancelled by {actor}."
+        run,
+        from_states=(RunState.QUEUED, RunState.AWAITING_APPROVAL),
+        to_state=RunState.CANCELLED,
+        message=f"Cancelled by {actor}.",
     ):
         return run
     asked = Run.objects.filter(pk=run.pk, state=RunState.RUNNING).update(cancel_requested_at=Now())
@@ -179,7 +182,12 @@ def checked_file_name(name: str) -> str:
         BadFileName
     """
     plain = name.replace("\\", "/").rpartition("/")[2].strip()
-    if not plain or plain in (".", "..") or len(plain) > MAX_NAME or any(ord(letter) < 32 or ord(letter) == 127 for letter in plain):
+    if (
+        not plain
+        or plain in (".", "..")
+        or len(plain) > MAX_NAME
+        or any(ord(letter) < 32 or ord(letter) == 127 for letter in plain)
+    ):
         raise BadFileName(f"“{name[:60]}” cannot be used as a file name.")
     return plain
 

@@ -90,7 +90,9 @@ class HintConsumer(WorkspaceConsumer):
     async def open(self, parameters: dict[str, str]) -> None:
         topic = parameters.get("topic", "")
         kind, _, key = topic.partition(".")
-        if topic not in self.TOPICS and not (kind in ("task", "run", "approval", "packageset") and len(key) == 32 and key.isalnum()):
+        if topic not in self.TOPICS and not (
+            kind in ("task", "run", "approval", "packageset") and len(key) == 32 and key.isalnum()
+        ):
             await self.refuse()
             return
         await self.listen(topic)

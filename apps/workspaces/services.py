@@ -14,7 +14,7 @@ from apps.core.tenancy import every_workspace, scope
 from apps.workspaces.models import ApiToken, Membership, Workspace
 from apps.workspaces.roles import PERMISSIONS, Permission, Role
 
-TOKEN_PREFIX = "sst_"
+TOKEN_PREFIX = "sst_"  # noqa: S105  a mark by which leaked tokens are found, no secret
 NEEDED_FOR = {
     Permission.VIEW: "see this workspace",
     Permission.RUN: "run functions",
@@ -53,7 +53,9 @@ def require(actor: Membership, permission: Permission) -> None:
     """
     if not actor.can(permission):
         roles = " or ".join(role.value for role, granted in PERMISSIONS.items() if permission in granted)
-        raise PermissionMissing(f"To {NEEDED_FOR[permission]} one must be {roles}; you are {actor.role} here.", permission=permission)
+        raise PermissionMissing(
+            f"To {NEEDED_FOR[permission]} one must be {roles}; you are {actor.role} here.", permission=permission
+        )
 
 
 def require_person(actor: Membership) -> None:

@@ -3,8 +3,9 @@
 from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.security.websocket import AllowedHostsOriginValidator
-from config.env import load_environment_file
 from django.core.asgi import get_asgi_application
+
+from config.env import load_environment_file
 
 load_environment_file()
 http = get_asgi_application()

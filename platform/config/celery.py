@@ -1,6 +1,7 @@
 """The Celery application. Its one task says "there is work of this kind"; the rows hold everything else."""
 
 from celery import Celery
+
 from config.env import load_environment_file
 
 load_environment_file()

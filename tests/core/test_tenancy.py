@@ -1,12 +1,13 @@
 """The scope fails closed, in Python and in PostgreSQL."""
 
 import pytest
+from django.apps import apps
+from django.db import IntegrityError, ProgrammingError, connection, transaction
+
 from apps.core.database import declared_rules, installed_rules, tenant_models
 from apps.core.ids import uuid7
 from apps.core.tenancy import EVERY, OutsideScope, ScopeConflict, TenantModel, every_workspace, scope
 from apps.workspaces.models import ApiToken, Membership
-from django.apps import apps
-from django.db import IntegrityError, ProgrammingError, connection, transaction
 
 # Tables of the domain that belong to no workspace, each with its reason.
 GLOBAL_MODELS = {
@@ -60,7 +61,8 @@ def test_without_a_scope_raw_sql_sees_nothing(cast) -> None:
 def test_row_level_security_refuses_a_foreign_write(cast) -> None:
     with scope(cast.acme.pk), connection.cursor() as cursor, pytest.raises(ProgrammingError), transaction.atomic():
         cursor.execute(
-            "INSERT INTO workspaces_apitoken (id, workspace_id, membership_id, name, prefix, digest) VALUES (%s, %s, %s, '', '', '')",
+            "INSERT INTO workspaces_apitoken (id, workspace_id, membership_id, name, prefix, digest) "
+            "VALUES (%s, %s, %s, '', '', '')",
             [uuid7(), cast.globex.pk, cast.stranger.pk],
         )
 

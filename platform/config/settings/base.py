@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import django_stubs_ext
-from config.env import CHECKOUT, DEFAULT_HOME, read, read_bool, read_int, read_list
 from django.utils.csp import CSP
+
+from config.env import CHECKOUT, DEFAULT_HOME, read, read_bool, read_int, read_list
 
 django_stubs_ext.monkeypatch()  # lets ModelAdmin[Model] and kin be written at run time
 
@@ -161,7 +162,9 @@ VAULT_ROOT_KEY = read("SELFSMITH_VAULT_ROOT_KEY", "")
 PACKAGES_INDEX = read("SELFSMITH_PACKAGES_INDEX", "https://pypi.org/simple")
 PACKAGES_COOLDOWN_DAYS = read_int("SELFSMITH_PACKAGES_COOLDOWN_DAYS", 7)
 LLM_ALLOWED_LOCAL_HOSTS = read_list("SELFSMITH_LLM_ALLOWED_LOCAL_HOSTS")
-LLM_PROVIDERS = read_list("SELFSMITH_LLM_PROVIDERS")  # empty: those that need nothing but a key (apps/llm/providers.py); * for all
+LLM_PROVIDERS = read_list(
+    "SELFSMITH_LLM_PROVIDERS"
+)  # empty: those that need nothing but a key (apps/llm/providers.py); * for all
 SHOW_RUNTIME_BANNER = SANDBOX_RUNTIME != "runsc"
 SCRIPTED_TRACEBACK_WITHHELD = read_bool("SELFSMITH_WITHHOLD_TRACEBACK", default=False)
 

@@ -8,7 +8,7 @@ os.environ.setdefault("SELFSMITH_DATABASE_ROLE", "owner")  # creates the test da
 os.environ.setdefault("SELFSMITH_SECRET_KEY", "only-for-tests")
 os.environ.setdefault("SELFSMITH_VAULT_ROOT_KEY", base64.b64encode(b"only-for-tests-only-for-tests-32").decode())
 
-from config.settings.base import *  # noqa: E402, F403  the environment above must come first
+from config.settings.base import *  # noqa: F403  the environment above must come first
 
 HOME = Path(tempfile.mkdtemp(prefix="selfsmith-test-"))  # noqa: F405
 STATIC_ROOT = HOME / "static"
