@@ -22,6 +22,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.humanize",
     "django.contrib.messages",
+    "django.contrib.postgres",
     "django.contrib.sessions",
     "django.contrib.staticfiles",
     "allauth",
@@ -35,6 +36,9 @@ INSTALLED_APPS = [
     "apps.accounts",
     "apps.workspaces",
     "apps.approvals",
+    "apps.packages",
+    "apps.functions",
+    "apps.runs",
 ]
 
 MIDDLEWARE = [
