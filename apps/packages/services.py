@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from apps.core.canonical import digest_of
-from apps.core.errors import NotFound
+from apps.core.errors import Invalid, NotFound
 from apps.packages import configured, environments, transitions
 from apps.packages.models import PackageSet
 from apps.packages.requirements import parse_requirements
@@ -12,6 +12,14 @@ from apps.packages.states import PackageState
 from apps.workspaces.models import Membership
 from apps.workspaces.roles import Permission
 from apps.workspaces.services import require
+
+LONGEST_REASON = 4000  # as long as an approval request takes
+
+
+class ReasonMissing(Invalid):
+    """People have to decide on it, so they are told what it is for."""
+
+    code = "reason_missing"
 
 
 class NoSuchPackageSet(NotFound):
@@ -31,16 +39,18 @@ def require_packages(
     What is asked for is checked at once; a worker resolves it and opens the approval request.
 
     Raises:
-        PermissionMissing, requirements.BadRequirement
+        PermissionMissing, requirements.BadRequirement, ReasonMissing
     """
     require(actor, Permission.DEVELOP)
+    if not reason.strip():
+        raise ReasonMissing("Say what the packages are needed for: whoever decides on them will read it.")
     wanted = normalise(requirements)
     digest = digest_of(wanted)
     asked = PackageSet(
         state=PackageState.QUEUED,
         requirements=wanted,
         requirements_digest=digest,
-        reason=reason.strip(),
+        reason=reason.strip()[:LONGEST_REASON],
         asked_by=actor,
         prompted_by=prompted_by,
         task_id=task_id,

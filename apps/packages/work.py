@@ -31,6 +31,7 @@ MAX_LOSSES = 3  # a set that has outlived this many workers is taken for their k
 MAX_TRIES = 4  # with a pause that doubles: an index that is away for a minute is waited for
 FIRST_PAUSE = timedelta(seconds=5)
 type _Performer = Callable[[PackageSet, leases.Heartbeat], None]
+_NO_PROBLEM = {"failure_code": "", "failure": ""}
 _WAITING = {PackageState.RESOLVING: PackageState.QUEUED, PackageState.BUILDING: PackageState.APPROVED}
 
 
@@ -84,7 +85,7 @@ def _resolve(package_set: PackageSet, _: leases.Heartbeat) -> None:
         fields = ["lock", "lock_text", "lock_digest", "evidence", "evidence_digest", "resolved_at"]
         package_set.save(update_fields=fields)
         request = approval.open_packages_request(package_set, lock)
-        transitions.leave(package_set, to_state=PackageState.AWAITING_APPROVAL, request=request, attempt=0)
+        transitions.leave(package_set, to_state=PackageState.AWAITING_APPROVAL, request=request, attempt=0, **_NO_PROBLEM)
 
 
 def _build(package_set: PackageSet, pulse: leases.Heartbeat) -> None:
@@ -98,7 +99,7 @@ def _build(package_set: PackageSet, pulse: leases.Heartbeat) -> None:
         cancelled=pulse.stop_requested,
     )
     with scope(package_set.workspace_id):
-        transitions.leave(package_set, to_state=PackageState.READY, environment_digest=digest, ready_at=Now())
+        transitions.leave(package_set, to_state=PackageState.READY, environment_digest=digest, ready_at=Now(), **_NO_PROBLEM)
 
 
 def _driver() -> Driver:

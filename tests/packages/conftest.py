@@ -1,5 +1,6 @@
 """A loopback index and what is needed to resolve and fetch from it."""
 
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,3 +34,10 @@ def store(index: LoopbackIndex, tmp_path: Path) -> WheelStore:
 @pytest.fixture
 def now() -> datetime:
     return NOW
+
+
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """The address of a unix socket has at most 107 bytes; pytest's own folders are longer."""
+    with tempfile.TemporaryDirectory(prefix="boxes-") as folder:
+        yield Path(folder)

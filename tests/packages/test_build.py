@@ -20,8 +20,8 @@ type Build = Callable[..., str]
 
 
 @pytest.fixture(params=["process", pytest.param("gvisor", marks=pytest.mark.gvisor)])
-def driver(request: pytest.FixtureRequest, tmp_path: Path) -> Driver:
-    boxes, folder = tmp_path / "boxes", tmp_path / "environments"
+def driver(request: pytest.FixtureRequest, tmp_path: Path, short_path: Path) -> Driver:
+    boxes, folder = short_path, tmp_path / "environments"
     folder.mkdir()
     if request.param == "process":
         return FakeDriver(home=boxes, environments=folder, runs_only_trusted_test_code=True)
