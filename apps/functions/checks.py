@@ -115,7 +115,7 @@ def _unknown(names: list[FreeName], task_id: UUID | None) -> UnknownDependency:
 
 
 def _unknown_sentence(name: str, nearest: list[str]) -> str:
-    if name == "func" or name in sys.stdlib_module_names:
+    if name in sys.stdlib_module_names:
         return f"“{name}” is used and not imported. Add “import {name}”."
     sentence = f"“{name}” is neither defined in the source nor a function of this workspace."
     return f"{sentence} Did you mean {' or '.join(nearest)}?" if nearest else sentence

@@ -1,6 +1,7 @@
 """Make functions and versions of them. Reads sources by `analysis`; never runs one."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from uuid import UUID
 
@@ -89,9 +90,10 @@ def create_function(
         task_id=provenance.task_id,
         created_by=actor,
     )
-    _insert(function)
-    record(actor=actor, action="function.created", subject=function)
-    _add_version(actor, function, draft, number=1)
+    with _all_or_nothing():
+        _insert(function)
+        record(actor=actor, action="function.created", subject=function)
+        _add_version(actor, function, draft, number=1)
     return function
 
 
@@ -117,9 +119,8 @@ def save_version(
     if function.task_id != provenance.task_id:
         raise NoSuchFunction(f"There is no function “{function.name}” here that could be changed.", name=function.name)
     draft = _draft(function.name, source, requirements, dependencies, settings, provenance)
-    locked = Function.objects.select_for_update(no_key=True, of=("self",)).select_related("active_version").get(pk=function.pk)
-    last = locked.versions.order_by("-number").values_list("number", flat=True).first() or 0
-    version = _add_version(actor, locked, draft, number=last + 1)
+    with _all_or_nothing():
+        version = _add_next_version(actor, function, draft)
     function.active_version = version
     return version
 
@@ -190,12 +191,24 @@ def _draft(
     return _Draft(source, analysis, normalised, names, settings, provenance)
 
 
+def _all_or_nothing() -> AbstractContextManager[None]:
+    """A savepoint: whoever catches a refusal and goes on, as the agent loop does, keeps nothing half-stored."""
+    return scope(current_workspace_id())
+
+
 def _insert(function: Function) -> None:
     try:
-        with scope(current_workspace_id()):  # a savepoint: the constraint decides between two who ask at once
+        with _all_or_nothing():  # the constraint decides between two who ask at once
             function.save(force_insert=True)
     except IntegrityError as error:
         raise NameTaken(f"There is a function “{function.name}” already.", name=function.name) from error
+
+
+def _add_next_version(actor: Membership, function: Function, draft: _Draft) -> FunctionVersion:
+    rows = Function.objects.select_for_update(no_key=True, of=("self",)).select_related("active_version")
+    locked = rows.get(pk=function.pk)
+    last = locked.versions.order_by("-number").values_list("number", flat=True).first() or 0
+    return _add_version(actor, locked, draft, number=last + 1)
 
 
 def _add_version(actor: Membership, function: Function, draft: _Draft, *, number: int) -> FunctionVersion:

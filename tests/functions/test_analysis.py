@@ -291,7 +291,7 @@ def _helper(x):
     return slugify(x)
 def f(rows):
     kept = [clean(row) for row in map(strip_tags, rows)]
-    print(json.dumps(kept), __name__)
+    print(json.dumps(kept), __name__, func.inputs)
     return _helper(kept)
 """
     assert free(source) == [("slugify", 3, True), ("clean", 5, True), ("strip_tags", 5, False)]

@@ -7,7 +7,7 @@ import pytest
 from apps.functions import closure as closure_module
 from apps.functions.closure import ClosureTooLarge, DependencyCycle, UnknownDependency, resolve_closure
 from apps.functions.definition import Provenance
-from apps.functions.models import FunctionVersion, Origin
+from apps.functions.models import Function, FunctionVersion, Origin
 from apps.functions.services import closure_requirements, ensure_environment
 from apps.packages.requirements import ContradictingRequirements
 
@@ -86,6 +86,7 @@ def test_a_closure_that_is_too_large_is_refused(make, monkeypatch) -> None:
     make(calling("c", "b"))
     with pytest.raises(ClosureTooLarge):
         make(calling("d", "c"))
+    assert not Function.objects.filter(name="d").exists()
 
 
 def test_the_requirements_of_a_closure_are_one_normalised_list(make) -> None:
@@ -98,6 +99,7 @@ def test_requirements_that_contradict_each_other_are_refused(make) -> None:
     make("import yaml\ndef a(): ...", requirements=["pyyaml==6.0"])
     with pytest.raises(ContradictingRequirements):
         make("import yaml\ndef top(): return a()", requirements=["pyyaml==5.4"])
+    assert not Function.objects.filter(name="top").exists()
 
 
 def test_the_environment_of_a_closure_is_asked_for_once(make, developer) -> None:

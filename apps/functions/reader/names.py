@@ -10,7 +10,8 @@ import symtable
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-_GIVEN = frozenset(dir(builtins)) | {"__file__", "__path__", "__annotations__", "__builtins__", "__cached__"}
+# What a module has without defining it: Python's names, and `func`, which the box puts into every source.
+_GIVEN = frozenset(dir(builtins)) | {"func", "__file__", "__path__", "__annotations__", "__builtins__", "__cached__"}
 
 
 @dataclass(frozen=True, slots=True)
