@@ -68,5 +68,5 @@ chmod 755 "$machine"
 make_bare_debian
 introduce_to_network
 git clone --quiet --no-hardlinks "$checkout" "$machine/srv/selfsmith"
-echo "Fresh machine: Debian $(cat "$machine/etc/debian_version") with $("$machine"/usr/bin/env -i chroot "$machine" python3 --version), commit $(git -C "$checkout" rev-parse --short HEAD): ${command[*]}"
+echo "Fresh machine: Debian $(cat "$machine/etc/debian_version") with $(chroot "$machine" python3 --version), commit $(git -C "$checkout" rev-parse --short HEAD): ${command[*]}"
 unshare --mount --pid --fork --kill-child --propagation private bash -c "$inside" fresh "$machine" "${command[@]}"

@@ -7,11 +7,11 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Optional
 
 from .errors import SetupError
 from .progress import Step
 from .setup import Setup
+from .shell import Result
 from .supervise import Supervisor
 
 SIGN_IN_PAGE = "/accounts/login/"
@@ -35,32 +35,32 @@ class Application:
     def address(self) -> str:
         return f"http://127.0.0.1:{self.setup.port}"
 
-    def manage(
-        self,
-        *arguments: str,
-        doing: str,
-        owner: bool = False,
-        text: Optional[str] = None,
-        on_line: Optional[Callable[[str], None]] = None,
-        extra: Optional[Mapping[str, str]] = None,
-    ) -> str:
-        """Runs a command of manage.py and gives what it printed. `owner` runs it as the role that owns the tables.
+    def manage(self, *arguments: str, doing: str, as_role: str = "app") -> str:
+        """Runs a command of manage.py and gives what it printed. Only migrations run as the role that owns the tables.
 
         Raises: SetupError
         """
-        role = {"SELFSMITH_DATABASE_ROLE": "owner"} if owner else {}
         return self.setup.shell.run(
             [self.setup.tool("python"), "manage.py", *arguments],
             doing=doing,
             directory=self.setup.checkout,
-            environment={**self.environment, **role, **(extra or {})},
-            text=text,
-            on_line=on_line,
+            environment={**self.environment, "SELFSMITH_DATABASE_ROLE": as_role},
         ).output
+
+    def play(self, people: str, *, on_line: Callable[[str], None]) -> Result:
+        """Runs the demo's people, whose sign-ins it gets on its input; how it ended is for the caller to judge."""
+        return self.setup.shell.run(
+            [self.setup.tool("python"), "manage.py", "play_demo", f"--url={self.address}", "--sign-ins=-"],
+            check=False,
+            directory=self.setup.checkout,
+            environment=self.environment,
+            text=people,
+            on_line=on_line,
+        )
 
     def migrate(self, step: Step) -> None:
         """Brings the tables to what the code expects."""
-        output = self.manage("migrate", "--no-input", "--verbosity=1", doing="preparing the tables", owner=True)
+        output = self.manage("migrate", "--no-input", "--verbosity=1", doing="preparing the tables", as_role="owner")
         applied = output.count("... OK")
         step.detail = f"{applied} migrations applied" if applied else "tables up to date"
 

@@ -24,7 +24,7 @@ from .home import Home, choose_home
 from .machine import check_port, check_sudo, chosen_port, free_port, probe_machine
 from .progress import Progress
 from .setup import Setup
-from .shell import Shell
+from .shell import Result, Shell
 from .stack import Stack
 from .system import install_browser
 
@@ -121,30 +121,27 @@ def demo() -> int:
     """Plays the main job headless in an installation of its own, and leaves nothing of it."""
     folder = Path(tempfile.mkdtemp(prefix="selfsmith-demo-", dir=TEMPORARY))
     try:
-        last_line = play(make_setup(Home(folder), free_port()))
+        played = play(make_setup(Home(folder), free_port()))
     finally:
         shutil.rmtree(folder)
-    print(last_line, flush=True)
-    return 0 if json.loads(last_line).get("state") == "completed" else 1
+    print(played.last_line, flush=True)
+    return played.code
 
 
-def play(setup: Setup) -> str:
-    """Starts everything, lets `play_demo` do what people would do over HTTP, and gives its last line."""
+def play(setup: Setup) -> Result:
+    """Starts everything and lets `play_demo` do what people would do over HTTP; its last line tells how it ended."""
     with Stack(setup) as stack:
         sandbox = stack.bring_up()
         stack.serve()
         sandbox.result()
         stack.start_workers()
         people = "".join(json.dumps(vars(entry)) + "\n" for entry in stack.application.seed())
-        printed = stack.application.manage(
-            "play_demo",
-            f"--url={stack.application.address}",
-            "--sign-ins=-",
-            doing="the demo",
-            text=people,
-            on_line=lambda line: setup.progress.say(f"    {line}") if not line.startswith("{") else None,
-        )
-    return printed.strip().splitlines()[-1]
+        return stack.application.play(people, on_line=lambda line: None if is_object(line) else setup.progress.say(f"    {line}"))
+
+
+def is_object(line: str) -> bool:
+    """Whether it is the line that must come last, which is held back until all is cleaned up."""
+    return line.startswith("{")
 
 
 def test(rest: list[str]) -> int:

@@ -32,7 +32,7 @@ class SocketTransport(xmlrpc.client.Transport):
         super().__init__()
         self.path = path
 
-    def make_connection(self, host: Any) -> http.client.HTTPConnection:  # noqa: ARG002  its name is the base class's
+    def make_connection(self, host: Any) -> http.client.HTTPConnection:
         return SocketConnection(self.path)
 
 

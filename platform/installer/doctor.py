@@ -36,7 +36,7 @@ def look_at_disk(setup: Setup) -> str:
 
 
 def look_at_packages(_setup: Setup) -> str:
-    missing = system.missing_packages((*system.FOUNDATION, *system.SANDBOX))
+    missing = system.missing_packages((*system.CERTIFICATES, *system.ENGINES, *system.SANDBOX))
     if missing:
         raise SetupError(f"Missing: {', '.join(missing)}.", "`make run` installs them.")
     return "all there"

@@ -58,8 +58,9 @@ class Stack:
         Raises: SetupError
         """
         self.prepare_foundation()
-        packages = self.beside("sandbox packages", lambda step: system.install_sandbox(self.setup, step))
-        self.prepare_engines((*groups, *assets.needed_groups()))
+        cluster = self.beside("database", self.prepare_cluster)
+        packages = self.pool.submit(self.install_sandbox_packages, cluster)
+        self.prepare_engines(cluster, (*groups, *assets.needed_groups()))
         front_end = self.beside("front end", self.prepare_front_end)
         sandbox = self.pool.submit(self.prepare_sandbox, packages)
         self.prepare_database()
@@ -72,18 +73,29 @@ class Stack:
         Raises: SetupError
         """
         self.prepare_foundation()
-        self.prepare_engines(groups)
+        self.prepare_engines(self.beside("database", self.prepare_cluster), groups)
         self.prepare_database()
 
     def prepare_foundation(self) -> None:
-        """A home that is ours, and the system's packages for the database and the queue."""
+        """A home that is ours, and what must be there before anything is fetched from an index."""
         self.prepare_home()
-        self.step("system packages", lambda step: system.install_foundation(self.setup, step), announce=True)
+        self.step("system packages", lambda step: system.refresh_lists(self.setup, step))
+        self.step("certificates, venv", lambda step: system.install_foundation(self.setup, step))
         os.environ.update(trust(os.environ))  # the certificates may have come just now
 
-    def prepare_engines(self, groups: tuple[str, ...]) -> None:
-        """The virtual environment and, beside it, the cluster; then PostgreSQL and Redis run."""
-        cluster = self.beside("database cluster", lambda step: postgres.prepare_cluster(self.setup, step))
+    def prepare_cluster(self, step: Step) -> None:
+        """PostgreSQL and Redis installed, their data folders made."""
+        system.install_engines(self.setup, step)
+        postgres.prepare_cluster(self.setup, step)
+        redis.prepare_server(self.setup)
+
+    def install_sandbox_packages(self, engines: Future[None]) -> None:
+        """After the engines' packages, since apt does one thing at a time and the pages need those first."""
+        engines.result()
+        self.step("sandbox packages", lambda step: system.install_sandbox(self.setup, step))
+
+    def prepare_engines(self, cluster: Future[None], groups: tuple[str, ...]) -> None:
+        """The virtual environment, with the variables that all processes share; then PostgreSQL and Redis run."""
         install = python.prepare_environment
         self.step("Python packages", lambda step: install(self.setup, step, groups=groups), announce=True)
         self.application = Application(self.setup, write_environment(self.setup))
@@ -114,7 +126,6 @@ class Stack:
 
     def start_engines(self) -> None:
         """PostgreSQL and Redis, and waits until both answer."""
-        redis.prepare_server(self.setup)
         with self.setup.progress.step("database and queue") as step:
             self.supervisor.launch(programs(self.setup), self.application.environment)
             self.supervisor.start("postgres", "redis")

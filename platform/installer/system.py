@@ -45,8 +45,8 @@ class Package:
     is_there: Callable[[], bool]
 
 
-FOUNDATION = (
-    Package("ca-certificates", TRUSTED_CERTIFICATES.is_file),
+CERTIFICATES = (Package("ca-certificates", TRUSTED_CERTIFICATES.is_file),)
+ENGINES = (
     Package("postgresql", lambda: bool(glob.glob("/usr/lib/postgresql/*/bin/initdb"))),
     Package("redis-server", program("redis-server")),
 )
@@ -64,12 +64,35 @@ def missing_packages(packages: tuple[Package, ...]) -> list[str]:
     return [package.name for package in packages if not package.is_there()]
 
 
+def refresh_lists(setup: Setup, step: Step) -> None:
+    """Reads apt's package lists when anything at all is missing, once for all that is installed afterwards.
+
+    Raises: SetupError
+    """
+    missing = missing_packages((*CERTIFICATES, *ENGINES, *SANDBOX))
+    if not missing and not wants_venv(setup):
+        step.detail = "nothing is missing"
+        return
+    check_privileges(setup.machine, f"installing {', '.join(missing) or 'python3-venv'}")
+    if "runsc" in missing and is_bookworm(setup.machine):
+        add_source(setup)
+    apt(setup, step, "update", "--quiet")
+    step.detail = "package lists read"
+
+
 def install_foundation(setup: Setup, step: Step) -> None:
-    """What the web process needs, and Debian's python3-venv when the only fitting Python lacks it."""
-    wanted = missing_packages(FOUNDATION)
-    if not setup.tool("python").exists() and lacks_only_venv(setup.shell, candidates(os.environ)):
-        wanted.append("python3-venv")
-    install(setup, step, wanted)
+    """The little that Python's packages need before they can be fetched."""
+    install(setup, step, [*missing_packages(CERTIFICATES), *(["python3-venv"] if wants_venv(setup) else [])])
+
+
+def wants_venv(setup: Setup) -> bool:
+    """Whether the only fitting Python is Debian's without its module for virtual environments."""
+    return not setup.tool("python").exists() and lacks_only_venv(setup.shell, candidates(os.environ))
+
+
+def install_engines(setup: Setup, step: Step) -> None:
+    """PostgreSQL and Redis, without the services that the distribution would start for them."""
+    install(setup, step, missing_packages(ENGINES))
 
 
 def install_sandbox(setup: Setup, step: Step) -> None:
@@ -79,7 +102,6 @@ def install_sandbox(setup: Setup, step: Step) -> None:
     """
     wanted = missing_packages(SANDBOX)
     if "runsc" in wanted and is_bookworm(setup.machine):
-        add_source(setup)
         wanted[wanted.index("runsc")] = "runsc/bookworm-backports"
     try:
         install(setup, step, wanted)
@@ -94,6 +116,8 @@ def install_sandbox(setup: Setup, step: Step) -> None:
 
 def install_browser(setup: Setup, step: Step) -> None:
     """Chromium, for the browser tests only."""
+    if missing_packages(BROWSER):
+        apt(setup, step, "update", "--quiet")
     install(setup, step, missing_packages(BROWSER))
 
 
@@ -109,11 +133,8 @@ def install(setup: Setup, step: Step, names: list[str]) -> None:
     if not names:
         step.detail = "already there"
         return
-    check_privileges(setup.machine, f"installing {', '.join(names)}")
     if "postgresql" in names:
         write_as_root(setup, CLUSTER_RULES, "create_main_cluster = false\n", mode="644")
-    step.note = "reading the package lists"
-    apt(setup, step, "update", "--quiet")
     with services_kept_still(setup):
         apt(setup, step, "install", "--yes", "--quiet", "--no-install-recommends", *names)
     if "redis-server" in names and setup.machine.has_systemd:
