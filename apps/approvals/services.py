@@ -94,14 +94,13 @@ def cast_vote(*, actor: Membership, request_id: UUID, decision: str, reason: str
         raise refusal
     if shown_digest != request.digest or not request.is_intact:
         raise DigestChanged("This is not what you were shown: open the request again and look before you decide.")
-    if choice == Decision.REJECT:
-        _checked_reason(reason, needed_for="reject this")
+    written = _checked_reason(reason, needed_for="reject this" if choice == Decision.REJECT else "")
     vote = Vote.objects.create(
         request=request,
         user=voter.user,
         role=voter.role,
         decision=choice,
-        reason=reason.strip()[:REASON_LIMIT],
+        reason=written,
         shown_digest=shown_digest,
     )
     record(actor=actor, action="request.voted", subject=request, decision=choice, digest=shown_digest)
@@ -210,8 +209,9 @@ def _is_own(actor: Membership, request: ApprovalRequest) -> bool:
 
 
 def _checked_reason(reason: str, *, needed_for: str) -> str:
+    """Without blanks around it; it may be empty only where it is needed for nothing."""
     written = reason.strip()
-    if not written:
+    if needed_for and not written:
         raise ReasonInvalid(f"Say why, to {needed_for}: whoever reads it has to decide or to go on by it.")
     if len(written) > REASON_LIMIT:
         raise ReasonInvalid(f"The reason is longer than {REASON_LIMIT} characters.")
