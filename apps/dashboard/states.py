@@ -34,7 +34,7 @@ LOOKS: dict[str, StateLook] = {
     "expired": _EXPIRED,
     # tasks and their steps
     "working": StateLook("Working", "arrow-path", "active"),
-    "waiting": StateLook("Waiting for a person", "hand-raised", "waiting"),
+    "waiting": StateLook("Waiting", "hand-raised", "waiting"),
     "completed": StateLook("Completed", "check-circle", "good"),
     "over_budget": StateLook("Over budget", "banknotes", "bad"),
     # requests

@@ -1,0 +1,67 @@
+"""Files that runs made or people brought, as hostile bytes: sandboxed when shown, attachments otherwise."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import UUID
+
+from asgiref.sync import sync_to_async
+from django.core.handlers.asgi import ASGIRequest
+from django.http import FileResponse, HttpResponseBase, StreamingHttpResponse
+from django.urls import path
+from django.utils.http import content_disposition_header
+
+from apps.core import blobs
+from apps.dashboard.access import PageRequest, page
+from apps.dashboard.previews import INLINE
+from apps.runs.models import Artifact
+from apps.runs.services import find_artifact
+from apps.workspaces.roles import Permission
+
+# Even opened by itself, in its own tab, the file has no origin, runs no script and loads nothing.
+POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
+CHUNK_BYTES = 64 * 1024
+
+
+@page(Permission.VIEW)
+def raw(request: PageRequest, artifact_id: UUID) -> HttpResponseBase:
+    """For the frame and the image of a preview. What is not in the list of harmless kinds is a download."""
+    artifact = find_artifact(artifact_id)
+    if artifact.media_type not in INLINE:
+        return _served(request, artifact, media_type="application/octet-stream", as_attachment=True)
+    charset = "; charset=utf-8" if artifact.media_type.startswith("text/") else ""
+    return _served(request, artifact, media_type=artifact.media_type + charset, as_attachment=False)
+
+
+@page(Permission.VIEW)
+def download(request: PageRequest, artifact_id: UUID) -> HttpResponseBase:
+    return _served(request, find_artifact(artifact_id), media_type="application/octet-stream", as_attachment=True)
+
+
+def _served(request: PageRequest, artifact: Artifact, *, media_type: str, as_attachment: bool) -> HttpResponseBase:
+    path_on_disk = blobs.path_of(artifact.workspace_id, artifact.sha256)
+    # Under ASGI a synchronous stream would be read whole into memory first.
+    is_async = isinstance(request, ASGIRequest)
+    response = StreamingHttpResponse(_chunks(path_on_disk)) if is_async else FileResponse(path_on_disk.open("rb"))
+    response.headers["Content-Type"] = media_type
+    response.headers["Content-Length"] = str(artifact.size)
+    response.headers["Content-Disposition"] = content_disposition_header(as_attachment, artifact.name) or "inline"
+    response.headers["Content-Security-Policy"] = POLICY
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
+    response.headers["Cache-Control"] = "private, no-store"
+    return response
+
+
+async def _chunks(path_on_disk: Path) -> AsyncIterator[bytes]:
+    stream = await sync_to_async(path_on_disk.open)("rb")
+    try:
+        while chunk := await sync_to_async(stream.read)(CHUNK_BYTES):
+            yield chunk
+    finally:
+        await sync_to_async(stream.close)()
+
+
+urlpatterns = [
+    path("artifacts/<uuid:artifact_id>/raw", raw, name="artifact-raw"),
+    path("artifacts/<uuid:artifact_id>/download", download, name="artifact-download"),
+]

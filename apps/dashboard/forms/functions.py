@@ -1,0 +1,53 @@
+"""The form in which a person writes a function."""
+
+from typing import Any
+
+from django import forms
+
+from apps.functions.models import Function, FunctionVersion
+
+
+class FunctionForm(forms.Form):
+    """Name, source and what goes with it. The lists come as one entry a line, or parted by commas."""
+
+    name = forms.CharField(
+        label="Name", required=False, max_length=100, help_text="The function in the source that is called. The last one if empty."
+    )
+    source = forms.CharField(label="Source", strip=False, widget=forms.Textarea)
+    description = forms.CharField(label="What it is for", required=False, max_length=2000, widget=forms.Textarea)
+    requirements = forms.CharField(label="Packages, one a line", required=False, max_length=10_000, widget=forms.Textarea)
+    dependencies = forms.CharField(
+        label="Functions it calls", required=False, max_length=10_000, help_text="Found by themselves; name them to have them compared."
+    )
+    tags = forms.CharField(label="Tags", required=False, max_length=1000, help_text="Parted by commas.")
+
+    def clean_source(self) -> str:
+        return str(self.cleaned_data["source"]).replace("\r\n", "\n")
+
+    def clean_requirements(self) -> list[str]:
+        return [line.strip() for line in self.cleaned_data["requirements"].splitlines() if line.strip()]
+
+    def clean_dependencies(self) -> list[str] | None:
+        """None where nobody named any: then nothing is compared."""
+        return _parted(self.cleaned_data["dependencies"]) or None
+
+    def clean_tags(self) -> list[str]:
+        return _parted(self.cleaned_data["tags"])
+
+
+class VersionForm(FunctionForm):
+    """A further version: the name stays."""
+
+    name = None  # type: ignore[assignment]  # Django's way to leave out a field of a base form
+
+
+def version_initial(function: Function, version: FunctionVersion | None) -> dict[str, Any]:
+    """The form of a further version, filled with the present one."""
+    initial: dict[str, Any] = {"description": function.description, "tags": ", ".join(function.tags)}
+    if version is not None:
+        initial |= {"source": version.source, "requirements": "\n".join(version.requirements)}
+    return initial
+
+
+def _parted(text: str) -> list[str]:
+    return [part for part in text.replace(",", " ").split() if part]

@@ -1,0 +1,213 @@
+"""Functions: the list, one function with its run form, writing one, running one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import Count, OuterRef, Subquery
+from django.db.models.functions import Coalesce
+from django.http import HttpResponse
+from django.urls import path
+
+from apps.core.errors import DomainError, NotFound
+from apps.dashboard.access import FORM, POST, PageRequest, page
+from apps.dashboard.filters import search_text
+from apps.dashboard.forms.functions import FunctionForm, VersionForm, version_initial
+from apps.dashboard.paging import paginate
+from apps.dashboard.respond import UNPROCESSABLE, attempt, go, refuse, show
+from apps.dashboard.uploads import store_files
+from apps.functions.definition import Settings
+from apps.functions.form import Field, form_fields, parse_form, refill
+from apps.functions.models import Function, FunctionVersion, RetryClass
+from apps.functions.services import create_function, get_function, get_version, save_version, update_details
+from apps.packages.states import TERMINAL, PackageState
+from apps.runs.models import Run
+from apps.runs.services import start_run
+from apps.workspaces.roles import Permission
+
+SHOWN_RUNS = 10
+SHOWN_VERSIONS = 50
+
+
+class NoSuchPage(NotFound):
+    code = "no_such_page"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A place in a source and what is wrong there."""
+
+    line: int
+    column: int | None
+    message: str
+
+
+@page(Permission.VIEW)
+def functions_list(request: PageRequest) -> HttpResponse:
+    query = search_text(request)
+    runs = Run.objects.filter(function=OuterRef("pk")).order_by()
+    counted = runs.values("function").annotate(number=Count("pk")).values("number")
+    rows = Function.objects.get_queryset().library().search(query).for_list().defer("active_version__source")
+    rows = rows.annotate(
+        runs_count=Coalesce(Subquery(counted), 0), last_run_state=Subquery(runs.order_by("-pk").values("state")[:1])
+    )
+    return show(request, "functions/list.html", {"page": paginate(request, rows), "query": query}, part="results")
+
+
+@page(Permission.VIEW)
+def function_detail(request: PageRequest, function_id: UUID) -> HttpResponse:
+    function = get_function(actor=request.membership, function_id=function_id)
+    version = _version_asked_for(request, function)
+    return show(request, "functions/detail.html", _told(request, function, version, form_fields(version.input_schema)))
+
+
+@page(Permission.RUN, POST)
+def function_run(request: PageRequest, function_id: UUID) -> HttpResponse:
+    function = get_function(actor=request.membership, function_id=function_id)
+    version = _version_sent(request, function)
+    fields = form_fields(version.input_schema)
+    outcome = attempt(request, lambda: _start(request, version, fields))
+    if isinstance(outcome, Run):
+        return go(request, "run-detail", run_id=outcome.pk)
+    complaints: dict[str, str] = outcome.details.get("fields", {})
+    names = {field.name for field in fields}
+    errors = [text for path, text in complaints.items() if path.partition(".")[0] not in names] if complaints else [outcome.message]
+    shown = refill(fields, request.POST, complaints)
+    return show(request, "functions/detail.html", _told(request, function, version, shown, errors), status=outcome.status)
+
+
+@page(Permission.DEVELOP, FORM)
+def function_new(request: PageRequest) -> HttpResponse:
+    form = FunctionForm(request.POST or None)
+    outcome = None
+    if request.method == "POST" and form.is_valid():
+        given = {**form.cleaned_data, "name": form.cleaned_data["name"] or None, "description": form.cleaned_data["description"] or None}
+        outcome = attempt(request, lambda: create_function(actor=request.membership, **given))
+        if isinstance(outcome, Function):
+            return go(request, "function-detail", function_id=outcome.pk, say=f"{outcome.name} is saved.")
+    return _show_form(request, form, outcome, function=None)
+
+
+@page(Permission.DEVELOP, FORM)
+def function_edit(request: PageRequest, function_id: UUID) -> HttpResponse:
+    function = get_function(actor=request.membership, function_id=function_id)
+    form = VersionForm(request.POST or None, initial=version_initial(function, function.active_version))
+    outcome = None
+    if request.method == "POST" and form.is_valid():
+        outcome = attempt(request, lambda: _save(request, function, form.cleaned_data))
+        if isinstance(outcome, FunctionVersion):
+            return go(request, "function-detail", function_id=function.pk, say=f"Version {outcome.number} is active.")
+    return _show_form(request, form, outcome, function=function)
+
+
+def _save(request: PageRequest, function: Function, given: dict[str, Any]) -> FunctionVersion:
+    """A version with the secrets, hosts and limits of the one before: the form does not speak of them."""
+    code = {name: given[name] for name in ("source", "requirements", "dependencies")}
+    version = save_version(actor=request.membership, function=function, settings=_kept_settings(function), **code)
+    if (function.description, function.tags) != (given["description"], given["tags"]):
+        update_details(actor=request.membership, function=function, description=given["description"], tags=given["tags"])
+    return version
+
+
+def _kept_settings(function: Function) -> Settings:
+    before = function.active_version
+    if before is None:
+        return Settings()
+    return Settings(tuple(before.secrets), tuple(before.hosts), before.limits, RetryClass(before.retry_class))
+
+
+def _show_form(request: PageRequest, form: FunctionForm, outcome: object, *, function: Function | None) -> HttpResponse:
+    refusal = outcome if isinstance(outcome, DomainError) else None
+    problems = _problems(refusal) if refusal else []
+    status = 200 if request.method == "GET" else refusal.status if refusal else UNPROCESSABLE
+    if refusal and not problems:
+        status = refuse(form, refusal)
+    source = str(form.cleaned_data.get("source", "")) if problems else ""
+    context = {"form": form, "function": function, "problems": problems, "source_with_problem": source}
+    return show(request, "functions/form.html", context, status=status)
+
+
+def _problems(refusal: DomainError) -> list[Problem]:
+    """The places that a refusal names: of the source, of names that nothing defines, of imports that nothing brings."""
+    details = refusal.details
+    found = [Problem(each["line"], each["column"], each["message"]) for each in details.get("problems", ())]
+    found += [Problem(each["line"], each["column"], _unknown_name(each)) for each in details.get("names", ()) if isinstance(each, dict)]
+    found += [
+        Problem(each["line"], None, f"“{each['module']}” is not part of Python. Add the package “{each['requirement']}”.")
+        for each in details.get("imports", ())
+    ]
+    return found
+
+
+def _unknown_name(told: dict[str, Any]) -> str:
+    nearest = f" Did you mean {' or '.join(told['nearest'])}?" if told["nearest"] else ""
+    return f"“{told['name']}” is neither defined or imported in the source nor a function of this workspace.{nearest}"
+
+
+def _version_asked_for(request: PageRequest, function: Function) -> FunctionVersion:
+    """The version that `?version=` names, or the active one."""
+    number = request.GET.get("version", "")
+    history = FunctionVersion.objects.get_queryset().for_history().filter(function=function)
+    if number and not (number.isascii() and number.isdigit() and len(number) < 10):
+        raise NoSuchPage("There is no such version here.")
+    version = history.filter(number=int(number)).first() if number else history.filter(pk=function.active_version_id).first()
+    if version is None:
+        raise NoSuchPage("There is no such version here.")
+    return version
+
+
+def _version_sent(request: PageRequest, function: Function) -> FunctionVersion:
+    try:
+        version = get_version(actor=request.membership, version_id=UUID(request.POST.get("version", "")))
+    except ValueError:
+        raise NoSuchPage("There is no such version here.") from None
+    if version.function_id != function.pk:
+        raise NoSuchPage("There is no such version here.")
+    return version
+
+
+def _start(request: PageRequest, version: FunctionVersion, fields: Sequence[Field]) -> Run:
+    arguments = parse_form(fields, {name: str(value) for name, value in request.POST.items()})
+    return start_run(actor=request.membership, version=version, arguments=arguments, files=store_files(request))
+
+
+def _told(
+    request: PageRequest, function: Function, version: FunctionVersion, fields: Sequence[Field], errors: Sequence[str] = ()
+) -> dict[str, Any]:
+    visible = Function.objects.get_queryset().visible_in(function.task_id)
+    history = FunctionVersion.objects.get_queryset().for_history().defer("source").filter(function=function)
+    return {
+        "function": function,
+        "version": version,
+        "versions": history[:SHOWN_VERSIONS],
+        "is_active": version.pk == function.active_version_id,
+        "dependencies": visible.filter(name__in=version.dependencies).order_by("name"),
+        "callers": visible.filter(active_version__dependencies__contains=[function.name]).order_by("name"),
+        "fields": fields,
+        "may_run": request.membership.can(Permission.RUN),
+        "why_not": _package_notice(version),
+        "errors": errors,
+        "runs": Run.objects.get_queryset().for_list().filter(function=function)[:SHOWN_RUNS],
+        "upload_limit": settings.UPLOAD_MAX_BYTES,
+    }
+
+
+def _package_notice(version: FunctionVersion) -> str:
+    """What a person should know of its packages before running it; empty when they are built, or none are needed."""
+    state = version.package_set.state if version.package_set else PackageState.READY
+    if state == PackageState.READY:
+        return ""
+    if state in TERMINAL:
+        return "Its packages were refused or could not be had. A run asks for them again and waits."
+    return "Its packages are not there yet. A run waits for them and then starts by itself."
+
+
+urlpatterns = [
+    path("functions/", functions_list, name="functions-list"),
+    path("functions/new", function_new, name="function-new"),
+    path("functions/<uuid:function_id>/", function_detail, name="function-detail"),
+    path("functions/<uuid:function_id>/edit", function_edit, name="function-edit"),
+    path("functions/<uuid:function_id>/run", function_run, name="function-run"),
+]

@@ -1,0 +1,126 @@
+"""Health: the parts of the installation as far as this process can see or was told. What nobody has reported reads so."""
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import redis
+from celery import current_app
+from django.conf import settings
+from django.db import connection
+from django.db.models.functions import Now
+from django.http import HttpResponse
+from django.urls import path
+from kombu.exceptions import OperationalError
+
+from apps.agents.models import Task, TaskState
+from apps.audit.models import AuditRecord
+from apps.dashboard.access import PageRequest, page
+from apps.dashboard.respond import show
+from apps.dashboard.wording import as_size
+from apps.packages.models import PackageSet
+from apps.packages.states import PackageState
+from apps.runs.models import Run
+from apps.runs.states import RunState
+from apps.workspaces.roles import Permission
+
+ANSWER_SECONDS = 0.4  # a worker on the same host answers within some milliseconds
+SEAL_LATE = timedelta(seconds=60)  # the scheduler seals the audit trail every few seconds
+LEAST_FREE_BYTES = 1024**3
+
+
+@dataclass(frozen=True)
+class Part:
+    """One line: state is ok, degraded, unreachable or untested."""
+
+    name: str
+    state: str
+    text: str
+    hint: str = ""
+    figure: str = ""
+
+
+@page(Permission.VIEW)
+def health(request: PageRequest) -> HttpResponse:
+    looks: tuple[Callable[[], Part], ...] = (_database, _redis, _workers, _scheduler, _sandbox, _waiting_work, _disk)
+    return show(request, "health/index.html", {"parts": [look() for look in looks], "setup": None}, part="live")
+
+
+def _database() -> Part:
+    """A page that is drawn has reached the database; what is worth telling is how fast it answers."""
+    begun = time.perf_counter()
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW server_version")
+        version = cursor.fetchone()[0]
+    return Part("Database", "ok", f"PostgreSQL {version.split(' ')[0]}", figure=_milliseconds(begun))
+
+
+def _redis() -> Part:
+    begun = time.perf_counter()
+    try:
+        with redis.Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1) as client:
+            version = client.info("server")["redis_version"]
+    except redis.RedisError as error:
+        return Part("Redis", "unreachable", str(error)[:200], "Work goes on when the scheduler finds it; pages are slower to change.")
+    return Part("Redis", "ok", f"Redis {version}", figure=_milliseconds(begun))
+
+
+def _workers() -> Part:
+    """Asked over the broker, just now."""
+    try:
+        answers = current_app.control.ping(timeout=ANSWER_SECONDS) or []
+    except (OperationalError, redis.RedisError, OSError) as error:
+        return Part("Workers", "unreachable", f"The broker does not answer: {str(error)[:200]}")
+    names = sorted(name for answer in answers for name in answer)
+    if not names:
+        return Part("Workers", "unreachable", "No worker answers.", "Runs, builds and tasks wait until one is started.")
+    return Part("Workers", "ok", ", ".join(names)[:300], figure=f"{len(names)} running")
+
+
+def _scheduler() -> Part:
+    """Told by what it leaves behind: it seals new records of the audit trail in every round."""
+    newest = AuditRecord.objects.order_by("-id").first()
+    if newest is None:
+        return Part("Scheduler", "untested", "It has had nothing to do in this workspace yet.")
+    if AuditRecord.objects.filter(seal=None, at__lt=Now() - SEAL_LATE).exists():
+        return Part("Scheduler", "unreachable", "Records of the audit trail wait for their seal.", "Lost work is not found again until it runs.")
+    return Part("Scheduler", "ok", "The audit trail is sealed up to the last minute.")
+
+
+def _sandbox() -> Part:
+    """Only workers talk to the sandbox, so this is what they wrote down of the last box of this workspace."""
+    name = f"Sandbox ({settings.SANDBOX_RUNTIME})"
+    last = Run.objects.exclude(kernel="").order_by("-id").only("kernel", "started_at").first()
+    if last is None:
+        return Part(name, "untested", "No report yet: no box has run in this workspace.")
+    is_weak = settings.SANDBOX_RUNTIME != "runsc"
+    hint = "Plain containers are no barrier against hostile code. Set SANDBOX_RUNTIME=runsc." if is_weak else ""
+    return Part(name, "degraded" if is_weak else "ok", f"The last box ran on {last.kernel}", hint)
+
+
+def _waiting_work() -> Part:
+    """Of this workspace only: what others wait for is not to be seen here."""
+    counts = {
+        "tasks": Task.objects.filter(state=TaskState.QUEUED).count(),
+        "runs": Run.objects.filter(state=RunState.QUEUED).count(),
+        "packages": PackageSet.objects.filter(state__in=(PackageState.QUEUED, PackageState.APPROVED)).count(),
+    }
+    text = ", ".join(f"{number} {kind}" for kind, number in counts.items())
+    return Part("Queue of this workspace", "ok", f"Waiting for a worker: {text}", figure=f"{sum(counts.values())} waiting")
+
+
+def _disk() -> Part:
+    usage = shutil.disk_usage(settings.HOME)
+    figure = f"{as_size(usage.free)} free"
+    if usage.free < LEAST_FREE_BYTES:
+        return Part("Disk", "degraded", f"of {as_size(usage.total)}", "Files and environments cannot be stored when it is full.", figure)
+    return Part("Disk", "ok", f"of {as_size(usage.total)}", figure=figure)
+
+
+def _milliseconds(begun: float) -> str:
+    return f"{(time.perf_counter() - begun) * 1000:.1f} ms"
+
+
+urlpatterns = [path("health/", health, name="health")]

@@ -1,0 +1,123 @@
+"""Runs: the list, one run live, its log as a file, cancelling it."""
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
+
+from apps.core.errors import NotFound
+from apps.dashboard.access import POST, PageRequest, page
+from apps.dashboard.calls import MOST_SPANS, call_tree
+from apps.dashboard.filters import search_text, state_filter
+from apps.dashboard.paging import paginate
+from apps.dashboard.previews import previews_of
+from apps.dashboard.respond import go, show
+from apps.functions.models import Function
+from apps.functions.services import get_function
+from apps.runs.models import LogChunk, Run, RunInput
+from apps.runs.services import cancel_run, find_run
+from apps.runs.states import RunState
+from apps.workspaces.roles import Permission
+
+SHOWN_CHUNKS = 500  # of the end of the log; the download has all of it
+
+HINTS = {
+    "oom": "It needed more memory than its version may use. Let it read its input in pieces, or raise the limit memory_bytes.",
+    "output": "It printed more than its version may. Print less, or save long output as a file.",
+    "disk": "It wrote more to its folder than its version may. Write less, or raise the limit scratch_bytes.",
+    "processes": "It started more processes or threads than its version may.",
+    "timeout": "It took longer than its version may. Do less in one run, or raise the limit wall_seconds.",
+    "digest": "What was stored is not what was frozen on the run, so it was not executed. Tell whoever runs this installation.",
+    "lost": "The worker or its box vanished. Nothing is known of what the function had done by then: look before you run it again.",
+    "packages": "Open the packages to see what is wrong with them.",
+}
+
+
+class BadFilter(NotFound):
+    code = "bad_filter"
+
+
+@page(Permission.VIEW)
+def runs_list(request: PageRequest) -> HttpResponse:
+    query, state, function = search_text(request), state_filter(request, RunState), _function_filter(request)
+    rows = Run.objects.get_queryset().for_list()
+    if query:
+        rows = rows.filter(function__name__icontains=query)
+    if state.chosen:
+        rows = rows.filter(state=state.chosen)
+    if function:
+        rows = rows.filter(function=function)
+    context = {
+        "page": paginate(request, rows),
+        "query": query,
+        "state_filter": state.chosen,
+        "state_choices": state.choices,
+        "function": function,
+    }
+    return show(request, "runs/list.html", context, part="results")
+
+
+@page(Permission.VIEW)
+def run_detail(request: PageRequest, run_id: UUID) -> HttpResponse:
+    return show(request, "runs/detail.html", _told(find_run(run_id)), part="live")
+
+
+@page(Permission.RUN, POST)
+def run_cancel(request: PageRequest, run_id: UUID) -> HttpResponse:
+    cancel_run(actor=request.membership, run_id=run_id)
+    return go(request, "run-detail", run_id=run_id, say="The run is being cancelled.")
+
+
+@page(Permission.VIEW)
+def run_log_download(request: PageRequest, run_id: UUID) -> HttpResponse:
+    """All output as one text file. It is bounded by the run's own limit on output."""
+    run = find_run(run_id)
+    response = HttpResponse("".join(_log_lines(run)), content_type="text/plain; charset=utf-8")
+    response.headers["Content-Disposition"] = f'attachment; filename="run-{run.short_id}.log"'
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def _function_filter(request: HttpRequest) -> Function | None:
+    given = request.GET.get("function", "")
+    if not given:
+        return None
+    try:
+        function_id = UUID(given)
+    except ValueError:
+        raise BadFilter("There is no such function here.") from None
+    return get_function(actor=request.membership, function_id=function_id)  # type: ignore[attr-defined]
+
+
+def _told(run: Run) -> dict[str, Any]:
+    """All that the page shows, in a fixed number of queries."""
+    return {
+        "run": run,
+        "chunks": list(LogChunk.objects.filter(run=run).order_by("-seq")[:SHOWN_CHUNKS])[::-1],
+        "spans": call_tree(run.spans.order_by("id")[:MOST_SPANS]),
+        "attempts": list(run.attempts.order_by("number")),
+        "artifacts": previews_of(run.artifacts.order_by("id")),
+        "inputs": [link.artifact for link in RunInput.objects.filter(run=run).select_related("artifact").order_by("id")],
+        "closure_text": [part["name"] for part in run.closure],
+        "message_hint": "" if run.is_open else HINTS.get(run.outcome, ""),
+    }
+
+
+def _log_lines(run: Run) -> Iterator[str]:
+    """Chunks as they were stored; a mark where the other stream goes on, or another attempt begins."""
+    before: tuple[int, str] | None = None
+    for chunk in LogChunk.objects.filter(run=run).order_by("seq").iterator():
+        if before != (chunk.attempt, chunk.stream):
+            yield f"{'' if before is None else chr(10)}--- attempt {chunk.attempt}, {chunk.stream}, {chunk.at:%Y-%m-%d %H:%M:%S} UTC\n"
+        before = (chunk.attempt, chunk.stream)
+        yield chunk.text
+
+
+urlpatterns = [
+    path("runs/", runs_list, name="runs-list"),
+    path("runs/<uuid:run_id>/", run_detail, name="run-detail"),
+    path("runs/<uuid:run_id>/cancel", run_cancel, name="run-cancel"),
+    path("runs/<uuid:run_id>/log", run_log_download, name="run-log-download"),
+]

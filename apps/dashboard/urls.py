@@ -1,0 +1,24 @@
+"""The addresses of all pages: those of a workspace under /w/<slug>/, and the way in."""
+
+from django.urls import include, path
+
+from apps.dashboard import (
+    approvals,
+    artifacts,
+    audit,
+    functions,
+    health,
+    home,
+    language_models,
+    members,
+    packages,
+    runs,
+    secrets,
+    tasks,
+    workspaces,
+)
+
+NOUNS = (home, tasks, functions, runs, artifacts, approvals, packages, secrets, language_models, members, audit, health)
+of_workspace = [address for noun in NOUNS for address in noun.urlpatterns]
+
+urlpatterns = [*workspaces.urlpatterns, path("w/<slug:slug>/", include(of_workspace))]
