@@ -83,6 +83,13 @@
     toast(status === 403 ? "You may not do that, or you were signed out." : `That did not work (${status}). Nothing was changed.`);
   });
 
+  // Signed out meanwhile: the answer is then the sign-in page, which belongs in the window and not in a part of this one.
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    if (!new URL(event.detail.xhr.responseURL).pathname.startsWith("/accounts/")) return;
+    event.detail.shouldSwap = false;
+    location.reload();
+  });
+
   // A refreshed part keeps open what the reader had opened and closed what the reader had closed.
   const remembered = new Map();
   document.addEventListener("htmx:beforeSwap", (event) => {
