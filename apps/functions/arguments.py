@@ -18,8 +18,8 @@ from apps.functions.reader.literals import storable
 
 MAX_ARGUMENT_BYTES = 1024 * 1024
 MAX_DEPTH = 64
-MAX_ALTERNATIVES = 25_000
-"""Unions followed for one set of arguments: two classes that hold each other would double the work at every level."""
+MAX_ALTERNATIVES = 10_000
+"""Unions of classes followed for one set of arguments: two classes that hold each other double the work at each level."""
 
 MAX_MESSAGES = 50
 """Enough for a person to mend a form; a list of a million wrong rows must not come back as a million messages."""
@@ -200,7 +200,7 @@ def _formats() -> FormatChecker:
 
 
 def _any_of(validator: Any, members: Any, instance: object, schema: Any) -> Iterator[ValidationError]:
-    left = _alternatives_left.get() - 1
+    left = _alternatives_left.get() - ("$ref" in repr(members))
     _alternatives_left.set(left)
     if left < 0:
         raise ArgumentsInvalid({WHOLE: "The arguments are too deeply nested for the types of this function."})

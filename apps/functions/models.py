@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 
 from apps.core.canonical import digest_of
 from apps.core.tenancy import TenantManager, TenantModel, TenantQuerySet
+from apps.functions.reader.literals import cleaned
 
 
 class Origin(models.TextChoices):
@@ -43,7 +44,7 @@ class FunctionQuerySet(TenantQuerySet["Function"]):
     def search(self, text: str) -> Self:
         """Those with every word of the text in their name, description or tags."""
         found = self
-        for word in text.split():
+        for word in cleaned(text).split():
             found = found.filter(Q(name__icontains=word) | Q(description__icontains=word) | Q(tags__contains=[word.lower()]))
         return found
 

@@ -18,6 +18,7 @@ from apps.functions.closure import resolve_closure
 from apps.functions.definition import BY_HAND, Provenance, Settings, check_name, clean_tags
 from apps.functions.environments import closure_requirements, ensure_environment
 from apps.functions.models import Function, FunctionVersion
+from apps.functions.reader.literals import cleaned
 from apps.packages.requirements import parse_requirements
 from apps.workspaces.models import Membership
 from apps.workspaces.roles import Permission
@@ -85,7 +86,7 @@ def create_function(
     check_name(draft.analysis.entry)
     function = Function(
         name=draft.analysis.entry,
-        description=draft.analysis.description if description is None else description,
+        description=draft.analysis.description if description is None else cleaned(description),
         tags=clean_tags(tags),
         task_id=provenance.task_id,
         created_by=actor,
@@ -132,7 +133,7 @@ def update_details(*, actor: Membership, function: Function, description: str, t
         PermissionMissing, InvalidTag
     """
     require(actor, Permission.DEVELOP)
-    function.description, function.tags = description, clean_tags(tags)
+    function.description, function.tags = cleaned(description), clean_tags(tags)
     function.save(update_fields=["description", "tags"])
     record(actor=actor, action="function.details_changed", subject=function, tags=function.tags)
     return function
@@ -158,7 +159,7 @@ def find_function(*, actor: Membership, name: str, task_id: UUID | None = None) 
         PermissionMissing
     """
     require(actor, Permission.VIEW)
-    found = Function.objects.visible_in(task_id).for_list().filter(name=name)
+    found = Function.objects.visible_in(task_id).for_list().filter(name=cleaned(name))
     return max(found, key=lambda function: function.task_id is not None, default=None)
 
 
@@ -248,7 +249,7 @@ def _version(actor: Membership, function: Function, draft: _Draft, number: int) 
         retry_class=settings.effective_retry_class,
         origin=provenance.origin,
         task_id=provenance.task_id,
-        prompt=provenance.prompt,
+        prompt=cleaned(provenance.prompt),
         model=provenance.model,
         derived_from=provenance.derived_from,
         created_by=actor,

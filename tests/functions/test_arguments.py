@@ -118,6 +118,10 @@ def f(x: A): ...
     assert time.monotonic() - started < 30
 
 
+def test_a_long_list_of_optional_values_passes() -> None:
+    validate_arguments(analyse("def f(x: list[int | None]): ...").schema, {"x": [1, None] * 20_000})
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),

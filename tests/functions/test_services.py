@@ -328,3 +328,11 @@ def test_a_list_costs_one_query_however_long(make, django_assert_num_queries) ->
         for function in Function.objects.library().for_list():
             assert function.active_version.package_set.state
             assert str(function.created_by)
+
+
+@pytest.mark.parametrize("unkeepable", ["a\0b", "a\ud800b"])
+def test_text_that_the_database_cannot_keep_is_shown_as_such_and_never_an_error(make, developer, unkeepable) -> None:
+    function = make(CLEAN, description=unkeepable, provenance=Provenance(prompt=unkeepable))
+    assert function.description == "a\N{REPLACEMENT CHARACTER}b"
+    assert find_function(actor=developer, name=unkeepable) is None
+    assert not Function.objects.library().search(unkeepable + "x").exists()
