@@ -40,7 +40,7 @@ def approvals_list(request: PageRequest) -> HttpResponse:
     state = state_filter(request, RequestState, default=RequestState.OPEN)
     rows = list_requests(actor=request.membership, state=state.chosen)
     context = {"page": paginate(request, rows), "state_filter": state.chosen, "state_choices": state.choices}
-    return show(request, "approvals/list.html", context)
+    return show(request, "approvals/list.html", context, part="results")
 
 
 @page(Permission.VIEW)

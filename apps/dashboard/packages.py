@@ -48,7 +48,7 @@ def packages_list(request: PageRequest) -> HttpResponse:
         "state_choices": state.choices,
         "form": form,
     }
-    return show(request, "packages/list.html", context, status=status)
+    return show(request, "packages/list.html", context, part="results", status=status)
 
 
 @page(Permission.VIEW)
