@@ -9,9 +9,10 @@ class LlmConfig(AppConfig):
     def ready(self) -> None:
         from apps.core.dispatch import register_work
         from apps.llm import connection
+        from apps.llm.services import TEST_WORK
 
         register_work(
-            connection.WORK,
+            TEST_WORK,
             step=connection.perform_next_test,
             sweep=connection.sweep_lost_tests,
             pending=connection.count_due_tests,

@@ -13,8 +13,7 @@ from apps.core.notify import publish
 from apps.core.tenancy import every_workspace, scope
 from apps.llm.errors import ModelUnavailable
 from apps.llm.models import ConnectionState, LanguageModel
-from apps.llm.services import TEST_WORK as WORK
-from apps.llm.services import TOPIC, complete, find_model
+from apps.llm.services import TEST_WORK, TOPIC, complete, find_model, usable_models
 from apps.llm.types import Message, ToolSpec, Waiting
 from apps.workspaces.models import Membership
 from apps.workspaces.roles import Permission
@@ -39,14 +38,12 @@ def request_test(*, actor: Membership, model_id: UUID) -> None:
     if idle.update(state=ConnectionState.QUEUED):
         record(actor=actor, action="model.test_asked", subject=model)
         publish(model.workspace_id, TOPIC)
-        wake(WORK)
+        wake(TEST_WORK)
 
 
 def perform_next_test() -> bool:
     """Claim one test and do it; False when none is due."""
-    model = leases.claim(
-        LanguageModel.objects.get_queryset().usable, from_state=ConnectionState.QUEUED, to_state=ConnectionState.RUNNING
-    )
+    model = leases.claim(usable_models, from_state=ConnectionState.QUEUED, to_state=ConnectionState.RUNNING)
     if model is None:
         return False
     begun = time.monotonic()
@@ -82,4 +79,4 @@ def sweep_lost_tests() -> int:
 
 def count_due_tests() -> int:
     with every_workspace(reason="the scheduler counts what is due"):
-        return leases.due(LanguageModel.objects.get_queryset().usable(), ConnectionState.QUEUED).count()
+        return leases.due(usable_models(), ConnectionState.QUEUED).count()

@@ -1,12 +1,10 @@
 """The models of a workspace: which there are, how each is reached, and whether it last answered."""
 
-from typing import ClassVar
-
 from django.db import models
 from django.db.models.functions import Now
 
 from apps.core.leases import Leased
-from apps.core.tenancy import TenantManager, TenantModel, TenantQuerySet
+from apps.core.tenancy import TenantModel
 
 
 class Kind(models.TextChoices):
@@ -23,15 +21,6 @@ class ConnectionState(models.TextChoices):
     RUNNING = "running"
     OK = "ok"
     FAILED = "failed"
-
-
-class LanguageModelQuerySet(TenantQuerySet["LanguageModel"]):
-    def usable(self) -> "LanguageModelQuerySet":
-        return self.filter(removed_at=None)
-
-    def for_list(self) -> "LanguageModelQuerySet":
-        """The default first, then by name."""
-        return self.usable().select_related("secret").order_by("-is_default", "name")
 
 
 class LanguageModel(Leased):
@@ -52,8 +41,6 @@ class LanguageModel(Leased):
     tested_at = models.DateTimeField(null=True, blank=True)
     test_message = models.TextField(blank=True, default="")
     test_seconds = models.FloatField(null=True, blank=True)
-
-    objects: ClassVar[TenantManager["LanguageModel"]] = TenantManager.from_queryset(LanguageModelQuerySet)()  # type: ignore[assignment]
 
     class Meta:
         constraints = [

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from apps.audit.services import record
@@ -51,9 +52,19 @@ class BuiltInModel(Forbidden):
     code = "built_in_model"
 
 
+def usable_models() -> QuerySet[LanguageModel]:
+    """The models of the workspace that were not removed."""
+    return LanguageModel.objects.filter(removed_at=None)
+
+
+def list_models() -> QuerySet[LanguageModel]:
+    """The same with their secrets, the default first, then by name."""
+    return usable_models().select_related("secret").order_by("-is_default", "name")
+
+
 def find_model(*, model_id: UUID) -> LanguageModel:
     """Raises: NoSuchModel"""
-    model = LanguageModel.objects.get_queryset().for_list().filter(pk=model_id).first()
+    model = list_models().filter(pk=model_id).first()
     if model is None:
         raise NoSuchModel("There is no such model here.")
     return model
@@ -61,7 +72,7 @@ def find_model(*, model_id: UUID) -> LanguageModel:
 
 def default_model() -> LanguageModel | None:
     """The model that a task gets when nobody chooses; None where the workspace has chosen none."""
-    return LanguageModel.objects.get_queryset().usable().filter(is_default=True).first()
+    return usable_models().filter(is_default=True).first()
 
 
 def ensure_builtin_models(*, actor: Membership) -> None:
@@ -122,7 +133,7 @@ def choose_default(*, actor: Membership, model_id: UUID) -> None:
     """Raises: PermissionMissing, NoSuchModel"""
     require(actor, Permission.ADMINISTER)
     # Both at once would break the unique constraint, and two choosers at a time wait for each other here.
-    list(LanguageModel.objects.get_queryset().usable().select_for_update().order_by("pk").values_list("pk"))
+    list(usable_models().select_for_update().order_by("pk").values_list("pk"))
     model = find_model(model_id=model_id)
     LanguageModel.objects.filter(is_default=True).exclude(pk=model.pk).update(is_default=False)
     LanguageModel.objects.filter(pk=model.pk).update(is_default=True)
@@ -163,7 +174,7 @@ def complete(
 def _configure(model: LanguageModel, seconds: float) -> ModelConfig:
     """The row as it is now, since a task may run for days, and its opened key."""
     with scope(model.workspace_id):
-        row = LanguageModel.objects.get_queryset().usable().select_related("secret").filter(pk=model.pk).first()
+        row = usable_models().select_related("secret").filter(pk=model.pk).first()
         if row is None:
             raise ModelUnavailable(Failure.NO_SUCH_MODEL, f"The model {model.name} was removed from this workspace.")
         key = open_secret(name=row.secret.name, purpose=PURPOSE, reader=f"model {row.name}") if row.secret else ""
@@ -183,7 +194,7 @@ def _check_names(name: str, model: str) -> None:
         raise BadModelName("Give the model a name of at most 100 characters.")
     if not _MODEL_NAME.fullmatch(model):
         raise BadModelName("A model is named as litellm names it, such as openai/gpt-4o or ollama_chat/qwen3.")
-    if LanguageModel.objects.get_queryset().usable().filter(name=name).exists():
+    if usable_models().filter(name=name).exists():
         raise ModelNameTaken(f"There is a model {name} here already.")
 
 

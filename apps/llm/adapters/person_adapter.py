@@ -5,5 +5,5 @@ from __future__ import annotations
 from apps.llm.types import Message, ModelConfig, ToolSpec, Waiting
 
 
-def complete(config: ModelConfig, messages: tuple[Message, ...], tools: tuple[ToolSpec, ...]) -> Waiting:  # noqa: ARG001 - the adapter's signature
+def complete(config: ModelConfig, messages: tuple[Message, ...], tools: tuple[ToolSpec, ...]) -> Waiting:
     return Waiting(reason="Somebody plays the model: the next call is chosen on the task's page.")

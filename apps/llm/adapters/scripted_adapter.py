@@ -7,7 +7,7 @@ from apps.llm.library import play, prepared_scripts
 from apps.llm.types import Message, ModelConfig, Reply, ToolSpec
 
 
-def complete(config: ModelConfig, messages: tuple[Message, ...], tools: tuple[ToolSpec, ...]) -> Reply:  # noqa: ARG001 - the adapter's signature
+def complete(config: ModelConfig, messages: tuple[Message, ...], tools: tuple[ToolSpec, ...]) -> Reply:
     """`config.model` names one script, or is empty for all of them, chosen by the task's prompt."""
     scripts = tuple(script for script in prepared_scripts() if config.model in ("", script.name))
     if not scripts:
