@@ -145,7 +145,7 @@ class Vote(Signed):
 class Grant(TenantModel):
     """What an approval gives: this kind of thing, with this digest, may be used. One per request."""
 
-    request = models.OneToOneField(ApprovalRequest, on_delete=models.PROTECT, related_name="grant")
+    request = models.OneToOneField(ApprovalRequest, on_delete=models.RESTRICT, related_name="grant")
     kind = models.CharField(max_length=40)
     digest = models.CharField(max_length=64)
     granted_at = models.DateTimeField(db_default=Now())

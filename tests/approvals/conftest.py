@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 
 import pytest
+
 from apps.approvals import kinds, policies
 from apps.approvals.models import ApprovalRequest
 from apps.approvals.services import open_request

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+
 from apps.approvals.expiry import expire_requests
 from apps.approvals.models import ApprovalRequest
 from apps.approvals.policies import Rule

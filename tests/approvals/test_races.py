@@ -5,13 +5,14 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
+from django.db import connection
+
 from apps.approvals.expiry import expire_requests
 from apps.approvals.models import ApprovalRequest, Grant, Vote
 from apps.approvals.policies import Rule
 from apps.approvals.services import cast_vote, withdraw_request
 from apps.core.errors import DomainError
 from apps.core.tenancy import scope
-from django.db import connection
 
 ROUNDS = 15
 

@@ -3,6 +3,8 @@
 from datetime import timedelta
 
 import pytest
+from django.db import IntegrityError, transaction
+
 from apps.approvals.eligibility import count_eligible_voters, explain_why_not_vote, nobody_can_decide
 from apps.approvals.kinds import UnknownKind
 from apps.approvals.models import ApprovalRequest, Author, Grant, Vote
@@ -26,7 +28,6 @@ from apps.core.canonical import digest_of
 from apps.core.errors import DomainError
 from apps.core.tenancy import scope
 from apps.workspaces.models import Membership
-from django.db import IntegrityError, transaction
 
 SUBJECT = {"requirements": ["markdown"], "lock_digest": "a" * 64, "size": 1.0}
 

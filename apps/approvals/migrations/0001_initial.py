@@ -56,7 +56,7 @@ class Migration(migrations.Migration):
                 ('kind', models.CharField(max_length=40)),
                 ('digest', models.CharField(max_length=64)),
                 ('granted_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('request', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='grant', to='approvals.approvalrequest')),
+                ('request', models.OneToOneField(on_delete=django.db.models.deletion.RESTRICT, related_name='grant', to='approvals.approvalrequest')),
                 ('workspace', models.ForeignKey(editable=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='workspaces.workspace')),
             ],
         ),
