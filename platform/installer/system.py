@@ -101,6 +101,8 @@ def install_sandbox(setup: Setup, step: Step) -> None:
     Raises: SetupError when the distribution has no gVisor.
     """
     wanted = missing_packages(SANDBOX)
+    if find_program("docker") is None and setup.machine.distribution == "debian" and not is_bookworm(setup.machine):
+        wanted.append("docker-cli")  # since Debian 13 a package of its own
     if "runsc" in wanted and is_bookworm(setup.machine):
         wanted[wanted.index("runsc")] = "runsc/bookworm-backports"
     try:

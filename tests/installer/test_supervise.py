@@ -1,0 +1,89 @@
+"""supervisord keeps programs running, says why one does not, and takes all of them with it."""
+
+import configparser
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from installer.errors import SetupError
+from installer.setup import Setup
+from installer.shell import Shell
+from installer.supervise import Program, Supervisor, configuration
+
+from .test_shell import is_running, wait_for
+
+pytestmark = pytest.mark.processes
+
+
+@pytest.fixture
+def supervisor(make_setup: Callable[..., Setup]) -> Iterator[Supervisor]:
+    setup = make_setup(shell=Shell())
+    for folder in (setup.home.logs, setup.home.keys):
+        folder.mkdir()
+    (setup.checkout / ".venv").symlink_to(Path(__file__).parents[2] / ".venv")
+    supervisor = Supervisor(setup)
+    programs = [
+        Program("sleeper", ["sh", "-c", "echo $$ > pid.new; mv pid.new pid; exec sleep 600"], 10),
+        Program("broken", ["sh", "-c", "echo cannot find the moon; exit 1"], 20),
+    ]
+    supervisor.launch(programs, {})
+    yield supervisor
+    supervisor.stop()
+
+
+def pid_of(supervisor: Supervisor) -> int:
+    return int((supervisor.setup.checkout / "pid").read_text())
+
+
+def start_sleeper(supervisor: Supervisor) -> int:
+    supervisor.start("sleeper")
+    supervisor.wait_until_up("sleeper")
+    return pid_of(supervisor)
+
+
+def test_a_program_that_is_killed_is_started_again(supervisor: Supervisor) -> None:
+    first = start_sleeper(supervisor)
+    os.kill(first, signal.SIGKILL)
+    wait_for(lambda: pid_of(supervisor) != first)
+    supervisor.wait_until_up("sleeper")
+
+
+def test_a_program_that_dies_at_once_is_reported_with_its_last_words(supervisor: Supervisor) -> None:
+    supervisor.start("broken")
+    started = time.monotonic()
+    with pytest.raises(SetupError, match="broken did not start: cannot find the moon"):
+        supervisor.wait_until_up("broken")
+    assert time.monotonic() - started < 10
+
+
+def test_stopping_leaves_nothing(supervisor: Supervisor) -> None:
+    pid = start_sleeper(supervisor)
+    supervisor.stop()
+    assert not is_running(pid)
+
+
+def test_programs_do_not_outlive_a_killed_supervisor(supervisor: Supervisor) -> None:
+    pid = start_sleeper(supervisor)
+    assert supervisor.process is not None
+    supervisor.process.kill()
+    wait_for(lambda: not is_running(pid))
+
+
+def test_a_program_can_be_stopped_alone_and_twice(supervisor: Supervisor) -> None:
+    pid = start_sleeper(supervisor)
+    supervisor.stop_programs("sleeper")
+    supervisor.stop_programs("sleeper")
+    assert not is_running(pid)
+    assert supervisor.is_alive()
+
+
+def test_the_configuration_holds_no_secret_and_survives_percent_signs(make_setup: Callable[..., Setup]) -> None:
+    text = configuration(make_setup(), [Program("odd", ["echo", "100%", "two words"], 10)])
+    parser = configparser.RawConfigParser()
+    parser.read_string(text)
+    assert parser["program:odd"]["command"] == 'setpriv --pdeathsig TERM -- echo 100%% "two words"'
+    assert parser["unix_http_server"]["chmod"] == "0600"
