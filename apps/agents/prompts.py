@@ -29,7 +29,7 @@ def _text(description: str) -> dict[str, Any]:
     return {"type": "string", "description": description}
 
 
-def _tool(name: str, description: str, required: list[str], **properties: dict[str, Any]) -> ToolSpec:
+def _tool(name: str, description: str, required: list[str], /, **properties: dict[str, Any]) -> ToolSpec:
     schema = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
     return ToolSpec(name, description, schema)
 
