@@ -12,6 +12,7 @@ from config.settings.base import *  # noqa: F403  the environment above must com
 
 HOME = Path(tempfile.mkdtemp(prefix="selfsmith-test-"))  # noqa: F405
 STATIC_ROOT = HOME / "static"
+STATIC_ROOT.mkdir()
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
