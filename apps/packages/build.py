@@ -3,8 +3,10 @@
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 
 from apps.core.errors import Invalid, Unavailable
@@ -13,6 +15,7 @@ from sandbox import BuildOutcome, Driver, Kind, SandboxError
 from sandbox.environment import remove_environment
 
 _BOX_TROUBLE = (Kind.INFRA, Kind.LOST, Kind.KILLED)  # says nothing about the packages
+OLDEST_WORKPLACE = timedelta(hours=1)  # a build is ended after ten minutes
 
 
 class NoBox(Unavailable):
@@ -64,6 +67,7 @@ def build_environment(
 def _workplace(folder: Path) -> Iterator[Path]:
     """A fresh folder on the file system of the environments, gone afterwards."""
     folder.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(folder)
     place = Path(tempfile.mkdtemp(dir=folder))
     place.chmod(0o755)
     try:
@@ -71,6 +75,15 @@ def _workplace(folder: Path) -> Iterator[Path]:
     finally:
         remove_environment(place / "output")
         shutil.rmtree(place)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """What killed workers left: older than any build may take."""
+    for place in folder.iterdir():
+        with suppress(FileNotFoundError):  # another worker tidies as well
+            if time.time() - place.stat().st_mtime > OLDEST_WORKPLACE.total_seconds():
+                remove_environment(place / "output")
+                shutil.rmtree(place)
 
 
 def _lay_out(lock: Lock, wheels: Mapping[str, Path], folder: Path) -> None:

@@ -39,7 +39,7 @@ def driver() -> Driver:
     """
     made = DockerDriver(
         image=settings.BOX_IMAGE,
-        runtime=settings.SANDBOX_RUNTIME,
+        runtime="runc" if settings.SANDBOX_RUNTIME == "runc" else "runsc",
         home=Path(settings.HOME) / "boxes",
         environments=environments(),
         installation=settings.INSTALLATION,

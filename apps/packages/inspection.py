@@ -10,6 +10,7 @@ from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
 
 from apps.core.errors import Invalid
 from apps.packages.locks import Distribution
@@ -138,8 +139,16 @@ class _Metadata:
 
 def _check_identity(metadata: _Metadata, distribution: Distribution) -> None:
     name, version = canonicalize_name(metadata.get("Name")), metadata.get("Version")
-    if name != distribution.name or version != distribution.version:
+    if name != distribution.name or not _same_version(version, distribution.version):
         raise BadWheel(f"{distribution.filename} says of itself that it is {name} {version}.", filename=distribution.filename)
+
+
+def _same_version(first: str, second: str) -> bool:
+    """Metadata may spell a version as its author did: 2022.07 is 2022.7."""
+    try:
+        return Version(first) == Version(second)
+    except InvalidVersion:
+        return False
 
 
 def _installed_path(name: str) -> str:

@@ -1,6 +1,6 @@
 """A set of packages that a workspace asked for: what was asked, what it resolves to, what people decided, what was built."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models import Q
@@ -57,7 +57,7 @@ class PackageSet(Leased):
     resolved_at = models.DateTimeField(null=True)
     ready_at = models.DateTimeField(null=True)
 
-    objects = TenantManager.from_queryset(PackageSetQuerySet)()
+    objects: ClassVar = TenantManager.from_queryset(PackageSetQuerySet)()
 
     class Meta:
         constraints = [

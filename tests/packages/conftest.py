@@ -41,3 +41,11 @@ def short_path() -> Iterator[Path]:
     """The address of a unix socket has at most 107 bytes; pytest's own folders are longer."""
     with tempfile.TemporaryDirectory(prefix="boxes-") as folder:
         yield Path(folder)
+
+
+@pytest.fixture
+def woken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The kinds of work for which a message would have been sent; no broker is asked."""
+    kinds: list[str] = []
+    monkeypatch.setattr("apps.core.dispatch._send", kinds.append)
+    return kinds

@@ -1,19 +1,21 @@
 """From a lock to a sealed folder: unpacked where nothing can be harmed, named by its content, the same for whoever builds it."""
 
+import os
 import threading
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from apps.packages import environments
 from apps.packages.build import BuildFailed, BuildInterrupted, NoBox, build_environment
+from apps.packages.index import PackageIndex
 from apps.packages.locks import Lock
 from apps.packages.requirements import parse_requirements
 from apps.packages.resolver import Resolver
 from apps.packages.wheels import WheelStore
-from sandbox import DockerDriver, Driver, FakeDriver
+from sandbox import DockerDriver, Driver, FakeDriver, Job, Source, refuse_requests
 from tests.packages.index_server import LoopbackIndex, make_wheel
 
 type Build = Callable[..., str]
@@ -76,6 +78,16 @@ def test_building_twice_and_at_once_gives_one_environment(build: Build, lock: Lo
     assert [path.name for path in (tmp_path / "environments").iterdir()] == [digests[0]]
 
 
+def test_what_a_killed_worker_left_is_removed_when_it_is_old(build: Build, lock: Lock, tmp_path: Path) -> None:
+    old, young = tmp_path / "building" / "old", tmp_path / "building" / "young"
+    for place in (old, young):
+        (place / "output" / "sealed").mkdir(parents=True)
+        (place / "output" / "sealed").chmod(0o555)
+    os.utime(old, (0, 0))
+    build(lock)
+    assert [place.name for place in (tmp_path / "building").iterdir()] == ["young"]
+
+
 def test_one_changed_byte_on_the_disk_is_found_before_it_is_mounted(build: Build, lock: Lock, tmp_path: Path) -> None:
     digest = build(lock)
     folder = tmp_path / "environments"
@@ -114,6 +126,33 @@ def test_a_build_that_nobody_waits_for_any_more_is_interrupted(build: Build, loc
     with pytest.raises(BuildInterrupted):
         build(lock, cancelled=lambda: True)
     assert list((tmp_path / "environments").iterdir()) == []
+
+
+@pytest.mark.network
+@pytest.mark.gvisor
+@pytest.mark.parametrize(
+    ("name", "code", "result"),
+    [
+        ("markdown", "import markdown\n    return markdown.markdown('# Title')", "<h1>Title</h1>"),
+        ("pillow", "from PIL import Image\n    return Image.new('RGB', (3, 4)).size[1]", 4),
+    ],
+    ids=["markdown", "pillow"],
+)
+def test_the_packages_of_the_demo_tasks_work_in_a_box(
+    name: str, code: str, result: object, tmp_path: Path, short_path: Path
+) -> None:
+    real, folder = PackageIndex("https://pypi.org/simple"), tmp_path / "environments"
+    lock = Resolver(real, tmp_path / "uv").resolve(parse_requirements([name]), now=datetime.now(UTC))
+    wheels = WheelStore(tmp_path / "wheels", real).fetch(lock)
+    folder.mkdir()
+    driver = DockerDriver(
+        image="selfsmith-box:dev", runtime="runsc", home=short_path, environments=folder, installation="packages-test"
+    )
+    digest = build_environment(lock, wheels, driver=driver, folder=folder, labels={}, cancelled=lambda: False)
+    job = Job(sources=(Source("tool", f"def tool():\n    {code}\n", "tool"),), arguments={}, environment=digest)
+    with driver.start(size=job.limits.size) as box:
+        outcome = box.run(job, on_event=lambda event: None, on_request=refuse_requests, cancelled=lambda: False)
+    assert (outcome.ok, outcome.result) == (True, result)
 
 
 def test_without_a_sandbox_nothing_is_unpacked(lock: Lock, store: WheelStore, tmp_path: Path) -> None:

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from apps.packages.diagnosis import ResolutionFailed
 from apps.packages.evidence import gather_evidence
+from apps.packages.inspection import BadWheel
 from apps.packages.names import distance, similar_names
 from apps.packages.requirements import parse_requirements
 from apps.packages.resolver import Resolver
@@ -83,6 +85,13 @@ def test_the_tree_says_who_needs_what_under_the_boxs_conditions(index: LoopbackI
         "tree": [],
     }
     assert [name for name, each in told.items() if each["asked_for"]] == ["tree"]
+
+
+def test_a_condition_that_makes_no_sense_is_refused(index: LoopbackIndex, gather: Gather) -> None:
+    index.add_wheel("leaf")
+    index.add_wheel("tree", requires=['leaf; python_version ~= "x"'])
+    with pytest.raises((BadWheel, ResolutionFailed)):
+        gather("tree")
 
 
 def test_a_package_that_needs_itself_in_a_circle_ends(index: LoopbackIndex, gather: Gather) -> None:

@@ -87,6 +87,12 @@ def test_what_is_no_proper_wheel_is_refused(tmp_path: Path, content: bytes) -> N
         inspect_wheel(*written(tmp_path, content))
 
 
+def test_a_version_may_be_spelled_as_its_author_did(tmp_path: Path) -> None:
+    path, _ = written(tmp_path, make_wheel("tree", "2022.07"))
+    found = Distribution("tree", "2022.7", "tree-2022.7-py3-none-any.whl", "", "", None)
+    assert inspect_wheel(path, found).file_count == 4
+
+
 def test_a_wheel_that_says_it_is_another_package_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadWheel, match="says of itself"):
         inspect_wheel(*written(tmp_path, make_wheel("other", "1.0")))

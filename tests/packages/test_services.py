@@ -80,6 +80,7 @@ def test_what_was_asked_and_how_it_ended_never_change(developer: Membership) -> 
         PackageSet.objects.filter(pk=asked.pk).update(state=PackageState.READY)
 
 
+@pytest.mark.usefixtures("woken")
 def test_two_who_ask_at_once_get_one_row(transactional_cast: SimpleNamespace) -> None:
     found: list[object] = []
     start = threading.Barrier(2)

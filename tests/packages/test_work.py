@@ -33,6 +33,7 @@ class House:
     cast: SimpleNamespace
     index: LoopbackIndex
     home: Path
+    woken: list[str]
     news: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     def ask(self, *lines: str, actor: Membership | None = None) -> UUID:
@@ -68,13 +69,14 @@ def house(
     settings: Any,
     tmp_path: Path,
     short_path: Path,
+    woken: list[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[House]:
     settings.PACKAGES_INDEX, settings.HOME = index.url, tmp_path
     (tmp_path / "environments").mkdir()
     driver = FakeDriver(home=short_path, environments=tmp_path / "environments", runs_only_trusted_test_code=True)
     monkeypatch.setattr(configured, "driver", lambda: driver)
-    made = House(transactional_cast, index, tmp_path)
+    made = House(transactional_cast, index, tmp_path, woken)
     told = ("packages.ready", "packages.failed", "packages.refused")
     before = {name: list(events._handlers[name]) for name in told}
     for name in told:
@@ -101,6 +103,7 @@ def test_an_approved_wish_becomes_an_environment(house: House) -> None:
     assert (house.home / "environments" / ready.environment_digest / "leaf.py").exists()
     assert verify_environment(ready.environment_digest) == ""
     assert [(name, payload["package_set_id"]) for name, payload in house.news] == [("packages.ready", asked)]
+    assert house.woken == ["packages.resolve", "packages.build"]
 
 
 def test_people_are_shown_the_whole_tree_under_one_digest(house: House) -> None:
