@@ -1,9 +1,9 @@
-"""A workbench that plays an agent's part: it runs the tools of a script as real Python in a child process."""
+"""A workbench that plays an agent's part: it runs the tools of a script in the sandbox's boxes."""
 
-import json
 import subprocess
 import sys
-import textwrap
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,48 +14,28 @@ from apps.llm.library import play, prepared_scripts
 from apps.llm.observations import Opening, observation_message
 from apps.llm.script import Script
 from apps.llm.types import Message, Reply, ToolCall
+from sandbox import DockerDriver, Driver, FakeDriver, InputFile, Job, Kind, Source
+from sandbox.events import ArtifactData, ArtifactStarted, Event, Output
 
-# Stands for the box: the same folders, the same module `func`, dependencies in the tool's namespace. It isolates nothing.
-RUNNER = textwrap.dedent(
-    """
-    import json, pathlib, sys, traceback, types
-    job = json.load(sys.stdin)
-    func = types.ModuleType("func")
-    func.save_artifact = lambda name, data: pathlib.Path("artifacts", name).write_bytes(data)
-    sys.modules["func"] = func
-    namespace = {}
-    for name, source in job["sources"]:
-        module = dict(namespace)
-        exec(compile(source, name + ".py", "exec"), module)
-        namespace[name] = module[name]
-    try:
-        ending = {"result": namespace[name](**job["arguments"]), "error": None}
-    except Exception as error:
-        text = traceback.format_exc()
-        ending = {"result": None, "error": {"type": type(error).__name__, "message": str(error), "traceback": text}}
-    pathlib.Path("ending.json").write_text(json.dumps(ending))
-    """
-)
+ENVIRONMENT = "0" * 64  # the folder of installed packages; drivers take any name of this shape
 
 
 @dataclass
 class Workbench:
-    folder: Path
+    driver: Driver
     scripts: tuple[Script, ...] = field(default_factory=prepared_scripts)
     packages: str = "ready"  # how every request for packages ends
     reason: str = ""
-    site: str = ""  # a folder of installed packages
     withhold_traceback: bool = False
+    files: dict[str, bytes] = field(default_factory=dict)
     tools: dict[str, dict[str, Any]] = field(default_factory=dict)
     calls: list[ToolCall] = field(default_factory=list)
     runs: list[dict[str, Any]] = field(default_factory=list)
+    artifacts: dict[str, bytes] = field(default_factory=dict)
 
     def work(self, prompt: str, files: dict[str, bytes]) -> Reply:
         """Plays the task to its end: the reply that completes it, or one with a problem."""
-        for place in ("inputs", "artifacts"):
-            (self.folder / place).mkdir()
-        for name, data in files.items():
-            (self.folder / "inputs" / name).write_bytes(data)
+        self.files = files
         observed = tuple({"name": name, "size": len(data), "head": ""} for name, data in files.items())
         messages = [Message("system", "You write tools."), Opening(prompt, observed).to_message()]
         for _ in range(12):
@@ -84,34 +64,70 @@ class Workbench:
         raise AssertionError(f"No tool {call.name}.")
 
     def run(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """One run of a tool in a box of its own, told as an agent would be told."""
         names = [*self.tools[name]["dependencies"], name]
-        job = {"sources": [[each, self.tools[each]["source"]] for each in names], "arguments": arguments}
-        done = subprocess.run(
-            [sys.executable, "-c", RUNNER], input=json.dumps(job), cwd=self.folder, env={"PYTHONPATH": self.site},
-            text=True, capture_output=True, check=True, timeout=60,
-        )  # fmt: skip
-        ending = json.loads((self.folder / "ending.json").read_text())
-        if ending["error"] and self.withhold_traceback:
-            ending["error"]["traceback"] = ""
-        state = "failed" if ending["error"] else "succeeded"
-        kept = sorted(path.name for path in (self.folder / "artifacts").iterdir())
-        self.runs.append({"tool": name, "attempt": len(self.runs) + 1, "state": state, **ending, "artifacts": kept})
-        return {**self.runs[-1], "output": done.stdout[-2000:]}
+        job = Job(
+            sources=tuple(
+                Source(each, self.tools[each]["source"], each, tuple(self.tools[each]["dependencies"])) for each in names
+            ),
+            arguments=arguments,
+            environment=ENVIRONMENT if self.tools[name]["requirements"] else None,
+            files=tuple(InputFile(each, data) for each, data in self.files.items()),
+        )
+        events: list[Event] = []
+        with self.driver.start(labels={"purpose": "llm-test"}) as box:
+            outcome = box.run(job, on_event=events.append)
+        assert outcome.kind in (Kind.OK, Kind.ERROR), outcome
+        error = vars(outcome.error) if outcome.error else None
+        if error and self.withhold_traceback:
+            error = {**error, "traceback": ""}
+        state, kept = ("succeeded" if outcome.ok else "failed"), self._keep(events)
+        output = b"".join(event.data for event in events if isinstance(event, Output)).decode()
+        run = {"tool": name, "attempt": len(self.runs) + 1, "state": state, "result": outcome.result, "error": error}
+        self.runs.append({**run, "artifacts": kept, "output": output[-2000:]})
+        return self.runs[-1]
 
-    def artifact(self, name: str) -> bytes:
-        return (self.folder / "artifacts" / name).read_bytes()
+    def _keep(self, events: list[Event]) -> list[str]:
+        kept: list[str] = []
+        for event in events:
+            if isinstance(event, ArtifactStarted):
+                kept.append(event.name)
+                self.artifacts[event.name] = b""
+            elif isinstance(event, ArtifactData):
+                self.artifacts[kept[-1]] += event.data
+        return kept
+
+
+@pytest.fixture(params=["process", pytest.param("gvisor", marks=pytest.mark.gvisor)])
+def driver(request: pytest.FixtureRequest, environments: Path) -> Iterator[Driver]:
+    # The address of a unix socket has at most 107 bytes; pytest's own folders are longer.
+    with tempfile.TemporaryDirectory(prefix="boxes-") as folder:
+        if request.param == "process":
+            yield FakeDriver(home=Path(folder), environments=environments, runs_only_trusted_test_code=True)
+        else:
+            image = request.getfixturevalue("settings").BOX_IMAGE
+            yield DockerDriver(
+                image=image, runtime="runsc", home=Path(folder), environments=environments, installation="llm-test"
+            )  # fmt: skip
 
 
 @pytest.fixture
-def workbench(tmp_path: Path) -> Workbench:
-    return Workbench(tmp_path)
+def workbench(driver: Driver) -> Workbench:
+    return Workbench(driver)
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The packages of the demo scripts, from the real index."""
-    folder = tmp_path_factory.mktemp("site")
+def environments(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("environments")
+    for path in (folder, *folder.parents[:2]):
+        path.chmod(0o755)  # pytest's are closed to the uid of a box
+    return folder
+
+
+@pytest.fixture(scope="session")
+def packages(environments: Path) -> None:
+    """The packages of the demo scripts, from the real index, installed for the box's Python."""
     uv = Path(sys.executable).with_name("uv")
-    wanted = ["--python", sys.executable, "--target", str(folder), "--only-binary", ":all:", "markdown", "pillow"]
-    subprocess.run([uv, "pip", "install", "--no-config", "--quiet", *wanted], check=True, timeout=120)
-    return str(folder)
+    wanted = ["--python-version", "3.13", "--target", str(environments / ENVIRONMENT), "--only-binary", ":all:"]
+    command = [uv, "pip", "install", "--no-config", "--quiet", "--python", sys.executable, *wanted, "markdown", "pillow"]
+    subprocess.run(command, check=True, timeout=120)
