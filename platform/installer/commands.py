@@ -25,11 +25,12 @@ from .machine import check_port, check_sudo, chosen_port, free_port, probe_machi
 from .progress import Progress
 from .setup import Setup
 from .shell import Result, Shell
-from .stack import Stack
+from .stack import STOP_SIGNALS, Stack
 from .system import install_browser
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 INTERRUPTED = 130
+LOG_LINES = 20
 TEMPORARY = "/var/tmp"  # on the disk: /tmp may be in memory, and too small for what a demo makes
 
 
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("command", choices=sorted([*COMMANDS, *PYTEST_COMMANDS]))
     parser.add_argument("rest", nargs=argparse.REMAINDER, help="for `test` and `check`: what pytest is told besides")
     options = parser.parse_args(arguments)
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in STOP_SIGNALS:
         signal.signal(number, on_signal)
     try:
         if options.command in PYTEST_COMMANDS:
@@ -119,13 +120,25 @@ def sign_ins() -> int:
 
 def demo() -> int:
     """Plays the main job headless in an installation of its own, and leaves nothing of it."""
-    folder = Path(tempfile.mkdtemp(prefix="selfsmith-demo-", dir=TEMPORARY))
+    home = Home(Path(tempfile.mkdtemp(prefix="selfsmith-demo-", dir=TEMPORARY)))
     try:
-        played = play(make_setup(Home(folder), free_port()))
+        played = play(make_setup(home, free_port()))
+        if not played.ok:
+            show_logs(home)
+    except SetupError:
+        show_logs(home)  # the error names a log that is about to be removed
+        raise
     finally:
-        shutil.rmtree(folder)
+        shutil.rmtree(home.path)
     print(played.last_line, flush=True)
     return played.code
+
+
+def show_logs(home: Home) -> None:
+    """The end of every log, on standard error."""
+    for log in sorted(home.logs.glob("*.log")):
+        lines = log.read_text(errors="replace").splitlines()[-LOG_LINES:]
+        print(f"--- {log.name}", *lines, sep="\n", file=sys.stderr, flush=True)
 
 
 def play(setup: Setup) -> Result:

@@ -13,6 +13,7 @@ from .image import tag
 from .machine import check_privileges
 from .progress import Step
 from .setup import Setup
+from .shell import Result
 from .supervise import Supervisor
 from .system import find_program, write_as_root
 
@@ -46,7 +47,7 @@ def ensure_running(setup: Setup, supervisor: Supervisor) -> str:
 
     Raises: SetupError
     """
-    answer = setup.shell.attempt(["docker", "info", "--format", "{{.ServerVersion}}"])
+    answer = ask_engine(setup)
     if answer.ok:
         return "was running"
     if "permission denied" in answer.output.lower():
@@ -64,9 +65,14 @@ def ensure_running(setup: Setup, supervisor: Supervisor) -> str:
     return "started by systemd" if setup.machine.has_systemd else "started, ends with Selfsmith"
 
 
+def ask_engine(setup: Setup) -> Result:
+    """Whether an engine answers. Not by `docker info`: with a format it ends with 0 even when none does."""
+    return setup.shell.attempt(["docker", "version", "--format", "{{.Server.Version}}"])
+
+
 def wait_for_answer(setup: Setup) -> None:
     deadline = time.monotonic() + START_SECONDS
-    while not setup.shell.attempt(["docker", "info"]).ok:
+    while not ask_engine(setup).ok:
         if time.monotonic() > deadline:
             raise SetupError(
                 f"The Docker engine did not start within {START_SECONDS} seconds.",

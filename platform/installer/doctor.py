@@ -50,7 +50,7 @@ def look_at_python(setup: Setup) -> str:
 
 
 def look_at_docker(setup: Setup) -> str:
-    if not setup.shell.attempt(["docker", "info"]).ok:
+    if not docker.ask_engine(setup).ok:
         raise SetupError("No Docker engine answers.", "`make run` starts one.")
     if not docker.knows_runtime(setup):
         raise SetupError("The Docker engine does not know gVisor as Selfsmith needs it.", "`make run` registers it.")

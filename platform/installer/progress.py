@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import threading
 import time
@@ -58,7 +60,12 @@ class Progress:
 
     def _write(self, line: str) -> None:
         erase = "\r\x1b[2K" if self.live else ""
-        print(f"{erase}{line}", file=self.stream, flush=True)
+        try:
+            print(f"{erase}{line}", file=self.stream, flush=True)
+        except BrokenPipeError:
+            # Whoever read has gone (`make run | head`): end as on Ctrl-C, and let the ending speak to nobody.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
+            os.kill(os.getpid(), signal.SIGTERM)
 
     def _start_painting(self) -> None:
         if self.live and self.painter is None:

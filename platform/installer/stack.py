@@ -20,6 +20,7 @@ from .setup import Setup
 from .supervise import Supervisor
 
 ENGINE_SECONDS = 60  # PostgreSQL may have to recover after the machine lost power
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 OURS = ("web", "worker", "scheduler")
 
 
@@ -39,7 +40,7 @@ class Stack:
     def __exit__(
         self, kind: Optional[type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
     ) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in STOP_SIGNALS:
             signal.signal(number, signal.SIG_IGN)  # once more Ctrl-C must not break off the ending
         self.setup.shell.stop()
         with self.setup.progress.step("stopping"):

@@ -77,17 +77,23 @@ def test_an_engine_of_our_own_touches_no_firewall_and_repeats_nothing(daemon_jso
 
 
 def test_an_engine_that_answers_is_left_running(make_setup: Callable[..., Setup]) -> None:
-    shell = ScriptedShell({"docker info": Result(0, "28.0\n")})
+    shell = ScriptedShell({"docker version": Result(0, "28.0\n")})
     setup = make_setup(shell=shell, has_systemd=True)
     assert docker.ensure_running(setup, Supervisor(setup)) == "was running"
     assert not any("systemctl" in line for line in shell.asked)
 
 
 def test_an_account_without_the_right_to_docker_is_told_both_ways(make_setup: Callable[..., Setup]) -> None:
-    setup = make_setup(shell=ScriptedShell({"docker info": Result(1, "permission denied while trying to connect\n")}))
+    setup = make_setup(shell=ScriptedShell({"docker version": Result(1, "permission denied while trying to connect\n")}))
     with pytest.raises(SetupError, match="may not use Docker") as error:
         docker.ensure_running(setup, Supervisor(setup))
     assert "sudo make run" in error.value.advice
+
+
+def test_without_systemd_and_root_nobody_can_start_the_engine(make_setup: Callable[..., Setup]) -> None:
+    setup = make_setup(shell=ScriptedShell({"docker version": Result(1, "Cannot connect\n")}), is_root=False, has_sudo=True)
+    with pytest.raises(SetupError, match="does not run, and only root can start it here"):
+        docker.ensure_running(setup, Supervisor(setup))
 
 
 def test_a_box_that_the_host_s_kernel_runs_is_refused(make_setup: Callable[..., Setup]) -> None:
