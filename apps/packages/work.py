@@ -182,12 +182,3 @@ def count_due_builds() -> int:
 def _count_due(state: PackageState) -> int:
     with every_workspace(reason="the scheduler counts what is due"):
         return leases.due(PackageSet.objects.all(), state).count()
-
-
-def holds_live_box(labels: dict[str, str]) -> bool:
-    """For whoever sweeps boxes: does the build that this box was labelled for still hold its lease?"""
-    if "package_set" not in labels:
-        return False
-    with every_workspace(reason="asking whether a box's build still holds its lease"):
-        rows = PackageSet.objects.filter(pk=UUID(labels["package_set"]), token=int(labels["token"]))
-        return rows.filter(state=PackageState.BUILDING).exists()

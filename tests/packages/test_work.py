@@ -295,14 +295,3 @@ def test_a_set_that_only_claims_to_be_approved_is_not_built(house: House) -> Non
     house.change(asked, state=PackageState.APPROVED)
     assert work.build_next()
     assert house.see(asked).failure_code == "not_approved"
-
-
-def test_a_box_is_live_as_long_as_its_build_holds_the_lease(house: House) -> None:
-    asked = house.ask("tree")
-    house.change(asked, state=PackageState.BUILDING, token=3)
-    labels = house.see(asked).labels()
-    assert work.holds_live_box(labels)
-    assert not work.holds_live_box({**labels, "token": "2"})
-    assert not work.holds_live_box({"run": "something else"})
-    house.change(asked, state=PackageState.APPROVED)
-    assert not work.holds_live_box(labels)
