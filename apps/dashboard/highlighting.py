@@ -1,4 +1,4 @@
-"""Source code as numbered, highlighted lines. Runs Pygments on the server with classes only, so the pages need no script and no inline style."""
+"""Source code as highlighted lines. Pygments runs on the server and writes classes only: pages need no script and no style."""
 
 from functools import lru_cache
 

@@ -1,4 +1,4 @@
-"""Icons as inline SVG, read from the front-end packages. Inline, because a strict policy forbids nothing about it and it needs no extra request."""
+"""Icons as inline SVG, read from the icon package. Inline, since that costs no request and no strict policy forbids it."""
 
 import re
 from functools import cache

@@ -1,4 +1,4 @@
-"""How each state reads: one word, one icon, one tone. The only table of its kind; a state not listed here is a programming error."""
+"""How each state reads: one word, one icon, one tone. The only such table; a state missing here is a programming error."""
 
 from dataclasses import dataclass
 

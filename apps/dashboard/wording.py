@@ -8,12 +8,13 @@ from decimal import Decimal
 _BIDI = frozenset("\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _INVISIBLE = frozenset("\u200b\u200c\u200d\u2060\ufeff\u00ad")
 NOT_KNOWN = "not known"
+NOTHING = "\N{EN DASH}"
 
 
 def as_duration(value: timedelta | float | None) -> str:
     """Seconds in the two largest units that matter: 480 ms, 3.2 s, 4 min 5 s, 2 h 10 min."""
     if value is None:
-        return "–"
+        return NOTHING
     seconds = value.total_seconds() if isinstance(value, timedelta) else float(value)
     if seconds < 1:
         return f"{round(seconds * 1000)} ms"

@@ -13,7 +13,7 @@ from apps.dashboard import wording
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (None, "–"),
+        (None, "\N{EN DASH}"),
         (0, "0 ms"),
         (0.4804, "480 ms"),
         (3.21, "3.2 s"),
@@ -26,13 +26,16 @@ def test_a_duration_reads_in_its_largest_units(value: timedelta | float | None, 
 
 
 @pytest.mark.parametrize(
-    ("count", "text"), [(None, "not known"), (0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (20 * 1024**2, "20.0 MiB"), (3 * 1024**3, "3.0 GiB")]
+    ("count", "text"),
+    [(None, "not known"), (0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (20 * 1024**2, "20.0 MiB"), (3 * 1024**3, "3.0 GiB")],
 )
 def test_a_size_reads_in_binary_units(count: int | None, text: str) -> None:
     assert wording.as_size(count) == text
 
 
-@pytest.mark.parametrize(("amount", "text"), [(None, "not known"), (0, "$0.00"), (Decimal("0.0123"), "$0.0123"), (1234.5, "$1,234.50")])
+@pytest.mark.parametrize(
+    ("amount", "text"), [(None, "not known"), (0, "$0.00"), (Decimal("0.0123"), "$0.0123"), (1234.5, "$1,234.50")]
+)
 def test_an_unknown_price_is_never_shown_as_nothing(amount: Decimal | float | None, text: str) -> None:
     assert wording.as_money(amount) == text
 
@@ -42,7 +45,7 @@ def test_bidi_and_control_characters_are_written_out() -> None:
 
 
 def test_ordinary_text_of_any_script_stays_as_it_is() -> None:
-    text = "Grüße, 世界 🎉\tטקסט\nnext line\u00a0"
+    text = "Grüße, 世界 🎉\tनमस्ते\nnext line\u00a0"
     assert wording.made_visible(text) == text
 
 

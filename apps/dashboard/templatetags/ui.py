@@ -1,4 +1,4 @@
-"""The pages' own tags: icons, state badges, times, sizes, code, form fields. They present what they are given and query nothing."""
+"""The pages' own tags: icons, state badges, times, sizes, code, form fields. They present and query nothing."""
 
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -37,7 +37,7 @@ def state(value: str) -> dict[str, Any]:
 
 
 @register.simple_tag
-def moment(value: datetime | None, empty: str = "–") -> SafeString | str:
+def moment(value: datetime | None, empty: str = wording.NOTHING) -> SafeString | str:
     """`{% moment run.started_at %}`: how long ago, with the exact time in the title; a script keeps it fresh."""
     if value is None:
         return empty
@@ -90,7 +90,12 @@ def field(bound: BoundField, kind: str = "", rows: int = 0, placeholder: str = "
         attributes["placeholder"] = placeholder
     if kind == "source":
         attributes |= {"spellcheck": "false", "autocapitalize": "off", "autocomplete": "off", "wrap": "off", "data-source": ""}
-    return {"field": bound, "control": bound.as_widget(attrs=attributes), "is_check": is_check, "is_file": isinstance(widget, FileInput)}
+    return {
+        "field": bound,
+        "control": bound.as_widget(attrs=attributes),
+        "is_check": is_check,
+        "is_file": isinstance(widget, FileInput),
+    }
 
 
 @register.simple_tag(takes_context=True)
