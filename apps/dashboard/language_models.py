@@ -11,7 +11,7 @@ from apps.dashboard.forms.language_models import KeyForm, LanguageModelForm
 from apps.dashboard.respond import UNPROCESSABLE, attempt, go, refuse, show
 from apps.llm.connection import request_test
 from apps.llm.models import ConnectionState, LanguageModel
-from apps.llm.services import add_model, choose_default, find_model, remove_model, replace_key
+from apps.llm.services import add_model, choose_default, find_model, list_models, remove_model, replace_key
 from apps.workspaces.roles import Permission
 
 UNDER_TEST = (ConnectionState.QUEUED, ConnectionState.RUNNING)
@@ -19,7 +19,7 @@ UNDER_TEST = (ConnectionState.QUEUED, ConnectionState.RUNNING)
 
 @page(Permission.VIEW)
 def models_list(request: PageRequest) -> HttpResponse:
-    return show(request, "models/list.html", {"models": LanguageModel.objects.get_queryset().for_list()})
+    return show(request, "models/list.html", {"models": list_models()})
 
 
 @page(Permission.ADMINISTER, FORM)

@@ -17,7 +17,7 @@ from apps.dashboard.paging import paginate
 from apps.dashboard.respond import UNPROCESSABLE, attempt, go, refuse, show
 from apps.dashboard.task_page import told
 from apps.dashboard.uploads import store_files
-from apps.llm.models import LanguageModel
+from apps.llm.services import list_models
 from apps.runs.services import store_upload
 from apps.workspaces.roles import Permission
 
@@ -36,7 +36,7 @@ def tasks_list(request: PageRequest) -> HttpResponse:
 
 @page(Permission.DEVELOP, FORM)
 def task_new(request: PageRequest) -> HttpResponse:
-    models = list(LanguageModel.objects.get_queryset().for_list())
+    models = list(list_models())
     form = NewTaskForm(request.POST or None, request.FILES or None, models=models)
     status = 200
     if request.method == "POST":
