@@ -10,6 +10,8 @@ def main() -> None:
     load_environment_file()
     from django.core.management import execute_from_command_line  # after the settings module is known
 
+    import config.celery  # noqa: F401  the application by which commands wake workers
+
     execute_from_command_line(sys.argv)
 
 

@@ -41,6 +41,9 @@ INSTALLED_APPS = [
     "apps.packages",
     "apps.functions",
     "apps.runs",
+    "apps.agents",
+    "apps.api",
+    "apps.dashboard",
 ]
 
 MIDDLEWARE = [
@@ -72,6 +75,7 @@ TEMPLATES = [
                 "django.template.context_processors.csp",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "apps.dashboard.context.page",
             ],
         },
     }
@@ -127,6 +131,7 @@ AUTH_PASSWORD_VALIDATORS = [
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_FAILURE_VIEW = "apps.dashboard.errors.csrf_failure"
 X_FRAME_OPTIONS = "SAMEORIGIN"  # artifacts are previewed in a sandboxed frame of the same origin
 
 SECURE_CSP = {
