@@ -16,7 +16,7 @@ from apps.vault.models import Purpose, Secret
 from apps.vault.services import Operator, check_name, check_value, delete_secret, rotate_secret, set_secret
 from apps.workspaces.models import Workspace
 
-SHOWN = ["name", "workspace", "purpose", "fingerprint", "current_version", "rotated_at", "last_used_at"]
+SHOWN = ("name", "workspace", "purpose", "fingerprint", "current_version", "rotated_at", "last_used_at")
 
 
 class WriteOnlyTextarea(forms.Textarea):
@@ -50,10 +50,10 @@ class RotateForm(forms.ModelForm[Secret]):
 class AddForm(RotateForm):
     """A new secret, or a new value for one of that name."""
 
-    workspace = forms.ModelChoiceField(Workspace.objects.all())
+    into = forms.ModelChoiceField(Workspace.objects.all(), label="Workspace")  # the model's own field is not editable
     name = forms.CharField(max_length=64)
     purpose = forms.ChoiceField(choices=[(purpose.value, f"for a {purpose.value}") for purpose in Purpose])
-    field_order = ("workspace", "name", "purpose", "value")
+    field_order = ("into", "name", "purpose", "value")
 
     def clean_name(self) -> str:
         return _checked(check_name, self.cleaned_data["name"])
@@ -72,15 +72,15 @@ class SecretAdmin(admin.ModelAdmin[Secret]):
     def changeform_view(self, *args: Any, **kwargs: Any) -> HttpResponse:
         return super().changeform_view(*args, **kwargs)
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Secret | None = None) -> list[str]:
-        return SHOWN if obj else []
+    def get_readonly_fields(self, request: HttpRequest, obj: Secret | None = None) -> tuple[str, ...]:
+        return SHOWN if obj else ()
 
     def get_form(self, request: HttpRequest, obj: Secret | None = None, change: bool = False, **kwargs: Any) -> Any:  # noqa: FBT001, FBT002  Django's
         return super().get_form(request, obj, change, **{**kwargs, "form": RotateForm if obj else AddForm})
 
     def save_model(self, request: HttpRequest, obj: Secret, form: Any, change: bool) -> None:  # noqa: FBT001  Django's
         operator, given = _operator(request), form.cleaned_data
-        with scope(obj.workspace_id if change else given["workspace"].pk):
+        with scope(obj.workspace_id if change else given["into"].pk):
             if change:
                 rotate_secret(actor=operator, secret_id=obj.pk, value=given["value"])
             else:

@@ -28,7 +28,7 @@ def secret(cast) -> Secret:
 
 
 def test_an_operator_adds_a_secret_to_any_workspace(cast, operator) -> None:
-    answer = operator.post(ADD, {"workspace": cast.acme.pk, "name": "API_KEY", "purpose": "model", "value": VALUE}, follow=True)
+    answer = operator.post(ADD, {"into": cast.acme.pk, "name": "API_KEY", "purpose": "model", "value": VALUE}, follow=True)
     assert answer.status_code == 200
     assert VALUE not in answer.text
     with scope(cast.acme.pk):
@@ -37,11 +37,11 @@ def test_an_operator_adds_a_secret_to_any_workspace(cast, operator) -> None:
 
 
 def test_a_refused_value_is_not_drawn_again(cast, operator) -> None:
-    answer = operator.post(ADD, {"workspace": cast.acme.pk, "name": "not a name", "purpose": "model", "value": VALUE})
+    answer = operator.post(ADD, {"into": cast.acme.pk, "name": "not a name", "purpose": "model", "value": VALUE})
     assert answer.status_code == 200
     assert "Name a secret as programs name variables" in answer.text
     assert VALUE not in answer.text
-    answer = operator.post(ADD, {"workspace": cast.acme.pk, "name": "KEY", "purpose": "model", "value": "tiny"})
+    answer = operator.post(ADD, {"into": cast.acme.pk, "name": "KEY", "purpose": "model", "value": "tiny"})
     assert "at least 8 characters" in answer.text
     assert "tiny" not in answer.text
 
