@@ -50,16 +50,10 @@ def converse(
     def end(**why: bool | str) -> Ending:
         return Ending(seconds=time.monotonic() - began, delivered=wire.sent_all, **why)  # type: ignore[arg-type]
 
-    while True:
-        left = began + wall_seconds - time.monotonic()
-        if left <= 0:
-            return end(out_of_time=True)
-        data = wire.turn(min(left, _GLANCE_SECONDS))
+    while (left := began + wall_seconds - time.monotonic()) > 0:
         try:
-            for kind, payload in reader.feed(data):
-                hear(kind, payload)
-                if kind == frames.EXIT:
-                    return end(exited=True)  # whatever follows the last word is not read
+            if _hear_all(reader, wire.turn(min(left, _GLANCE_SECONDS)), hear):
+                return end(exited=True)
         except Flooded:
             return end(flooded=True)
         except Spoiled as error:
@@ -70,3 +64,13 @@ def converse(
             return end()
         if cancelled():
             return end(cancelled=True)
+    return end(out_of_time=True)
+
+
+def _hear_all(reader: FrameReader, data: bytes, hear: Callable[[int, bytes], None]) -> bool:
+    """Whether the box's last word was among it. What follows that is not read."""
+    for kind, payload in reader.feed(data):
+        hear(kind, payload)
+        if kind == frames.EXIT:
+            return True
+    return False

@@ -114,8 +114,9 @@ class DockerDriver:
 
     def _boxes_of_the_engine(self) -> dict[str, tuple[str | None, dict[str, str]]]:
         """Box id → container id and labels, of this installation only."""
-        wanted = {"label": f"{LABEL}installation={self.installation}"}
-        containers = self._client().containers.list(all=True, filters=wanted, ignore_removed=True)
+        containers = self._client().containers.list(
+            all=True, filters={"label": f"{LABEL}installation={self.installation}"}, ignore_removed=True
+        )
         return {
             container.labels[f"{LABEL}box"]: (
                 container.id,
@@ -208,9 +209,10 @@ class DockerDriver:
         """One client per thread: its connections are not shared."""
         if not hasattr(self._clients, "client"):
             with _engine_faults():
-                options = {"timeout": _ENGINE_SECONDS, "version": "auto"}
                 self._clients.client = (
-                    docker.DockerClient(base_url=self._engine, **options) if self._engine else docker.from_env(**options)
+                    docker.DockerClient(base_url=self._engine, timeout=_ENGINE_SECONDS)
+                    if self._engine
+                    else docker.from_env(timeout=_ENGINE_SECONDS)
                 )
         client: docker.DockerClient = self._clients.client
         return client

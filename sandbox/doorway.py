@@ -53,7 +53,9 @@ class Doorway:
         self._close()
         try:
             connection.settimeout(max(0.1, deadline - time.monotonic()))
-            return connection, self._read_ready(connection)
+            ready = self._read_ready(connection)
+            connection.setblocking(False)
+            return connection, ready
         except (ProtocolError, OSError, EOFError) as error:
             connection.close()
             raise SandboxUnavailable(f"The box's runner did not report as it should: {error}") from error

@@ -67,9 +67,10 @@ class _Environment:
                     self._add(name, data)
 
     def _add(self, name: str, data: bytes) -> None:
-        if self._emit(name, data) and name.endswith(".py") and len(data) <= _LARGEST_COMPILED:
-            if compiled := compile_module(name, data):
-                self._emit(*compiled)
+        if not self._emit(name, data) or not name.endswith(".py") or len(data) > _LARGEST_COMPILED:
+            return
+        if compiled := compile_module(name, data):
+            self._emit(*compiled)
 
     def _emit(self, name: str, data: bytes) -> bool:
         digest = hashlib.sha256(data).hexdigest()

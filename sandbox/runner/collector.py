@@ -19,6 +19,8 @@ MAX_ENTRIES = 2_000
 def collect(settings: Settings, limits: dict[str, Any], send: Callable[[bytes], None]) -> None:
     """Stream the artifacts out by a child with the tool's uid: the runner, though root, may not read the tool's files."""
     folder = Path(settings.work) / "artifacts"
+    if _is_surely_empty(folder):
+        return  # a fork costs more than everything else at the end of a run
     pid = fork_streaming(
         settings, lambda write: _Collection(limits, write).take(folder), send, dict(frames.FILE_FRAMES)
     )
@@ -86,6 +88,18 @@ class _Collection:
     def _skip(self, name: str, reason: str) -> None:
         shown = name.encode("utf-8", "backslashreplace").decode()[:300]
         self.write(frames.ARTIFACT_SKIPPED, json.dumps({"name": shown, "reason": reason}).encode())
+
+
+def _is_surely_empty(folder: Path) -> bool:
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        with os.scandir(descriptor) as entries:
+            return next(entries, None) is None
+    finally:
+        os.close(descriptor)
 
 
 def _is_plain(name: str) -> bool:

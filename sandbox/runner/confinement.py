@@ -4,6 +4,7 @@ import ctypes
 import os
 import resource
 import signal
+from collections.abc import Mapping
 from typing import Any
 
 from . import syscall_filter
@@ -30,7 +31,7 @@ def confine(settings: Settings) -> None:
     syscall_filter.install()
 
 
-def apply_limits(limits: dict[str, Any], *, settings: Settings, with_packages: bool) -> None:
+def apply_limits(limits: Mapping[str, Any], *, settings: Settings, with_packages: bool) -> None:
     """The job's own limits, for good: soft and hard. Processes are counted per uid, so only where the uid is the tool's.
 
     Memory is limited as address space, because only that gives a clean MemoryError. Native libraries reserve far more

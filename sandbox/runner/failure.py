@@ -51,7 +51,7 @@ def _keep_own_frames(described: traceback.TracebackException, sources: Mapping[s
 def _place(
     error: BaseException, described: traceback.TracebackException, sources: Mapping[str, str]
 ) -> tuple[str | None, int | None]:
-    if isinstance(error, SyntaxError) and error.filename in sources:
+    if isinstance(error, SyntaxError) and error.filename is not None and error.filename in sources:
         return sources[error.filename], error.lineno
     if described.stack:
         last = described.stack[-1]

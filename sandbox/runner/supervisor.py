@@ -4,6 +4,7 @@ It reads what the tool's process writes as hostile bytes: type and size of every
 on, and only the frame types of that pipe are.
 """
 
+import contextlib
 import ctypes
 import json
 import os
@@ -170,10 +171,8 @@ class _Run:
         return handle
 
     def _write(self, descriptor: int, data: bytes) -> None:
-        try:
+        with contextlib.suppress(BrokenPipeError):  # the child has ended; its status tells the rest
             frames.write_all(descriptor, data)
-        except BrokenPipeError:
-            pass  # the child has ended; its status tells the rest
 
     def _tell_end(self) -> None:
         assert self.status is not None
@@ -193,16 +192,12 @@ def _send_exit(control: socket.socket, status: int) -> None:
 def _end_everything(child: int) -> None:
     """End every process of the tool, and wait until there is none. Only a box's first process may mean everything."""
     if os.getpid() != 1:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(child, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         return
     while True:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(-1, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         try:
             os.waitpid(-1, 0)
         except ChildProcessError:

@@ -56,6 +56,12 @@ class Tool:
         result = self._functions[self.entry](**arguments)
         return asyncio.run(_awaited(result)) if inspect.isawaitable(result) else result
 
+    def forget(self) -> None:
+        """Take away what `run` has left in this process."""
+        for source in self.sources:
+            del sys.modules[MODULE_PREFIX + source["name"]], linecache.cache[file_name(source["name"])]
+        del sys.modules["func"]
+
     def _load(self, source: Mapping[str, Any]) -> Callable[..., Any]:
         name, entry = source["name"], source["entry"]
         module = types.ModuleType(MODULE_PREFIX + name)
