@@ -108,9 +108,9 @@ def _think(task: Task, step: Step) -> bool:
             transitions.leave(task, to_state=TaskState.FAILED, failure=step.problem or "The model could not be reached.")
             return False
         Step.objects.filter(pk=step.pk).update(model_calls=F("model_calls") + 1)
-        messages = conversation(task)
+        messages, model = conversation(task), task.model
     try:
-        with_answer = complete(model=task.model, messages=messages, tools=TOOLS)
+        with_answer = complete(model=model, messages=messages, tools=TOOLS)
     except ModelUnavailable as error:
         _model_failed(task, step, error)
         return False
