@@ -92,7 +92,7 @@ def _artifacts(runs: Iterable[Any]) -> dict[Any, list[Artifact]]:
 
 
 def _moment(step: Step, chunks: Sequence[LogChunk], artifacts: Sequence[Artifact]) -> Moment:
-    run, was_called = step.run, step.reply is not None
+    run, was_called = step.run, bool(step.input_tokens or step.output_tokens)
     writes_source = step.tool == "create_or_update_tool"
     error = run.error if run else None
     return Moment(

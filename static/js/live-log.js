@@ -52,14 +52,14 @@
     }
 
     function take(message) {
-      for (const chunk of message.chunks ?? []) {
+      for (const chunk of message.lines ?? []) {
         if (chunk.seq <= last) continue;
         last = chunk.seq;
         waiting.push(chunk);
       }
       if (!isPaused()) draw();
       else if (waiting.length) say(`Paused, ${waiting.length} more`, "broken");
-      if (message.finished) finish();
+      if (message.type === "end") finish();
     }
 
     function finish() {
