@@ -82,6 +82,7 @@ def run() -> int:
     with Stack(setup) as stack:
         try:
             sandbox = stack.bring_up()
+            accounts = stack.pool.submit(make_accounts, stack.application)
             stack.serve()
             if not sandbox.done():
                 setup.progress.say(
@@ -89,7 +90,11 @@ def run() -> int:
                 )
             sandbox.result()
             stack.start_workers()
-            announce(stack.application, seconds=time.monotonic() - started)
+            setup.progress.say(accounts.result())
+            seconds = time.monotonic() - started
+            setup.progress.say(
+                f"\nREADY  {stack.application.address}  after {seconds:.0f} s. Ctrl-C stops it and keeps the data."
+            )
             stack.supervisor.wait()
         except Stopped:
             setup.progress.say("\nStopping; the data stays.")
@@ -97,16 +102,17 @@ def run() -> int:
     raise SetupError("The supervisor ended by itself.", f"See {setup.home.logs / 'supervisord.log'}.")
 
 
-def announce(application: Application, *, seconds: float) -> None:
-    """The last lines of a start: where it is and who can sign in."""
-    say = application.setup.progress.say
+def make_accounts(application: Application) -> str:
+    """The seeded accounts with new passwords, unless SEED=no; gives what to tell a person about signing in."""
     if os.environ.get("SEED", "yes").lower() == "no":
-        say("\n  No accounts were made. Make the first: .venv/bin/python manage.py create_owner")
-    else:
-        with application.setup.progress.step("accounts"):
-            sign_ins = application.seed()
-        say(f"\n  Sign-ins, new at every start (`make sign-ins` makes others):\n{describe_sign_ins(sign_ins)}")
-    say(f"\nREADY  {application.address}  after {seconds:.0f} s. Ctrl-C stops it and keeps the data.")
+        return (
+            "\n  No accounts were made. Make the first from another terminal:\n"
+            f"    SELFSMITH_HOME={application.setup.home.path} {application.setup.tool('python')} manage.py create_owner "
+            "--username NAME --email ADDRESS --workspace SLUG"
+        )
+    with application.setup.progress.step("accounts"):
+        sign_ins = application.seed()
+    return f"\n  Sign-ins, new at every start (`make sign-ins` makes others):\n{describe_sign_ins(sign_ins)}"
 
 
 def sign_ins() -> int:

@@ -30,6 +30,7 @@ def process_environment(setup: Setup, outside: Mapping[str, str]) -> dict[str, s
         "SANDBOX_RUNTIME": "runsc",
         "DJANGO_SETTINGS_MODULE": "config.settings.embedded",
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+        "PYTHONDONTWRITEBYTECODE": "",  # where it is set for the machine, every start would compile everything again
         "PATH": f"{setup.venv / 'bin'}:{SYSTEM_FOLDERS}",
         **{name: outside[name] for name in PASSED_ON if name in outside},
         **trust(outside),
