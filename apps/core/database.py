@@ -21,6 +21,13 @@ SETTING = "current_setting('selfsmith.workspace', true)"
 FUNCTIONS = """
 CREATE OR REPLACE FUNCTION tenancy_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+    -- The arguments name references that are emptied when what they point to is removed: that alone is no change.
+    IF TG_OP = 'UPDATE' AND to_jsonb(NEW) - TG_ARGV = to_jsonb(OLD) - TG_ARGV AND NOT EXISTS (
+        SELECT 1 FROM unnest(TG_ARGV) AS name
+        WHERE to_jsonb(NEW) -> name IS DISTINCT FROM to_jsonb(OLD) -> name AND to_jsonb(NEW) -> name <> 'null'::jsonb
+    ) AND to_jsonb(NEW) <> to_jsonb(OLD) THEN
+        RETURN NEW;
+    END IF;
     RAISE EXCEPTION '% on % refused: rows there are never changed', TG_OP, TG_TABLE_NAME
         USING ERRCODE = 'integrity_constraint_violation';
 END $$;
@@ -135,10 +142,11 @@ def _rules_of(model: type[TenantModel]) -> Iterator[Rule]:
 
 def _triggers_of(model: type[TenantModel], table: str) -> Iterator[Rule]:
     tenancy = model.Tenancy
+    emptied = ", ".join(f"'{column}'" for column in _emptied_references(model))
     if getattr(tenancy, "append_only", False):
-        yield _rule(table, "trigger", 'UPDATE ON "{table}" FOR EACH ROW EXECUTE FUNCTION tenancy_refuse()')
+        yield _rule(table, "trigger", f'UPDATE ON "{{table}}" FOR EACH ROW EXECUTE FUNCTION tenancy_refuse({emptied})')
     if getattr(tenancy, "permanent", False):
-        yield _rule(table, "trigger", 'UPDATE OR DELETE ON "{table}" FOR EACH ROW EXECUTE FUNCTION tenancy_refuse()')
+        yield _rule(table, "trigger", f'UPDATE OR DELETE ON "{{table}}" FOR EACH ROW EXECUTE FUNCTION tenancy_refuse({emptied})')
     if immutable := getattr(tenancy, "immutable", ()):
         columns = ", ".join(f"'{model._meta.get_field(name).column}'" for name in immutable)
         yield _rule(table, "trigger", f'UPDATE ON "{{table}}" FOR EACH ROW EXECUTE FUNCTION tenancy_refuse_columns({columns})')
@@ -148,8 +156,14 @@ def _triggers_of(model: type[TenantModel], table: str) -> Iterator[Rule]:
         yield _rule(
             table,
             "trigger",
-            f'UPDATE ON "{{table}}" FOR EACH ROW WHEN (OLD."{column}" IN ({listed})) EXECUTE FUNCTION tenancy_refuse()',
+            f'UPDATE ON "{{table}}" FOR EACH ROW WHEN (OLD."{column}" IN ({listed})) EXECUTE FUNCTION tenancy_refuse({emptied})',
         )
+
+
+def _emptied_references(model: type[TenantModel]) -> list[str]:
+    """Columns that Django sets to NULL when the row that they refer to is removed."""
+    fields = (field for field in model._meta.concrete_fields if isinstance(field, models.ForeignKey))
+    return [field.column for field in fields if field.remote_field.on_delete is models.SET_NULL]
 
 
 def _rule(table: str, kind: str, body: str) -> Rule:

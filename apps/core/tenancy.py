@@ -8,7 +8,7 @@ during a model call, a box or an HTTP call.
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db import connection, models, transaction
@@ -122,7 +122,7 @@ class TenantModel(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     workspace = models.ForeignKey("workspaces.Workspace", on_delete=models.CASCADE, editable=False, related_name="+")
 
-    objects: ClassVar[TenantManager[Self]] = TenantManager.from_queryset(TenantQuerySet)()  # type: ignore[assignment,misc]
+    objects: ClassVar = TenantManager.from_queryset(TenantQuerySet)()
 
     class Meta:
         abstract = True

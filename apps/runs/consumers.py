@@ -14,10 +14,10 @@ LOOK_AGAIN_SECONDS = 2.0  # hints can be lost; nobody waits longer than this for
 
 
 class RunLogConsumer(WorkspaceConsumer):
-    """Sends `{"type": "lines", "lines": […]}` for everything after `?after=`, then waits for a hint or two seconds.
+    """Sends `{"chunks": […], "state": …}` for everything after `?after=`, then waits for a hint or two seconds.
 
-    Each frame also carries the run's state and progress; `{"type": "end", …}` closes. A slow reader costs one slice,
-    never a queue: the next slice is read only when the last one was sent.
+    The frame with `"finished": true` is the last. A slow reader costs one slice, never a queue: the next slice is read
+    only when the last one was sent.
     """
 
     async def open(self, parameters: dict[str, str]) -> None:
@@ -36,14 +36,13 @@ class RunLogConsumer(WorkspaceConsumer):
                 await self.close()
                 return
             after = frame["last_seq"]
-            await self.send_json(frame)
-            if frame["lines"]:
-                continue
-            if frame["finished"]:
-                await self.send_json({**frame, "type": "end"})
+            is_last = frame["finished"] and not frame["chunks"]
+            await self.send_json({**frame, "finished": is_last})
+            if is_last:
                 await self.close()
                 return
-            await self.hint_or(LOOK_AGAIN_SECONDS)
+            if not frame["chunks"]:
+                await self.hint_or(LOOK_AGAIN_SECONDS)
 
     @database_sync_to_async
     def _look(self, after: int) -> dict[str, Any] | None:
@@ -54,8 +53,7 @@ class RunLogConsumer(WorkspaceConsumer):
                 return None
             chunks = list(LogChunk.objects.filter(run_id=self.run_id, seq__gt=after).order_by("seq")[:SLICE])
             return {
-                "type": "lines",
-                "lines": [chunk.as_json() for chunk in chunks],
+                "chunks": [chunk.as_json() for chunk in chunks],
                 "last_seq": chunks[-1].seq if chunks else after,
                 "state": run.state,
                 "finished": not run.is_open,

@@ -7,7 +7,9 @@ from django.db import IntegrityError, ProgrammingError, connection, transaction
 from apps.core.database import declared_rules, installed_rules, tenant_models
 from apps.core.ids import uuid7
 from apps.core.tenancy import EVERY, OutsideScope, ScopeConflict, TenantModel, every_workspace, scope
+from apps.packages.models import PackageSet
 from apps.workspaces.models import ApiToken, Membership
+from apps.workspaces.services import remove_member
 
 # Tables of the domain that belong to no workspace, each with its reason.
 GLOBAL_MODELS = {
@@ -91,3 +93,16 @@ def test_the_setting_does_not_outlive_the_scope(cast) -> None:
         with every_workspace(reason="testing"):
             cursor.execute("SELECT current_setting('selfsmith.workspace', true)")
             assert cursor.fetchone() == (EVERY,)
+
+
+def test_a_member_can_leave_though_what_they_did_is_kept_unchanged(cast) -> None:
+    with scope(cast.acme.pk):
+        asked = PackageSet.objects.create(
+            state="failed", requirements=[], requirements_digest="0" * 64, reason="testing", asked_by=cast.developer
+        )
+        remove_member(actor=cast.owner, membership_id=cast.developer.pk)
+        asked.refresh_from_db()
+        assert asked.asked_by is None
+        for change in ({"reason": "forged"}, {"asked_by": cast.owner}):
+            with pytest.raises(IntegrityError, match="never"), transaction.atomic():
+                PackageSet.objects.filter(pk=asked.pk).update(**change)

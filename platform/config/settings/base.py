@@ -112,6 +112,7 @@ CELERY_TASK_DEFAULT_QUEUE = "selfsmith"
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
 CELERY_TASK_PUBLISH_RETRY = False  # a message is only a wake-up: the scheduler repeats what is lost
 
 AUTH_USER_MODEL = "accounts.User"

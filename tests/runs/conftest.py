@@ -1,0 +1,53 @@
+"""Functions to run, and the worker's step played in the test's own thread, on real gVisor."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from apps.core.tenancy import scope
+from apps.functions.models import Function, FunctionVersion
+from apps.functions.services import create_function
+from apps.runs import boxes
+from apps.runs.models import Run
+from apps.runs.services import find_run, start_run
+from apps.runs.work import perform_next_run
+
+
+@pytest.fixture(scope="session")
+def _boxes_closed() -> Iterator[None]:
+    """The pool of this process ends with the tests, and takes its boxes with it."""
+    yield
+    if boxes.pool.cache_info().currsize:
+        boxes.pool().close()
+        boxes.pool.cache_clear()
+
+
+@pytest.fixture
+def cast(transactional_cast, _boxes_closed):
+    """Runs are executed by other threads and connections, so what a test writes must be committed."""
+    return transactional_cast
+
+
+def write(cast: Any, source: str, **settings: Any) -> FunctionVersion:
+    """A function of acme by the developer; its active version."""
+    with scope(cast.acme.pk):
+        made = create_function(actor=cast.developer, source=source, **settings)
+        return Function.objects.select_related("active_version__function").get(pk=made.pk).active_version
+
+
+def begin(cast: Any, version: FunctionVersion, **arguments: Any) -> Run:
+    with scope(cast.acme.pk):
+        return start_run(actor=cast.developer, version=version, arguments=arguments)
+
+
+@pytest.fixture
+def run_now(cast) -> Callable[..., Run]:
+    """Write a function, run it, work it off, and give the run as it ended."""
+
+    def run(source: str, settings: dict[str, Any] | None = None, **arguments: Any) -> Run:
+        started = begin(cast, write(cast, source, **(settings or {})), **arguments)
+        assert perform_next_run()
+        with scope(cast.acme.pk):
+            return find_run(started.pk)
+
+    return run
