@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from typing import Any
 
 import httpx
@@ -25,13 +26,14 @@ def play(url: str, passwords: dict[str, str], *, seconds: float, say: Say) -> di
         DemoFailed
     """
     began = time.monotonic()
-    with _session(url, "owner", passwords["owner"]) as owner, _session(url, "approver", passwords["approver"]) as approver:
+    with ExitStack() as clients:
+        owner, approver = (clients.enter_context(closing(_session(url, name, passwords[name]))) for name in ("owner", "approver"))
         token = _json(owner.post("/api/v1/tokens", json={"name": "demo", "days": 1}))["token"]
-        api = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=30)
-        with api:
-            say("owner: signed in, made a token")
-            task, voters = _watch(api, approver, deadline=began + seconds, say=say)
-            return {**_facts(api, task), "approved_by": ", ".join(voters), "seconds": round(time.monotonic() - began, 1)}
+        bearer = {"Authorization": f"Bearer {token}"}
+        api = clients.enter_context(closing(httpx.Client(base_url=url, headers=bearer, timeout=30)))
+        say("owner: signed in, made a token")
+        task, voters = _watch(api, approver, deadline=began + seconds, say=say)
+        return {**_facts(api, task), "approved_by": ", ".join(voters), "seconds": round(time.monotonic() - began, 1)}
 
 
 def _session(url: str, name: str, password: str) -> httpx.Client:

@@ -14,9 +14,9 @@ LOOK_AGAIN_SECONDS = 2.0  # hints can be lost; nobody waits longer than this for
 
 
 class RunLogConsumer(WorkspaceConsumer):
-    """Sends `{"chunks": […], "state": …}` for everything after `?after=`, then waits for a hint or two seconds.
+    """Sends `{"type": "lines", "lines": […], "state": …}` for everything after `?after=`, then waits for a hint or 2 s.
 
-    The frame with `"finished": true` is the last. A slow reader costs one slice, never a queue: the next slice is read
+    The frame of type "end" is the last. A slow reader costs one slice, never a queue: the next slice is read
     only when the last one was sent.
     """
 
@@ -36,12 +36,12 @@ class RunLogConsumer(WorkspaceConsumer):
                 await self.close()
                 return
             after = frame["last_seq"]
-            is_last = frame["finished"] and not frame["chunks"]
-            await self.send_json({**frame, "finished": is_last})
+            is_last = frame["finished"] and not frame["lines"]
+            await self.send_json({"type": "end" if is_last else "lines", **frame})
             if is_last:
                 await self.close()
                 return
-            if not frame["chunks"]:
+            if not frame["lines"]:
                 await self.hint_or(LOOK_AGAIN_SECONDS)
 
     @database_sync_to_async
@@ -53,7 +53,7 @@ class RunLogConsumer(WorkspaceConsumer):
                 return None
             chunks = list(LogChunk.objects.filter(run_id=self.run_id, seq__gt=after).order_by("seq")[:SLICE])
             return {
-                "chunks": [chunk.as_json() for chunk in chunks],
+                "lines": [chunk.as_json() for chunk in chunks],
                 "last_seq": chunks[-1].seq if chunks else after,
                 "state": run.state,
                 "finished": not run.is_open,
