@@ -55,7 +55,7 @@ class LanguageModel(Leased):
 
     class Tenancy(TenantModel.Tenancy):
         # A key must never be sent elsewhere than where it was given for: another address is another model.
-        immutable = ("kind", "model", "base_url", "secret", "created_at")
+        immutable = ("kind", "model", "base_url", "created_at")
 
     def __str__(self) -> str:
         return self.name

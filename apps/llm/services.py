@@ -1,5 +1,6 @@
 """Add, choose and remove models, and ask one. The only place that opens a model's key."""
 
+import logging
 import re
 from collections.abc import Sequence
 from uuid import UUID
@@ -11,7 +12,7 @@ from django.db.models.functions import Now
 
 from apps.audit.services import record
 from apps.core.dispatch import wake
-from apps.core.errors import Conflict, Forbidden, Invalid, NotFound
+from apps.core.errors import Conflict, DomainError, Forbidden, Invalid, NotFound
 from apps.core.notify import publish
 from apps.core.tenancy import scope
 from apps.llm.adapters import adapter_of
@@ -19,13 +20,15 @@ from apps.llm.addresses import check_base_url
 from apps.llm.errors import Failure, ModelUnavailable
 from apps.llm.models import ConnectionState, Kind, LanguageModel
 from apps.llm.types import Message, ModelConfig, Reply, ToolSpec, Waiting
-from apps.vault.models import Secret
-from apps.vault.services import open_secret, set_secret
+from apps.vault.envelope import NotSealedHere
+from apps.vault.models import Purpose, Secret
+from apps.vault.services import delete_secret, open_secret, set_secret
 from apps.workspaces.models import Membership
 from apps.workspaces.roles import Permission
 from apps.workspaces.services import require
 
-PURPOSE = "model"
+log = logging.getLogger(__name__)
+PURPOSE = Purpose.MODEL
 TOPIC = "models"
 TEST_WORK = "llm.tests"
 BUILT_IN = {Kind.SCRIPTED: "Prepared replies", Kind.PERSON: "A person"}
@@ -93,7 +96,7 @@ def add_model(
     `model` is any name that litellm knows; with `base_url`, the name that the server there gives it.
 
     Raises:
-        PermissionMissing, BadModelName, ModelNameTaken, KeyMissing, AddressRefused
+        PermissionMissing, BadModelName, ModelNameTaken, KeyMissing, AddressRefused; those of vault.set_secret
     """
     require(actor, Permission.ADMINISTER)
     name, model, base_url, api_key = name.strip(), model.strip(), base_url.strip(), api_key.strip()
@@ -119,7 +122,7 @@ def replace_key(*, actor: Membership, model_id: UUID, api_key: str) -> None:
     """Give a model another key. Its address cannot be changed, so no key ever goes elsewhere than it was meant for.
 
     Raises:
-        PermissionMissing, NoSuchModel, KeyMissing
+        PermissionMissing, NoSuchModel, KeyMissing; those of vault.set_secret
     """
     require(actor, Permission.ADMINISTER)
     model = find_model(model_id=model_id)
@@ -142,7 +145,7 @@ def choose_default(*, actor: Membership, model_id: UUID) -> None:
 
 
 def remove_model(*, actor: Membership, model_id: UUID) -> None:
-    """Take a model out of use at once: tasks that think with it end at their next step, and say so.
+    """Take a model out of use at once and destroy its key: tasks that think with it end at their next step, and say so.
 
     Raises:
         PermissionMissing, NoSuchModel, BuiltInModel
@@ -151,7 +154,9 @@ def remove_model(*, actor: Membership, model_id: UUID) -> None:
     model = find_model(model_id=model_id)
     if model.kind in BUILT_IN:
         raise BuiltInModel("This model comes with Selfsmith and cannot be removed.")
-    LanguageModel.objects.filter(pk=model.pk).update(is_default=False, removed_at=Now())
+    LanguageModel.objects.filter(pk=model.pk).update(is_default=False, removed_at=Now(), secret=None)
+    if model.secret is not None:
+        delete_secret(actor=actor, secret_id=model.secret.pk)
     record(actor=actor, action="model.removed", subject=model)
     publish(model.workspace_id, TOPIC)
 
@@ -177,16 +182,27 @@ def _configure(model: LanguageModel, seconds: float) -> ModelConfig:
         row = usable_models().select_related("secret").filter(pk=model.pk).first()
         if row is None:
             raise ModelUnavailable(Failure.NO_SUCH_MODEL, f"The model {model.name} was removed from this workspace.")
-        key = open_secret(name=row.secret.name, purpose=PURPOSE, reader=f"model {row.name}") if row.secret else ""
         return ModelConfig(
             kind=row.kind,
             model=row.model,
             base_url=row.base_url,
-            api_key=key,
+            api_key=_open_key(row),
             timeout_seconds=seconds,
             allowed_local_hosts=_allowed_local_hosts(),
             allowed_providers=_allowed_providers(),
         )
+
+
+def _open_key(model: LanguageModel) -> str:
+    if model.secret is None:
+        return ""
+    try:
+        return open_secret(name=model.secret.name, purpose=PURPOSE, reader=f"model {model.name}")
+    except DomainError as error:
+        raise ModelUnavailable(Failure.WRONG_KEY, f"The key of {model.name} cannot be opened. {error.message}") from error
+    except NotSealedHere as error:
+        log.error("model_key.not_sealed_here model=%s", model.pk)  # somebody changed rows behind the platform's back
+        raise ModelUnavailable(Failure.WRONG_KEY, f"The stored key of {model.name} is damaged. Give it again.") from error
 
 
 def _check_names(name: str, model: str) -> None:

@@ -5,7 +5,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from apps.vault.models import Secret
 from django.db import IntegrityError, transaction
 
 from apps.audit.models import AuditRecord
@@ -17,6 +16,8 @@ from apps.llm.models import ConnectionState, Kind, LanguageModel
 from apps.llm.observations import Opening
 from apps.llm.scripted_server import ScriptedServer
 from apps.llm.types import Message, Reply, Waiting
+from apps.vault.models import Secret, SecretVersion
+from apps.vault.services import ValueTooShort
 from apps.workspaces.services import PermissionMissing
 
 KEY = "sk-very-secret-key"
@@ -61,6 +62,7 @@ class TestAddModel:
             ({"model": "openai/a b"}, services.BadModelName),
             ({"model": "openai/a\nb"}, services.BadModelName),
             ({"api_key": ""}, services.KeyMissing),
+            ({"api_key": "short"}, ValueTooShort),
             ({"base_url": "http://169.254.169.254/"}, AddressRefused),
             ({"base_url": "file:///etc/passwd"}, AddressRefused),
             ({"base_url": "https://me:secret@example.com"}, AddressRefused),
@@ -91,6 +93,10 @@ class TestDefault:
         assert services.default_model() == first
         assert list(services.list_models()) == [first, second]
 
+    def test_removing_a_model_destroys_its_key(self, in_acme: Any, owner: Any) -> None:
+        services.remove_model(actor=owner, model_id=add(owner).pk)
+        assert not Secret.objects.exists()
+
     def test_removing_it_leaves_none(self, in_acme: Any, owner: Any) -> None:
         services.remove_model(actor=owner, model_id=add(owner, is_default=True).pk)
         assert services.default_model() is None
@@ -102,9 +108,9 @@ class TestDefault:
                 action(actor=developer, model_id=model.pk)
 
 
-def test_the_address_and_the_key_s_place_never_change(in_acme: Any, owner: Any) -> None:
+def test_the_address_that_a_key_is_sent_to_never_changes(in_acme: Any, owner: Any) -> None:
     model = add(owner)
-    for field, value in {"base_url": "https://elsewhere.example.com", "model": "openai/x", "secret": None}.items():
+    for field, value in {"base_url": "https://elsewhere.example.com", "model": "openai/x", "kind": "person"}.items():
         with pytest.raises(IntegrityError), transaction.atomic():
             LanguageModel.objects.filter(pk=model.pk).update(**{field: value})
 
@@ -126,7 +132,7 @@ def test_a_stranger_s_model_does_not_exist_here(cast: SimpleNamespace) -> None:
             with pytest.raises(services.NoSuchModel):
                 action(actor=cast.owner, model_id=theirs.pk)
         with pytest.raises(services.NoSuchModel):
-            services.replace_key(actor=cast.owner, model_id=theirs.pk, api_key="sk-mine")
+            services.replace_key(actor=cast.owner, model_id=theirs.pk, api_key="sk-mine-own")
 
 
 class TestComplete:
@@ -163,13 +169,20 @@ class TestComplete:
         assert reply.tool_calls
 
     def test_uses_a_replaced_key(self, cast: SimpleNamespace, server: ScriptedServer) -> None:
-        model = self.added(cast, model="openai/scripted", base_url=server.base_url, api_key="sk-old")
+        model = self.added(cast, model="openai/scripted", base_url=server.base_url, api_key="sk-old-key")
         with pytest.raises(ModelUnavailable) as caught:
             services.complete(model=model, messages=(TASK,), tools=())
         assert caught.value.kind is Failure.WRONG_KEY
         with scope(cast.acme.pk):
             services.replace_key(actor=cast.owner, model_id=model.pk, api_key=KEY)
         assert services.complete(model=model, messages=(TASK,), tools=())
+
+    def test_a_key_that_was_changed_in_the_database_is_told_and_not_sent(self, cast: SimpleNamespace) -> None:
+        model = self.added(cast)
+        with scope(cast.acme.pk):
+            SecretVersion.objects.update(wrapped_key=b"x" * 60)
+        with pytest.raises(ModelUnavailable, match="is damaged"):
+            services.complete(model=model, messages=(TASK,), tools=())
 
     def test_a_removed_model_says_so(self, cast: SimpleNamespace) -> None:
         model = self.added(cast)
