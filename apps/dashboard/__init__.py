@@ -1,1 +1,1 @@
-"""The pages of a workspace: one module per noun with its views and addresses. Composition only; what may happen lives in the apps below."""
+"""The pages of a workspace: one module per noun with its views and addresses. Composition only: the rules are those of the apps."""

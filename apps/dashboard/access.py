@@ -36,7 +36,7 @@ def page(needs: Permission, methods: tuple[str, ...] = GET, *, to_post: Permissi
 
     def decorate(view: View) -> View:
         @wraps(view)
-        def guarded(request: PageRequest, slug: str, **parts: Any) -> HttpResponseBase:  # noqa: ARG001  the middleware read it
+        def guarded(request: PageRequest, slug: str, **parts: Any) -> HttpResponseBase:
             if request.method not in methods:
                 return HttpResponseNotAllowed(methods)
             require(request.membership, (request.method == "POST" and to_post) or needs)

@@ -56,7 +56,11 @@ def approval_vote(request: PageRequest, request_id: UUID) -> HttpResponse:
     if form.is_valid():
         outcome = attempt(request, lambda: cast_vote(actor=request.membership, request_id=request_id, **form.cleaned_data))
         if not isinstance(outcome, DomainError):
-            said = "Approved. What waited for it goes on by itself." if outcome.decision == Decision.APPROVE else "Rejected. The reason was passed on."
+            said = (
+                "Approved. What waited for it goes on by itself."
+                if outcome.decision == Decision.APPROVE
+                else "Rejected. The reason was passed on."
+            )
             return go(request, "approval-detail", request_id=request_id, say=said)
         status = refuse(form, outcome)
     asked = get_request(actor=request.membership, request_id=request_id)

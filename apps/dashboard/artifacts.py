@@ -53,12 +53,9 @@ def _served(request: PageRequest, artifact: Artifact, *, media_type: str, as_att
 
 
 async def _chunks(path_on_disk: Path) -> AsyncIterator[bytes]:
-    stream = await sync_to_async(path_on_disk.open)("rb")
-    try:
+    with path_on_disk.open("rb") as stream:  # opening is quick; reading may wait for the disk
         while chunk := await sync_to_async(stream.read)(CHUNK_BYTES):
             yield chunk
-    finally:
-        await sync_to_async(stream.close)()
 
 
 urlpatterns = [

@@ -49,7 +49,7 @@ def functions_list(request: PageRequest) -> HttpResponse:
     query = search_text(request)
     runs = Run.objects.filter(function=OuterRef("pk")).order_by()
     counted = runs.values("function").annotate(number=Count("pk")).values("number")
-    rows = Function.objects.get_queryset().library().search(query).for_list().defer("active_version__source")
+    rows = Function.objects.library().search(query).for_list().defer("active_version__source")
     rows = rows.annotate(
         runs_count=Coalesce(Subquery(counted), 0), last_run_state=Subquery(runs.order_by("-pk").values("state")[:1])
     )
@@ -73,7 +73,9 @@ def function_run(request: PageRequest, function_id: UUID) -> HttpResponse:
         return go(request, "run-detail", run_id=outcome.pk)
     complaints: dict[str, str] = outcome.details.get("fields", {})
     names = {field.name for field in fields}
-    errors = [text for path, text in complaints.items() if path.partition(".")[0] not in names] if complaints else [outcome.message]
+    errors = (
+        [text for path, text in complaints.items() if path.partition(".")[0] not in names] if complaints else [outcome.message]
+    )
     shown = refill(fields, request.POST, complaints)
     return show(request, "functions/detail.html", _told(request, function, version, shown, errors), status=outcome.status)
 
@@ -83,7 +85,11 @@ def function_new(request: PageRequest) -> HttpResponse:
     form = FunctionForm(request.POST or None)
     outcome = None
     if request.method == "POST" and form.is_valid():
-        given = {**form.cleaned_data, "name": form.cleaned_data["name"] or None, "description": form.cleaned_data["description"] or None}
+        given = {
+            **form.cleaned_data,
+            "name": form.cleaned_data["name"] or None,
+            "description": form.cleaned_data["description"] or None,
+        }
         outcome = attempt(request, lambda: create_function(actor=request.membership, **given))
         if isinstance(outcome, Function):
             return go(request, "function-detail", function_id=outcome.pk, say=f"{outcome.name} is saved.")
@@ -133,7 +139,9 @@ def _problems(refusal: DomainError) -> list[Problem]:
     """The places that a refusal names: of the source, of names that nothing defines, of imports that nothing brings."""
     details = refusal.details
     found = [Problem(each["line"], each["column"], each["message"]) for each in details.get("problems", ())]
-    found += [Problem(each["line"], each["column"], _unknown_name(each)) for each in details.get("names", ()) if isinstance(each, dict)]
+    found += [
+        Problem(each["line"], each["column"], _unknown_name(each)) for each in details.get("names", ()) if isinstance(each, dict)
+    ]
     found += [
         Problem(each["line"], None, f"“{each['module']}” is not part of Python. Add the package “{each['requirement']}”.")
         for each in details.get("imports", ())
@@ -149,10 +157,10 @@ def _unknown_name(told: dict[str, Any]) -> str:
 def _version_asked_for(request: PageRequest, function: Function) -> FunctionVersion:
     """The version that `?version=` names, or the active one."""
     number = request.GET.get("version", "")
-    history = FunctionVersion.objects.get_queryset().for_history().filter(function=function)
+    history = FunctionVersion.objects.for_history().filter(function=function)
     if number and not (number.isascii() and number.isdigit() and len(number) < 10):
         raise NoSuchPage("There is no such version here.")
-    version = history.filter(number=int(number)).first() if number else history.filter(pk=function.active_version_id).first()
+    version = (history.filter(number=int(number)) if number else history.active()).first()
     if version is None:
         raise NoSuchPage("There is no such version here.")
     return version
@@ -176,8 +184,8 @@ def _start(request: PageRequest, version: FunctionVersion, fields: Sequence[Fiel
 def _told(
     request: PageRequest, function: Function, version: FunctionVersion, fields: Sequence[Field], errors: Sequence[str] = ()
 ) -> dict[str, Any]:
-    visible = Function.objects.get_queryset().visible_in(function.task_id)
-    history = FunctionVersion.objects.get_queryset().for_history().defer("source").filter(function=function)
+    visible = Function.objects.visible_in(function.task_id)
+    history = FunctionVersion.objects.for_history().defer("source").filter(function=function)
     return {
         "function": function,
         "version": version,
@@ -189,7 +197,7 @@ def _told(
         "may_run": request.membership.can(Permission.RUN),
         "why_not": _package_notice(version),
         "errors": errors,
-        "runs": Run.objects.get_queryset().for_list().filter(function=function)[:SHOWN_RUNS],
+        "runs": Run.objects.for_list().filter(function=function)[:SHOWN_RUNS],
         "upload_limit": settings.UPLOAD_MAX_BYTES,
     }
 

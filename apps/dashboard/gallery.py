@@ -8,7 +8,10 @@ from apps.llm.library import prepared_scripts, sample_of
 from apps.llm.script import Script
 
 LOOKS = {
-    "markdown_page": ("globe-alt", "Needs a package from the index, so a person decides first. The first try fails and is mended."),
+    "markdown_page": (
+        "globe-alt",
+        "Needs a package from the index, so a person decides first. The first try fails and is mended.",
+    ),
     "json_to_xml": ("arrows-right-left", "Python's standard library is enough, so nobody has to be asked."),
     "csv_statistics": ("chart-bar", "Draws a plot with Pillow, which a person has to let in."),
     "line_sentiment": ("face-smile", "Counts words of a list for and against, line by line."),
@@ -45,7 +48,7 @@ def sample_file(script: Script) -> tuple[str, bytes]:
     """
     if script.sample:
         return script.sample, sample_of(script)
-    return "README.md", (settings.CHECKOUT / "README.md").read_bytes()
+    return "README.md", (settings.PROJECT / "README.md").read_bytes()
 
 
 def _demo(script: Script) -> Demo:

@@ -63,20 +63,26 @@ def _redis() -> Part:
         with redis.Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1) as client:
             version = client.info("server")["redis_version"]
     except redis.RedisError as error:
-        return Part("Redis", "unreachable", str(error)[:200], "Work goes on when the scheduler finds it; pages are slower to change.")
+        return Part(
+            "Redis", "unreachable", str(error)[:200], "Work goes on when the scheduler finds it; pages are slower to change."
+        )
     return Part("Redis", "ok", f"Redis {version}", figure=_milliseconds(begun))
 
 
 def _workers() -> Part:
     """Asked over the broker, just now."""
     try:
-        answers = current_app.control.ping(timeout=ANSWER_SECONDS) or []
+        names = _ask_workers()
     except (OperationalError, redis.RedisError, OSError) as error:
         return Part("Workers", "unreachable", f"The broker does not answer: {str(error)[:200]}")
-    names = sorted(name for answer in answers for name in answer)
     if not names:
         return Part("Workers", "unreachable", "No worker answers.", "Runs, builds and tasks wait until one is started.")
     return Part("Workers", "ok", ", ".join(names)[:300], figure=f"{len(names)} running")
+
+
+def _ask_workers() -> list[str]:
+    answers = current_app.control.ping(timeout=ANSWER_SECONDS) or []
+    return sorted(name for answer in answers for name in answer)
 
 
 def _scheduler() -> Part:
@@ -85,7 +91,12 @@ def _scheduler() -> Part:
     if newest is None:
         return Part("Scheduler", "untested", "It has had nothing to do in this workspace yet.")
     if AuditRecord.objects.filter(seal=None, at__lt=Now() - SEAL_LATE).exists():
-        return Part("Scheduler", "unreachable", "Records of the audit trail wait for their seal.", "Lost work is not found again until it runs.")
+        return Part(
+            "Scheduler",
+            "unreachable",
+            "Records of the audit trail wait for their seal.",
+            "Lost work is not found again until it runs.",
+        )
     return Part("Scheduler", "ok", "The audit trail is sealed up to the last minute.")
 
 
@@ -115,7 +126,9 @@ def _disk() -> Part:
     usage = shutil.disk_usage(settings.HOME)
     figure = f"{as_size(usage.free)} free"
     if usage.free < LEAST_FREE_BYTES:
-        return Part("Disk", "degraded", f"of {as_size(usage.total)}", "Files and environments cannot be stored when it is full.", figure)
+        return Part(
+            "Disk", "degraded", f"of {as_size(usage.total)}", "Files and environments cannot be stored when it is full.", figure
+        )
     return Part("Disk", "ok", f"of {as_size(usage.total)}", figure=figure)
 
 

@@ -49,15 +49,15 @@ class Failure:
 
 @page(Permission.VIEW)
 def home(request: PageRequest) -> HttpResponse:
-    tasks = Task.objects.get_queryset().for_list()
+    tasks = Task.objects.for_list()
     context = {
         "waiting": requests_waiting_for(request.membership)[:SHOWN],
         "own_waiting": _own_waiting(request),
         "working": tasks.filter(state__in=OPEN_TASKS)[:SHOWN],
-        "open_runs": Run.objects.get_queryset().for_list().open().filter(task_id=None)[:SHOWN],
+        "open_runs": Run.objects.for_list().open().filter(task_id=None)[:SHOWN],
         "failed": _failed(request.workspace.slug),
         "task_count": int(Task.objects.exists()),
-        "function_count": int(Function.objects.get_queryset().library().exists()),
+        "function_count": int(Function.objects.library().exists()),
         "model": default_model(),
     }
     return show(request, "home/index.html", context, part="board")

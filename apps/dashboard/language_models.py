@@ -1,4 +1,4 @@
-"""Language models: the list, adding one, testing its connection, choosing the default. Not named models.py, which Django reserves."""
+"""Language models: the list, adding one, testing its connection, choosing the default. Django reserves “models”."""
 
 from uuid import UUID
 

@@ -12,7 +12,9 @@ from apps.workspaces.services import NEEDED_FOR
 
 @page(Permission.VIEW)
 def members_list(request: PageRequest) -> HttpResponse:
-    roles = [(role.value, [NEEDED_FOR[permission] for permission in Permission if permission in PERMISSIONS[role]]) for role in Role]
+    roles = [
+        (role.value, [NEEDED_FOR[permission] for permission in Permission if permission in PERMISSIONS[role]]) for role in Role
+    ]
     members = Membership.objects.select_related("user").order_by("user__username")
     return show(request, "members/list.html", {"members": members, "roles": roles})
 

@@ -36,12 +36,19 @@ def packages_list(request: PageRequest) -> HttpResponse:
     form = PackagesForm(request.POST or None) if request.membership.can(Permission.DEVELOP) else None
     status = 200
     if form is not None and request.method == "POST":
-        outcome = attempt(request, lambda: require_packages(actor=request.membership, **form.cleaned_data)) if form.is_valid() else None
+        outcome = (
+            attempt(request, lambda: require_packages(actor=request.membership, **form.cleaned_data)) if form.is_valid() else None
+        )
         if isinstance(outcome, PackageSet):
-            return go(request, "package-detail", package_set_id=outcome.pk, say="Asked for. A request opens once the packages are resolved.")
+            return go(
+                request,
+                "package-detail",
+                package_set_id=outcome.pk,
+                say="Asked for. A request opens once the packages are resolved.",
+            )
         status = refuse(form, outcome) if isinstance(outcome, DomainError) else UNPROCESSABLE
     state = state_filter(request, PackageState)
-    rows = PackageSet.objects.get_queryset().for_list()
+    rows = PackageSet.objects.for_list()
     context = {
         "page": paginate(request, rows.filter(state=state.chosen) if state.chosen else rows),
         "state_filter": state.chosen,
@@ -71,7 +78,9 @@ def _stages(package_set: PackageSet) -> list[Stage]:
     was_resolved, was_approved = bool(package_set.lock_digest), _was_approved(package_set)
     resolving = _stage("Resolved and examined", done=was_resolved, active=state in (PackageState.QUEUED, PackageState.RESOLVING))
     deciding = _stage("Decided by a person", done=was_approved, active=state == PackageState.AWAITING_APPROVAL)
-    building = _stage("Built and sealed", done=package_set.is_ready, active=state in (PackageState.APPROVED, PackageState.BUILDING))
+    building = _stage(
+        "Built and sealed", done=package_set.is_ready, active=state in (PackageState.APPROVED, PackageState.BUILDING)
+    )
     stages = [resolving, deciding, building]
     if state in TERMINAL:
         stopped = next(place for place, stage in enumerate(stages) if stage.state != "done")

@@ -1,4 +1,4 @@
-"""Lists a page at a time, by the id of the row at the edge: ids sort by time, so nothing is counted and no offset is read over."""
+"""Lists a page at a time, by the id of the row at the edge: ids sort by time, so nothing is counted or skipped."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Artifacts as pages show them. Their content is hostile: the name's ending decides how a browser may treat it, never the content."""
+"""Artifacts as pages show them. Their content is hostile: how a browser may treat it is decided by the name's ending."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

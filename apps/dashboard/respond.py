@@ -19,7 +19,7 @@ UNPROCESSABLE = 422
 def show(request: PageRequest, template: str, context: dict[str, Any], *, part: str = "", status: int = 200) -> HttpResponse:
     """The page; for a request by htmx only its partial `part`, so that one address serves both."""
     wants_part = bool(part) and bool(request.htmx) and not request.htmx.history_restore_request
-    response = render(request, f"{template}#{part}" if wants_part else template, context, status=status)
+    response: HttpResponse = render(request, f"{template}#{part}" if wants_part else template, context, status=status)
     patch_vary_headers(response, ("HX-Request",))
     return response
 
@@ -28,7 +28,8 @@ def go(request: PageRequest, name: str, *, say: str = "", **parts: Any) -> HttpR
     """After a POST: on to another page of the workspace, with a sentence that is shown once."""
     if say:
         messages.success(request, say)
-    return redirect(name, slug=request.workspace.slug, **parts)
+    response: HttpResponse = redirect(name, slug=request.workspace.slug, **parts)
+    return response
 
 
 def attempt[Result](request: PageRequest, act: Callable[[], Result]) -> Result | DomainError:

@@ -30,7 +30,7 @@ HINTS = {
     "processes": "It started more processes or threads than its version may.",
     "timeout": "It took longer than its version may. Do less in one run, or raise the limit wall_seconds.",
     "digest": "What was stored is not what was frozen on the run, so it was not executed. Tell whoever runs this installation.",
-    "lost": "The worker or its box vanished. Nothing is known of what the function had done by then: look before you run it again.",
+    "lost": "The worker or its box vanished. Nothing is known of what the function had done by then: look before you repeat it.",
     "packages": "Open the packages to see what is wrong with them.",
 }
 
@@ -42,7 +42,7 @@ class BadFilter(NotFound):
 @page(Permission.VIEW)
 def runs_list(request: PageRequest) -> HttpResponse:
     query, state, function = search_text(request), state_filter(request, RunState), _function_filter(request)
-    rows = Run.objects.get_queryset().for_list()
+    rows = Run.objects.for_list()
     if query:
         rows = rows.filter(function__name__icontains=query)
     if state.chosen:
@@ -110,7 +110,8 @@ def _log_lines(run: Run) -> Iterator[str]:
     before: tuple[int, str] | None = None
     for chunk in LogChunk.objects.filter(run=run).order_by("seq").iterator():
         if before != (chunk.attempt, chunk.stream):
-            yield f"{'' if before is None else chr(10)}--- attempt {chunk.attempt}, {chunk.stream}, {chunk.at:%Y-%m-%d %H:%M:%S} UTC\n"
+            begin = "" if before is None else "\n"
+            yield f"{begin}--- attempt {chunk.attempt}, {chunk.stream}, {chunk.at:%Y-%m-%d %H:%M:%S} UTC\n"
         before = (chunk.attempt, chunk.stream)
         yield chunk.text
 

@@ -26,7 +26,7 @@ WAITS = {
 }
 FAILURE_HINTS = {
     TaskState.OVER_BUDGET: "Start it again with a smaller piece of work.",
-    TaskState.FAILED: "The steps below show how far it came. Start it again with a clearer prompt, another file or another model.",
+    TaskState.FAILED: "The steps below show how far it came. Start it again with clearer words, another file or another model.",
 }
 
 

@@ -25,7 +25,7 @@ from apps.workspaces.roles import Permission
 @page(Permission.VIEW)
 def tasks_list(request: PageRequest) -> HttpResponse:
     query, state = search_text(request), state_filter(request, TaskState)
-    rows = Task.objects.get_queryset().for_list()
+    rows = Task.objects.for_list()
     if query:
         rows = rows.filter(title__icontains=query)
     if state.chosen:
@@ -59,9 +59,7 @@ def _start(request: PageRequest, form: NewTaskForm) -> Task:
     if given["script"] and not files:
         name, content = sample_file(given["script"])
         files = [store_upload(actor=request.membership, name=name, chunks=[content])]
-    return start_task(
-        actor=request.membership, title=given["title"], prompt=given["prompt"], model=given["model"], files=files
-    )
+    return start_task(actor=request.membership, title=given["title"], prompt=given["prompt"], model=given["model"], files=files)
 
 
 @page(Permission.VIEW)

@@ -1,4 +1,4 @@
-"""A task's steps as its page tells them: one sentence, one tone and what belongs to each. Built from rows read in a fixed number of queries."""
+"""A task's steps as its page tells them: one sentence, one tone and what belongs to each, in a fixed number of queries."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -197,7 +197,11 @@ def _text(step: Step) -> str:
 def _note(step: Step) -> str:
     if step.problem:
         return step.problem
-    return f"The model was asked {step.model_calls} times: a worker vanished or the provider failed in between." if step.model_calls > 1 else ""
+    return (
+        f"The model was asked {step.model_calls} times: a worker vanished or the provider failed in between."
+        if step.model_calls > 1
+        else ""
+    )
 
 
 def _shown_arguments(step: Step) -> dict[str, Any] | None:

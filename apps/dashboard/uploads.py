@@ -19,17 +19,17 @@ class TooManyFiles(LimitReached):
     code = "too_many_files"
 
 
-def store_files(request: PageRequest, name: str = "files") -> list[Artifact]:
-    """Keep the files that came under `name`. Every size is looked at before the first one is stored.
+def store_files(request: PageRequest, field: str = "files") -> list[Artifact]:
+    """Keep the files that came under `field`. Every size is looked at before the first one is stored.
 
     Raises:
         BlobTooLarge, TooManyFiles, PermissionMissing, BadFileName
     """
-    files: Sequence[UploadedFile] = request.FILES.getlist(name)
+    files: Sequence[UploadedFile[bytes]] = request.FILES.getlist(field)
     if len(files) > MOST_FILES:
         raise TooManyFiles(f"At most {MOST_FILES} files at a time.")
     for file in files:
         if (file.size or 0) > settings.UPLOAD_MAX_BYTES:
-            limit = as_size(settings.UPLOAD_MAX_BYTES)
-            raise BlobTooLarge(f"“{(file.name or '')[:100]}” has {as_size(file.size)}; a file may have {limit}. Nothing was stored.")
+            name, limit = (file.name or "")[:100], as_size(settings.UPLOAD_MAX_BYTES)
+            raise BlobTooLarge(f"“{name}” has {as_size(file.size)}; a file may have {limit}. Nothing was stored.")
     return [store_upload(actor=request.membership, name=file.name or "", chunks=file.chunks()) for file in files]

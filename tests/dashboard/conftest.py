@@ -1,10 +1,14 @@
 """One row of every noun in a workspace, made without workers, boxes or models; and clients that are signed in."""
 
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.db.models.functions import Now
+from django.test import Client
+
 from apps.agents.models import Step, StepState, Task, TaskState, WaitsFor
 from apps.approvals.services import open_request
 from apps.core.canonical import digest_of
@@ -19,8 +23,6 @@ from apps.runs.services import store_upload
 from apps.runs.states import RunState
 from apps.vault.services import set_secret
 from apps.workspaces.models import Membership
-from django.db.models.functions import Now
-from django.test import Client
 
 SOURCE = "def shout(text: str, times: int = 2) -> str:\n    return text.upper() * times\n"
 SCHEMA = {
@@ -58,7 +60,9 @@ def make_run(member: Membership, version: FunctionVersion, **fields: Any) -> Run
 
 
 def make_model(**fields: Any) -> LanguageModel:
-    return LanguageModel.objects.create(**{"name": "Big", "kind": Kind.LITELLM, "model": "openai/big", "state": ConnectionState.OK, **fields})
+    return LanguageModel.objects.create(
+        **{"name": "Big", "kind": Kind.LITELLM, "model": "openai/big", "state": ConnectionState.OK, **fields}
+    )
 
 
 def make_task(member: Membership, model: LanguageModel, **fields: Any) -> Task:
@@ -100,8 +104,11 @@ def ids_of(things: SimpleNamespace) -> dict[str, Any]:
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path, settings) -> None:
+def home(tmp_path, settings, monkeypatch) -> Path:
+    """A home of the test's own, and no broker: whether workers answer is asked of processes, which no page test starts."""
     settings.HOME = tmp_path
+    monkeypatch.setattr("apps.dashboard.health._ask_workers", list)
+    return tmp_path
 
 
 @pytest.fixture

@@ -6,10 +6,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from apps.workspaces.roles import PERMISSIONS, Permission, Role
 from django.db import transaction
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+from apps.workspaces.roles import PERMISSIONS, Permission, Role
 from tests.dashboard.conftest import ids_of
 
 V, R, D, VO, A = Permission.VIEW, Permission.RUN, Permission.DEVELOP, Permission.VOTE, Permission.ADMINISTER
@@ -111,7 +112,9 @@ def same_words(response: Any) -> str:
 
 
 def test_every_route_is_in_the_table_with_all_its_methods() -> None:
-    declared = {(name, method) for name, route in workspace_routes().items() for method in route.callback.methods if method != "HEAD"}
+    declared = {
+        (name, method) for name, route in workspace_routes().items() for method in route.callback.methods if method != "HEAD"
+    }
     assert declared == set(TABLE)
 
 
@@ -157,7 +160,15 @@ def test_foreign_ids_answer_like_missing_ones(
         pytest.skip("no id in the address")
     owner, foreign_ids = sign_in(cast.owner), ids_of(foreign)
     missing_ids = {key: str(value)[:-12] + "000000000000" for key, value in foreign_ids.items()}
-    data = {"reason": "No.", "decision": "reject", "shown_digest": "a" * 64, "answer": "Yes.", "text": "Hm.", "api_key": "k", **(row.data or {})}
+    data = {
+        "reason": "No.",
+        "decision": "reject",
+        "shown_digest": "a" * 64,
+        "answer": "Yes.",
+        "text": "Hm.",
+        "api_key": "k",
+        **(row.data or {}),
+    }
     filled = Row(row.needs, row.status, None)
     told, missing = (
         answer(owner, method, address(name, ids), filled, ids) if method == "GET" else _post(owner, address(name, ids), data, ids)

@@ -11,13 +11,19 @@ class FunctionForm(forms.Form):
     """Name, source and what goes with it. The lists come as one entry a line, or parted by commas."""
 
     name = forms.CharField(
-        label="Name", required=False, max_length=100, help_text="The function in the source that is called. The last one if empty."
+        label="Name",
+        required=False,
+        max_length=100,
+        help_text="The function in the source that is called. The last one if empty.",
     )
     source = forms.CharField(label="Source", strip=False, widget=forms.Textarea)
     description = forms.CharField(label="What it is for", required=False, max_length=2000, widget=forms.Textarea)
     requirements = forms.CharField(label="Packages, one a line", required=False, max_length=10_000, widget=forms.Textarea)
     dependencies = forms.CharField(
-        label="Functions it calls", required=False, max_length=10_000, help_text="Found by themselves; name them to have them compared."
+        label="Functions it calls",
+        required=False,
+        max_length=10_000,
+        help_text="Found by themselves; name them to have them compared.",
     )
     tags = forms.CharField(label="Tags", required=False, max_length=1000, help_text="Parted by commas.")
 

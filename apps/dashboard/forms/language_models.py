@@ -8,13 +8,21 @@ class LanguageModelForm(forms.Form):
 
     name = forms.CharField(label="Name here", max_length=100)
     model = forms.CharField(
-        label="Model", max_length=200, help_text="As litellm names it: anthropic/…, openai/…, ollama_chat/…; with an address, the server's name for it."
+        label="Model",
+        max_length=200,
+        help_text="As litellm names it: anthropic/…, openai/…, ollama_chat/…; with an address, the server's name for it.",
     )
     base_url = forms.CharField(
-        label="Address", required=False, max_length=500, help_text="Of an OpenAI-compatible or Ollama server. Empty: the provider's own."
+        label="Address",
+        required=False,
+        max_length=500,
+        help_text="Of an OpenAI-compatible or Ollama server. Empty: the provider's own.",
     )
     api_key = forms.CharField(
-        label="Key", required=False, max_length=1000, widget=forms.PasswordInput(attrs={"autocomplete": "off"}, render_value=False)
+        label="Key",
+        required=False,
+        max_length=1000,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off"}, render_value=False),
     )
     is_default = forms.BooleanField(label="Use it for tasks where nobody chooses another", required=False, initial=True)
 

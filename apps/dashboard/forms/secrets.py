@@ -11,7 +11,10 @@ class SecretForm(forms.Form):
         label="For", choices=[("function", "functions"), ("model", "language models")], initial="function", required=False
     )
     value = forms.CharField(
-        label="Value", strip=False, max_length=64 * 1024, widget=forms.PasswordInput(attrs={"autocomplete": "off"}, render_value=False)
+        label="Value",
+        strip=False,
+        max_length=64 * 1024,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off"}, render_value=False),
     )
 
     def clean_purpose(self) -> str:

@@ -21,7 +21,9 @@ class NewTaskForm(forms.Form):
 
     example = forms.CharField(required=False, widget=forms.HiddenInput)
     prompt = forms.CharField(label="What is to be done", required=False, max_length=PROMPT_CHARACTERS, widget=forms.Textarea)
-    files = FilesField(label="Files to work on", required=False, help_text="Without a file, an example works on one of its own.")
+    files = FilesField(  # type: ignore[assignment]  # fields are no attributes of the form, whose `files` is the request's
+        label="Files to work on", required=False, help_text="Without a file, an example works on one of its own."
+    )
     model = forms.ChoiceField(label="Model", required=False)
 
     def __init__(self, *args: Any, models: Sequence[LanguageModel], **kwargs: Any) -> None:
@@ -54,7 +56,9 @@ class NewTaskForm(forms.Form):
     def _what_to_do(self) -> str:
         person = next((model.name for model in self._models.values() if model.kind == Kind.PERSON), None)
         play = f" Or choose “{person}” here and play the model yourself." if person else ""
-        return f"Replies are prepared for the examples only. For a task of your own, add a language model on the models page.{play}"
+        return (
+            f"Replies are prepared for the examples only. For a task of your own, add a language model on the models page.{play}"
+        )
 
 
 class AnswerForm(forms.Form):
@@ -67,7 +71,9 @@ class TurnForm(forms.Form):
     """A person's turn as the model. Cleaned: tool, arguments (a dict), text. The loop checks the arguments against the tool."""
 
     tool = forms.ChoiceField(
-        label="Tool to call", required=False, choices=[("", "none, only say something"), *((spec.name, spec.name) for spec in TOOLS)]
+        label="Tool to call",
+        required=False,
+        choices=[("", "none, only say something"), *((spec.name, spec.name) for spec in TOOLS)],
     )
     arguments = forms.CharField(label="Arguments, as a JSON object", required=False, initial="{}", widget=forms.Textarea)
     text = forms.CharField(label="What the model says", required=False, max_length=PROMPT_CHARACTERS, widget=forms.Textarea)
