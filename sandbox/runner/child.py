@@ -97,7 +97,7 @@ def _run(job: dict[str, Any], settings: Settings, line: Line, work: Path) -> tup
         use_environment(settings.environments, job["environment"])
         return frames.RESULT, encode(tool.run(job["arguments"]), limits["result_bytes"])
     except BaseException as error:  # SystemExit and KeyboardInterrupt are the tool's errors too
-        return frames.ERROR, _describe(error, files, limits)
+        return frames.ERROR, _describe(error, files, limits["processes"] if settings.confined else None)
 
 
 def _rehearse(work: Path) -> None:
@@ -110,15 +110,18 @@ def _rehearse(work: Path) -> None:
     os.close(nowhere)
 
 
-def _describe(error: BaseException, files: Mapping[str, str], limits: Mapping[str, Any]) -> bytes:
+def _describe(error: BaseException, files: Mapping[str, str], processes: int | None) -> bytes:
     try:
         confinement.free_last_words()
-        described = failure.describe(
-            error, files, processes=limits["processes"], count_tasks=confinement.count_tasks
-        )
+        described = failure.describe(error, files, has_all_processes=lambda: _is_full(processes))
         return json.dumps(described).encode()
     except MemoryError:
         return json.dumps(_OUT_OF_WORDS).encode()
+
+
+def _is_full(processes: int | None) -> bool:
+    """Whether as many processes and threads run as may; without a limit of them, no."""
+    return processes is not None and confinement.count_tasks() >= processes - 1
 
 
 def _connect_streams(pipes: Pipes) -> None:

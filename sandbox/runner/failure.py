@@ -5,14 +5,14 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .encoding import NotJson, TooLarge
+from .encoding import TooLarge
 
 MESSAGE, TRACEBACK = 4_000, 32_000
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def describe(
-    error: BaseException, sources: Mapping[str, str], *, processes: int, count_tasks: Callable[[], int]
+    error: BaseException, sources: Mapping[str, str], *, has_all_processes: Callable[[], bool]
 ) -> dict[str, Any]:
     """The error as plain values. `sources` maps the file names of the job's own sources to function names."""
     described = traceback.TracebackException.from_exception(error, compact=True)
@@ -24,7 +24,7 @@ def describe(
         "traceback": "".join(described.format())[-TRACEBACK:],
         "function": function,
         "line": line,
-        "limit": _limit(error, processes, count_tasks),
+        "limit": _limit(error, has_all_processes),
     }
 
 
@@ -59,7 +59,7 @@ def _place(
     return None, None
 
 
-def _limit(error: BaseException, processes: int, count_tasks: Callable[[], int]) -> str | None:
+def _limit(error: BaseException, has_all_processes: Callable[[], bool]) -> str | None:
     """Which limit the error comes from, as far as it can be seen."""
     if isinstance(error, MemoryError):
         return "memory"
@@ -72,7 +72,5 @@ def _limit(error: BaseException, processes: int, count_tasks: Callable[[], int])
         return "disk"
     # EAGAIN has innocent causes; so has a thread that cannot start. Only a full count makes it this limit.
     refused = number == errno.EAGAIN or (isinstance(error, RuntimeError) and "new thread" in _message(error))
-    return "processes" if refused and count_tasks() >= processes - 1 else None
+    return "processes" if refused and has_all_processes() else None
 
-
-__all__ = ["NotJson", "TooLarge", "describe"]
