@@ -76,7 +76,7 @@ def _first_task() -> None:
         if Task.objects.exists():
             return
         script = next(script for script in prepared_scripts() if script.name == FIRST_SCRIPT)
-        readme = store_upload(actor=owner, name="README.md", chunks=_chunks(settings.CHECKOUT / "README.md"))
+        readme = store_upload(actor=owner, name="README.md", chunks=_chunks(settings.PROJECT / "README.md"))
         scripted = LanguageModel.objects.get(kind=Kind.SCRIPTED, removed_at=None)
         start_task(actor=owner, title=script.title, prompt=script.prompt, model=scripted, files=[readme])
 

@@ -64,7 +64,7 @@ class Task(Leased):
     cost_usd = models.DecimalField(max_digits=12, decimal_places=6, default=Decimal(0))
     cost_is_known = models.BooleanField(default=True)
 
-    objects: ClassVar = TenantManager.from_queryset(TaskQuerySet)()
+    objects: ClassVar = TenantManager.from_queryset(TaskQuerySet)()  # type: ignore[assignment]  # narrower than its base
 
     class Meta:
         indexes = [

@@ -62,7 +62,7 @@ class ApprovalRequest(TenantModel):
     closed_at = models.DateTimeField(null=True)
     closing_reason = models.TextField(blank=True, default="")
 
-    objects: ClassVar = TenantManager.from_queryset(ApprovalRequestQuerySet)()
+    objects: ClassVar = TenantManager.from_queryset(ApprovalRequestQuerySet)()  # type: ignore[assignment]  # narrower than its base
 
     class Meta:
         indexes = [

@@ -148,7 +148,8 @@ def _triggers_of(model: type[TenantModel], table: str) -> Iterator[Rule]:
     if getattr(tenancy, "permanent", False):
         yield _rule(table, "trigger", f'UPDATE OR DELETE ON "{{table}}" FOR EACH ROW EXECUTE FUNCTION tenancy_refuse({emptied})')
     if immutable := getattr(tenancy, "immutable", ()):
-        columns = ", ".join(f"'{model._meta.get_field(name).column}'" for name in immutable)
+        frozen = [field.column for field in model._meta.concrete_fields if field.name in immutable or field.attname in immutable]
+        columns = ", ".join(f"'{column}'" for column in frozen)
         yield _rule(table, "trigger", f'UPDATE ON "{{table}}" FOR EACH ROW EXECUTE FUNCTION tenancy_refuse_columns({columns})')
     if terminal := getattr(tenancy, "terminal", None):
         column, states = terminal

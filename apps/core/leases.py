@@ -73,7 +73,7 @@ def claim[Row: Leased](
     by design, such as a task between its steps.
     """
     with every_workspace(reason="a worker takes the next row of any workspace"):
-        row = due(rows(), from_state).select_for_update(skip_locked=True, of=("self",), no_key=True).first()
+        row: Row | None = due(rows(), from_state).select_for_update(skip_locked=True, of=("self",), no_key=True).first()
         if row is None:
             return None
         type(row).objects.filter(pk=row.pk).update(

@@ -29,6 +29,7 @@ def publish(workspace_id: UUID, topic: str, **hint: Any) -> None:
 
 def _send(group: str, message: dict[str, Any]) -> None:
     layer = get_channel_layer()
+    assert layer is not None, "CHANNEL_LAYERS has no default"
     sending = asyncio.run_coroutine_threadsafe(layer.group_send(group, message), _loop())
     sending.add_done_callback(_log_failure)
 

@@ -92,7 +92,7 @@ class Function(TenantModel):
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(db_default=Now())
 
-    objects: ClassVar = TenantManager.from_queryset(FunctionQuerySet)()
+    objects: ClassVar = TenantManager.from_queryset(FunctionQuerySet)()  # type: ignore[assignment]  # narrower than its base
 
     class Meta:
         constraints = [
@@ -149,7 +149,7 @@ class FunctionVersion(TenantModel):
         "packages.PackageSet", null=True, blank=True, on_delete=models.PROTECT, related_name="function_versions"
     )
 
-    objects: ClassVar = TenantManager.from_queryset(FunctionVersionQuerySet)()
+    objects: ClassVar = TenantManager.from_queryset(FunctionVersionQuerySet)()  # type: ignore[assignment]  # narrower than its base
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["function", "number"], name="functions_version_number_once")]

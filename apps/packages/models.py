@@ -57,7 +57,7 @@ class PackageSet(Leased):
     resolved_at = models.DateTimeField(null=True)
     ready_at = models.DateTimeField(null=True)
 
-    objects: ClassVar = TenantManager.from_queryset(PackageSetQuerySet)()
+    objects: ClassVar = TenantManager.from_queryset(PackageSetQuerySet)()  # type: ignore[assignment]  # narrower than its base
 
     class Meta:
         constraints = [

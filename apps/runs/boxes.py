@@ -1,6 +1,6 @@
-"""This worker's sandbox: one driver and one pool of warm boxes per process, and the sweep of what dead workers left."""
+"""This worker's warm boxes, one pool per process, and the sweep of what dead workers left."""
 
-import atexit
+import logging
 import os
 import socket
 import threading
@@ -12,40 +12,41 @@ from pathlib import Path
 from django.conf import settings
 
 from apps.core.tenancy import every_workspace
+from apps.packages import configured
 from apps.packages.models import PackageSet
 from apps.runs.models import Run
 from apps.runs.states import RunState
-from sandbox import DockerDriver, Pool
+from sandbox import Pool, SandboxError
 
+log = logging.getLogger(__name__)
 SWEEP_SECONDS = 30
 _sweep_lock = threading.Lock()
 _sweep_asked_at = {"seconds": 0.0}
 
 
 @cache
-def driver() -> DockerDriver:
-    """The Docker engine of this host with the configured runtime; checked once.
+def pool() -> Pool:
+    """Warm boxes of the default size; others are started when asked for.
 
     Raises:
         sandbox.SandboxUnavailable: with what to do about it. Nothing weaker is ever used instead.
     """
-    made = DockerDriver(
-        image=settings.BOX_IMAGE,
-        runtime=settings.SANDBOX_RUNTIME,
-        home=Path(settings.HOME) / "boxes",
-        environments=Path(settings.HOME) / "environments",
-        installation=settings.INSTALLATION,
-    )
-    made.check()
-    return made
+    return Pool(configured.driver(), warm=settings.SANDBOX_WARM_BOXES, labels={"process": _process_name()})
 
 
-@cache
-def pool() -> Pool:
-    """Warm boxes of the default size; others are started when asked for."""
-    made = Pool(driver(), warm=settings.SANDBOX_WARM_BOXES, labels={"process": _process_name()})
-    atexit.register(made.close)
-    return made
+def warm_up() -> None:
+    """Have boxes waiting before the first run comes. Without a sandbox the runs wait, and their pages say why."""
+    try:
+        pool()
+    except SandboxError as error:
+        log.error("sandbox.unavailable reason=%s", error)
+
+
+def close_pool() -> None:
+    """Remove the boxes that wait. Those at work belong to their runs."""
+    if pool.cache_info().currsize:
+        pool().close()
+        pool.cache_clear()
 
 
 def sweep_is_due() -> int:
@@ -61,7 +62,7 @@ def sweep_boxes() -> bool:
     """Remove boxes of runs whose worker is gone. One thread at a time; never more than one round."""
     if _sweep_lock.acquire(blocking=False):
         try:
-            driver().sweep(_is_live)
+            configured.driver().sweep(_is_live)
         finally:
             _sweep_lock.release()
     return False

@@ -57,7 +57,7 @@ class Run(Leased):
     kernel = models.CharField(max_length=300, blank=True, default="")
     seconds = models.FloatField(null=True)
 
-    objects: ClassVar = TenantManager.from_queryset(RunQuerySet)()
+    objects: ClassVar = TenantManager.from_queryset(RunQuerySet)()  # type: ignore[assignment]  # narrower than its base
 
     class Meta:
         constraints = [

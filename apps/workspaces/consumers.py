@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Coroutine
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qsl
 
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
 
+from apps.accounts.models import User
 from apps.core.notify import group_name
 from apps.workspaces.models import Membership
 from apps.workspaces.services import find_membership
@@ -76,10 +77,10 @@ class WorkspaceConsumer(AsyncJsonWebsocketConsumer):
 
     @database_sync_to_async
     def _find_member(self) -> Membership | None:
-        user = self.scope["user"]
-        if not user.is_authenticated:
+        user = self.scope.get("user")
+        if user is None or not user.is_authenticated:
             return None
-        return find_membership(user=user, slug=self.scope["url_route"]["kwargs"]["slug"])
+        return find_membership(user=cast(User, user), slug=self.scope["url_route"]["kwargs"]["slug"])
 
 
 class HintConsumer(WorkspaceConsumer):

@@ -1,5 +1,7 @@
 """HTTP and websockets. A socket must come from an allowed host and carry a session."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.security.websocket import AllowedHostsOriginValidator
@@ -12,11 +14,16 @@ import config.celery  # noqa: E402  the application by which pages wake workers
 
 http = get_asgi_application()
 
+from apps.vault.keys import verify_root_key  # noqa: E402
 from config.urls import websocket_urlpatterns  # noqa: E402  the apps must be loaded first
+
+# The server imports this inside its event loop, where Django does not let the database be asked.
+with ThreadPoolExecutor(max_workers=1) as starting:
+    starting.submit(verify_root_key).result()
 
 application = ProtocolTypeRouter(
     {
         "http": http,
-        "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns))),
+        "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns))  # type: ignore[arg-type]  # the stubs differ from Django),
     }
 )

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+
 from apps.core.tenancy import scope
 from apps.functions.models import Function, FunctionVersion
 from apps.functions.services import create_function
@@ -17,9 +18,7 @@ from apps.runs.work import perform_next_run
 def _boxes_closed() -> Iterator[None]:
     """The pool of this process ends with the tests, and takes its boxes with it."""
     yield
-    if boxes.pool.cache_info().currsize:
-        boxes.pool().close()
-        boxes.pool.cache_clear()
+    boxes.close_pool()
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """A hand-written function runs in gVisor, and what it said and made is stored."""
 
 import pytest
+
 from apps.core import blobs
 from apps.core.tenancy import scope
 from apps.runs.models import Artifact, LogChunk, Span
@@ -29,7 +30,9 @@ def test_an_error_is_stored_with_the_tool_s_own_traceback(cast, run_now) -> None
 
 
 def test_a_file_that_the_tool_saves_becomes_an_artifact(cast, run_now) -> None:
-    run = run_now("import func\n\ndef make(text: str) -> None:\n    func.save_artifact('page.html', text.encode())\n", text="<p>hello")
+    run = run_now(
+        "import func\n\ndef make(text: str) -> None:\n    func.save_artifact('page.html', text.encode())\n", text="<p>hello"
+    )
     assert run.state == "succeeded", run.message
     with scope(cast.acme.pk):
         artifact = Artifact.objects.get(run=run)

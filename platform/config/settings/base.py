@@ -9,6 +9,7 @@ from config.env import CHECKOUT, DEFAULT_HOME, read, read_bool, read_int, read_l
 
 django_stubs_ext.monkeypatch()  # lets ModelAdmin[Model] and kin be written at run time
 
+PROJECT = CHECKOUT  # the folder of manage.py
 HOME = Path(read("SELFSMITH_HOME", str(DEFAULT_HOME)))
 INSTALLATION = read("SELFSMITH_INSTALLATION", "local")  # labels containers; a sweeper touches its own only
 

@@ -3,6 +3,7 @@
 import base64
 import os
 import tempfile
+from pathlib import Path
 
 os.environ.setdefault("SELFSMITH_DATABASE_ROLE", "owner")  # creates the test database; row level security is forced on it too
 os.environ.setdefault("SELFSMITH_SECRET_KEY", "only-for-tests")
@@ -10,7 +11,7 @@ os.environ.setdefault("SELFSMITH_VAULT_ROOT_KEY", base64.b64encode(b"only-for-te
 
 from config.settings.base import *  # noqa: F403  the environment above must come first
 
-HOME = Path(tempfile.mkdtemp(prefix="selfsmith-test-"))  # noqa: F405
+HOME = Path(tempfile.mkdtemp(prefix="selfsmith-test-"))
 STATIC_ROOT = HOME / "static"
 STATIC_ROOT.mkdir()
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
