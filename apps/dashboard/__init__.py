@@ -1,1 +1,1 @@
-"""The pages of a workspace: one module per noun with its views and addresses. Composition only: the rules are those of the apps."""
+"""The pages of a workspace: one module per noun with its views and addresses. Composition only, no rules of its own."""
