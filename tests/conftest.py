@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
+
 from apps.accounts.models import User
 from apps.core.tenancy import every_workspace, scope
 from apps.workspaces.models import Membership, Workspace

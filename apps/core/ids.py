@@ -1,13 +1,30 @@
 """Identifiers that sort by the time they were made."""
 
-import os
+import secrets
+import threading
 import time
 import uuid
 
+_lock = threading.Lock()
+_last = {"milliseconds": 0, "tail": 0}
+TAIL_BITS = 74
+HEADROOM_BITS = 73  # a fresh tail begins in the lower half, so that counting up from it never overflows
+
 
 def uuid7() -> uuid.UUID:
-    """A version 7 UUID (RFC 9562 §5.7): 48 bits of milliseconds since 1970, then 74 random bits."""
-    value = int.from_bytes(os.urandom(16)) & ~(0xFFFFFFFFFFFF << 80) | (time.time_ns() // 1_000_000) << 80
-    value = value & ~(0xF << 76) | 7 << 76
-    value = value & ~(0x3 << 62) | 2 << 62
-    return uuid.UUID(int=value)
+    """A version 7 UUID (RFC 9562 §5.7): 48 bits of milliseconds since 1970, then 74 bits that start at random.
+
+    Within a millisecond a process counts up (§6.2, method 2), so its rows sort in the order in which it made them.
+    """
+    with _lock:
+        now = time.time_ns() // 1_000_000
+        if now > _last["milliseconds"]:
+            _last.update(milliseconds=now, tail=secrets.randbits(HEADROOM_BITS))
+        else:
+            _last["tail"] += 1 + secrets.randbits(16)  # not the neighbour: ids shall not be guessed from one another
+        return _assemble(_last["milliseconds"], _last["tail"])
+
+
+def _assemble(milliseconds: int, tail: int) -> uuid.UUID:
+    high, low = tail >> 62 & 0xFFF, tail & (1 << 62) - 1
+    return uuid.UUID(int=milliseconds << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low)

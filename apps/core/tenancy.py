@@ -116,7 +116,8 @@ class TenantModel(models.Model):
     """A row that belongs to exactly one workspace.
 
     A subclass may hold an inner `class Tenancy` with what the database itself shall refuse (see core.database):
-    `append_only = True` (no change), `permanent = True` (no change, no removal), `immutable = ("field", …)`, `terminal = ("state", ("done", …))`.
+    `append_only = True` (no change), `permanent = True` (no change, no removal), `immutable = ("field", …)`,
+    `terminal = ("state", ("done", …))` (rows in these states never change).
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)

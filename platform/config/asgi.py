@@ -10,7 +10,6 @@ from django.core.asgi import get_asgi_application
 from config.env import load_environment_file
 
 load_environment_file()
-import config.celery  # noqa: E402  the application by which pages wake workers
 
 http = get_asgi_application()
 
@@ -21,9 +20,10 @@ from config.urls import websocket_urlpatterns  # noqa: E402  the apps must be lo
 with ThreadPoolExecutor(max_workers=1) as starting:
     starting.submit(verify_root_key).result()
 
+sockets = URLRouter(websocket_urlpatterns)  # type: ignore[arg-type]  # channels' stubs want a type of their own
 application = ProtocolTypeRouter(
     {
         "http": http,
-        "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns))  # type: ignore[arg-type]  # the stubs differ from Django),
+        "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(sockets)),
     }
 )

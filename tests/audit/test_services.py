@@ -1,15 +1,21 @@
 """The audit trail can be verified, and the database refuses to rewrite it."""
 
 import pytest
-from apps.audit.models import AuditRecord, AuditSeal
+from django.db import DatabaseError, connection
+
+from apps.audit.models import AuditSeal
 from apps.audit.services import first_broken_seal, record, seal_records
 from apps.core.tenancy import scope
-from django.db import DatabaseError, connection
 
 
 def test_a_record_tells_who_did_what_to_what(in_acme, developer, viewer) -> None:
     row = record(actor=developer, action="member.looked_at", subject=viewer, why="testing")
-    assert (row.actor_name, row.action, row.subject_name, row.details) == ("developer", "member.looked_at", "viewer", {"why": "testing"})
+    assert (row.actor_name, row.action, row.subject_name, row.details) == (
+        "developer",
+        "member.looked_at",
+        "viewer",
+        {"why": "testing"},
+    )
 
 
 def test_a_sealed_chain_verifies_and_a_changed_record_breaks_it(cast) -> None:

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from apps.accounts.models import User
 from apps.core.tenancy import scope
 from apps.workspaces.models import ApiToken, Membership
