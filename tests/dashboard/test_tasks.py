@@ -129,7 +129,12 @@ def test_who_plays_the_model_sees_what_it_sees_and_gives_the_next_call(client, c
     assert (taken.status_code, taken.headers["Location"]) == (302, url)
     with scope(cast.acme.pk):
         task, step = Task.objects.get(pk=things.task.pk), Step.objects.get(task=things.task)
-        assert (task.state, step.state, step.tool, step.arguments) == ("queued", "decided", "task_completed", {"summary": "Sung."})
+        assert (task.state, step.state, step.tool, step.arguments) == (
+            "queued",
+            "decided",
+            "task_completed",
+            {"summary": "Sung."},
+        )
 
 
 def test_a_reply_out_of_turn_is_told(client, cast, things) -> None:
@@ -158,7 +163,9 @@ def test_the_timeline_shows_the_code_with_the_line_that_failed(client, cast, scr
     with scope(cast.acme.pk):
         version, task = make_function(cast.developer), make_task(cast.developer, scripted, state=TaskState.WORKING)
         run = make_run(cast.developer, version, task_id=task.pk, state=RunState.FAILED, error=error, outcome="error")
-        Step.objects.create(task=task, number=1, state=StepState.DONE, tool="run_tool", arguments={"name": "shout"}, run=run, version=version)
+        Step.objects.create(
+            task=task, number=1, state=StepState.DONE, tool="run_tool", arguments={"name": "shout"}, run=run, version=version
+        )
     page = client.get(f"/w/acme/tasks/{task.pk}/").content.decode()
     assert "Ran shout, which failed" in page
     assert f"said in {run.short_id}" in page

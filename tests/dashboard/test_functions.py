@@ -1,0 +1,152 @@
+"""Writing a function in the browser and running it from a form."""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+
+from apps.core.tenancy import scope
+from apps.functions.models import Function, FunctionVersion
+from apps.packages.models import PackageSet
+from apps.runs.models import Artifact, Run, RunInput
+from tests.dashboard.conftest import SOURCE, make_function
+
+NEW = "/w/acme/functions/new"
+
+
+@pytest.fixture
+def client(cast: SimpleNamespace, sign_in: Callable[..., Client]) -> Client:
+    return sign_in(cast.developer)
+
+
+@pytest.fixture
+def shout(cast: SimpleNamespace) -> FunctionVersion:
+    with scope(cast.acme.pk):
+        return make_function(cast.developer)
+
+
+def test_a_sound_source_becomes_a_function(client, cast) -> None:
+    response = client.post(NEW, {"source": SOURCE.replace("\n", "\r\n"), "tags": "text, loud", "description": "Louder."})
+    with scope(cast.acme.pk):
+        function = Function.objects.select_related("active_version").get()
+    assert response.headers["Location"] == f"/w/acme/functions/{function.pk}/"
+    assert (function.name, function.tags, function.description) == ("shout", ["loud", "text"], "Louder.")
+    assert function.active_version.source == SOURCE
+
+
+def test_a_syntax_error_is_shown_at_its_line_and_nothing_is_kept(client, cast) -> None:
+    response = client.post(NEW, {"source": "def broken():\n    return (\n"})
+    page = response.content.decode()
+    assert response.status_code == 422
+    assert "1 problem" in page
+    assert 'code-line is-marked" data-number="2"' in page
+    assert "return (" in page.split("<textarea")[1]
+    with scope(cast.acme.pk):
+        assert not Function.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("def f(text: str) -> str:\n    return whisper(text)\n", ["line 2", "whisper"]),
+        ("import pandas\ndef f() -> int:\n    return 1\n", ["line 1", "Add the package “pandas”"]),
+    ],
+    ids=["unknown function", "missing package"],
+)
+def test_what_is_missing_is_told_with_its_line(client, cast, source: str, words: list[str]) -> None:
+    response = client.post(NEW, {"source": source})
+    page = response.content.decode()
+    assert response.status_code == 422
+    assert all(word in page for word in words)
+
+
+def test_a_source_that_is_too_large_is_told_and_stays_in_the_form(client, cast) -> None:
+    response = client.post(NEW, {"source": SOURCE + "#" * 300_000})
+    assert (response.status_code, b"larger than 256 KiB" in response.content) == (413, True)
+    with scope(cast.acme.pk):
+        assert not Function.objects.exists()
+
+
+def test_a_name_that_is_taken_keeps_the_first_function(client, cast, shout) -> None:
+    response = client.post(NEW, {"source": SOURCE})
+    assert (response.status_code, b"There is a function" in response.content) == (409, True)
+    with scope(cast.acme.pk):
+        assert Function.objects.count() == 1
+        assert FunctionVersion.objects.count() == 1
+
+
+@pytest.mark.parametrize("name", ["https://x.example/a.whl", "git+https://x.example/a", "../a", "-i https://x.example"])
+def test_packages_from_elsewhere_than_the_index_are_refused(client, cast, name: str) -> None:
+    response = client.post(NEW, {"source": SOURCE, "requirements": name})
+    assert response.status_code == 422
+    with scope(cast.acme.pk):
+        assert not Function.objects.exists()
+        assert not PackageSet.objects.exists()
+
+
+def test_an_edit_makes_a_version_and_keeps_the_limits(client, cast, shout) -> None:
+    with scope(cast.acme.pk):
+        function = shout.function
+        limited = FunctionVersion(
+            function=function, number=2, source=SOURCE, entry="shout", input_schema=shout.input_schema, output_schema={},
+            limits={"wall_seconds": 7}, retry_class="never", origin="person", author_name="developer",
+        )  # fmt: skip
+        limited.digest = limited.compute_digest()
+        limited.save()
+        Function.objects.filter(pk=function.pk).update(active_version=limited)
+    url = f"/w/acme/functions/{function.pk}/"
+    form = client.get(f"{url}edit").content.decode()
+    assert "return text.upper() * times" in form
+    assert client.post(f"{url}edit", {"source": SOURCE.replace("upper", "title"), "description": "New."}).status_code == 302
+    with scope(cast.acme.pk):
+        newest = FunctionVersion.objects.get(number=3)
+        assert (newest.limits, newest.retry_class) == ({"wall_seconds": 7}, "never")
+        assert Function.objects.get(pk=function.pk).description == "New."
+
+
+def test_a_run_starts_from_the_form_with_its_files(client, cast, shout) -> None:
+    notes = SimpleUploadedFile("notes.txt", b"hello")
+    data = {"version": str(shout.pk), "argument-text": "hey", "argument-times": "3", "files": [notes]}
+    response = client.post(f"/w/acme/functions/{shout.function_id}/run", data)
+    with scope(cast.acme.pk):
+        run = Run.objects.get()
+        assert (run.arguments, run.version_id, run.state) == ({"text": "hey", "times": 3}, shout.pk, "queued")
+        assert RunInput.objects.get(run=run).artifact.name == "notes.txt"
+    assert response.headers["Location"] == f"/w/acme/runs/{run.pk}/"
+
+
+def test_arguments_that_do_not_fit_are_told_at_their_field(client, cast, shout) -> None:
+    notes = SimpleUploadedFile("notes.txt", b"hello")
+    data = {"version": str(shout.pk), "argument-text": "hey", "argument-times": "often", "files": [notes]}
+    response = client.post(f"/w/acme/functions/{shout.function_id}/run", data)
+    page = response.content.decode()
+    assert response.status_code == 422
+    assert 'id="argument-times-error">This must be a whole number.' in page
+    assert ">hey</textarea>" in page
+    with scope(cast.acme.pk):
+        assert not Run.objects.exists()
+        assert not Artifact.objects.exists()
+
+
+def test_another_functions_version_does_not_run_under_this_address(client, cast, shout) -> None:
+    with scope(cast.acme.pk):
+        other = make_function(cast.developer, "whisper")
+    response = client.post(f"/w/acme/functions/{shout.function_id}/run", {"version": str(other.pk), "argument-text": "x"})
+    assert response.status_code == 404
+
+
+@pytest.mark.parametrize("version", ["2", "0", "x", "-1", "9" * 30])
+def test_a_version_that_does_not_exist_is_not_found(client, shout, version: str) -> None:
+    assert client.get(f"/w/acme/functions/{shout.function_id}/?version={version}").status_code == 404
+
+
+def test_an_older_version_can_be_looked_at(client, shout) -> None:
+    assert b"def" in client.get(f"/w/acme/functions/{shout.function_id}/?version=1").content
+
+
+def test_a_viewer_sees_the_source_and_no_form(cast, shout, sign_in) -> None:
+    page = sign_in(cast.viewer).get(f"/w/acme/functions/{shout.function_id}/").content.decode()
+    assert "upper" in page
+    assert "argument-text" not in page

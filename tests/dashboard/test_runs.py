@@ -1,0 +1,121 @@
+"""One run as a page: calls, log, files; and the list of runs."""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import pytest
+from django.db.models.functions import Now
+from django.test import Client
+
+from apps.core.tenancy import scope
+from apps.dashboard.calls import DEEPEST, call_tree
+from apps.runs.models import LogChunk, Run, Span
+from apps.runs.states import RunState
+from tests.dashboard.conftest import make_function, make_run
+
+
+@pytest.fixture
+def client(cast: SimpleNamespace, sign_in: Callable[..., Client]) -> Client:
+    return sign_in(cast.operator)
+
+
+@pytest.fixture
+def run(cast: SimpleNamespace) -> Run:
+    with scope(cast.acme.pk):
+        return make_run(cast.operator, make_function(cast.developer))
+
+
+def span(key: str, parent: str = "", attempt: int = 1) -> Span:
+    return Span(key=key, parent_key=parent, attempt=attempt, function_name=f"f{key}")
+
+
+def test_calls_stand_under_their_callers() -> None:
+    roots = call_tree(
+        [span("1"), span("2", "1"), span("3", "2"), span("4", "1"), span("1", attempt=2), span("2", "1", attempt=2)]
+    )
+    assert [root.function_name for root in roots] == ["f1", "f1"]
+    assert [child.function_name for child in roots[0].children] == ["f2", "f4"]
+    assert [child.function_name for child in roots[0].children[0].children] == ["f3"]
+
+
+@pytest.mark.parametrize("parent", ["nobody", "1"], ids=["unknown parent", "its own parent"])
+def test_a_span_that_lies_about_its_parent_is_a_root(parent: str) -> None:
+    assert len(call_tree([span("1", parent)])) == 1
+
+
+def test_a_chain_of_calls_deeper_than_a_page_can_nest_goes_flat() -> None:
+    def depth_of(call) -> int:
+        return 1 + max((depth_of(child) for child in call.children), default=0)
+
+    spans = [span(str(number), str(number - 1)) for number in range(1000)]
+    roots = call_tree(spans)
+    assert len(roots) == 1
+    assert depth_of(roots[0]) == DEEPEST + 1
+
+
+def test_the_log_downloads_as_text_in_its_order(client, cast, run) -> None:
+    with scope(cast.acme.pk):
+        LogChunk.objects.create(run=run, attempt=1, seq=3, stream="stdout", at=Now(), text="third\n")
+        LogChunk.objects.create(run=run, attempt=1, seq=2, stream="stderr", at=Now(), text="<b>second</b>")
+    response = client.get(f"/w/acme/runs/{run.pk}/log")
+    lines = [line for line in response.content.decode().splitlines() if not line.startswith("---")]
+    assert lines == [f"said in {run.short_id}", "", "<b>second</b>", "third"]
+    assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert response.headers["Content-Disposition"].startswith("attachment")
+
+
+def test_output_is_shown_and_not_obeyed(client, cast, run) -> None:
+    with scope(cast.acme.pk):
+        LogChunk.objects.create(run=run, attempt=1, seq=2, stream="stdout", at=Now(), text="<script>x</script>\u202eevil\x1b[2J")
+    page = client.get(f"/w/acme/runs/{run.pk}/").content.decode()
+    assert "<script>x" not in page
+    assert "⟨U+202E⟩evil⟨U+001B⟩" in page
+
+
+def test_a_page_of_an_open_run_refreshes_itself_and_one_of_an_ended_run_does_not(client, cast, run) -> None:
+    url = f"/w/acme/runs/{run.pk}/"
+    assert f'hx-get="{url}"' in client.get(url).content.decode()
+    with scope(cast.acme.pk):
+        Run.objects.filter(pk=run.pk).update(state=RunState.SUCCEEDED)
+    assert f'hx-get="{url}"' not in client.get(url).content.decode()
+
+
+def test_what_to_do_about_an_outcome_is_said(client, cast, run) -> None:
+    with scope(cast.acme.pk):
+        Run.objects.filter(pk=run.pk).update(state=RunState.FAILED, outcome="oom", message="It needed more memory.")
+    page = client.get(f"/w/acme/runs/{run.pk}/").content.decode()
+    assert "memory_bytes" in page
+
+
+def test_cancelling_a_queued_run_ends_it(client, cast, run) -> None:
+    assert client.post(f"/w/acme/runs/{run.pk}/cancel").status_code == 302
+    with scope(cast.acme.pk):
+        assert Run.objects.get(pk=run.pk).state == RunState.CANCELLED
+    again = client.post(f"/w/acme/runs/{run.pk}/cancel")
+    assert (again.status_code, b"already ended" in again.content) == (409, True)
+
+
+def test_the_list_can_be_narrowed(client, cast, run) -> None:
+    with scope(cast.acme.pk):
+        other = make_run(cast.operator, make_function(cast.developer, "whisper"), state=RunState.RUNNING)
+
+    def found(query: str) -> tuple[bool, bool]:
+        page = client.get(f"/w/acme/runs/{query}").content.decode()
+        return run.short_id in page, other.short_id in page
+
+    assert found("") == (True, True)
+    assert found("?q=whis") == (False, True)
+    assert found("?state=running") == (False, True)
+    assert found(f"?function={run.function_id}") == (True, False)
+    assert found("?state=nonsense") == (True, True)
+
+
+@pytest.mark.parametrize("query", ["?function=x", "?before=x", "?after=1"])
+def test_a_list_that_cannot_be_is_not_found(client, run, query: str) -> None:
+    assert client.get(f"/w/acme/runs/{query}").status_code == 404
+
+
+def test_a_foreign_function_filters_nothing_out_and_nothing_in(client, cast, run) -> None:
+    with scope(cast.globex.pk):
+        foreign = make_function(cast.stranger)
+    assert client.get(f"/w/acme/runs/?function={foreign.function_id}").status_code == 404

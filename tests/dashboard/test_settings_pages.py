@@ -1,0 +1,118 @@
+"""Secrets, models, packages, members, audit, health."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from apps.audit.models import AuditRecord
+from apps.audit.services import record, seal_records
+from apps.core.tenancy import scope
+from apps.llm.models import LanguageModel
+from apps.packages.models import PackageSet
+from apps.packages.states import PackageState
+from apps.vault.models import Secret
+
+
+def test_a_secret_is_kept_and_never_shown(cast: SimpleNamespace, sign_in) -> None:
+    client = sign_in(cast.admin)
+    assert client.post("/w/acme/secrets/new", {"name": "TOKEN", "value": "correct-horse"}).status_code == 302
+    page = client.get("/w/acme/secrets/").content.decode()
+    assert "TOKEN" in page
+    assert "correct-horse" not in page
+
+
+@pytest.mark.parametrize(("name", "value"), [("no name", "correct-horse"), ("TOKEN", "short")])
+def test_a_refused_secret_is_not_sent_back(cast, sign_in, name: str, value: str) -> None:
+    response = sign_in(cast.admin).post("/w/acme/secrets/new", {"name": name, "value": value})
+    assert response.status_code == 422
+    assert value not in response.content.decode()
+    with scope(cast.acme.pk):
+        assert not Secret.objects.exists()
+
+
+def test_a_model_is_added_and_its_key_never_shown(cast, sign_in) -> None:
+    client = sign_in(cast.admin)
+    given = {"name": "Big", "model": "openai/gpt-x", "api_key": "sk-very-secret", "is_default": "on"}
+    response = client.post("/w/acme/models/new", given)
+    with scope(cast.acme.pk):
+        model = LanguageModel.objects.get()
+    assert response.headers["Location"] == f"/w/acme/models/{model.pk}/"
+    page = client.get(response.headers["Location"]).content.decode()
+    assert "sk-very-secret" not in page
+    assert "A worker asks it one short question" in page
+    assert "Runs on Big" in sign_in(cast.developer).get("/w/acme/tasks/new").content.decode()
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:11434", "http://169.254.169.254/", "file:///etc/passwd"])
+def test_an_address_that_must_not_be_reached_is_refused_and_the_key_not_sent_back(cast, sign_in, address: str) -> None:
+    given = {"name": "Local", "model": "openai/x", "base_url": address, "api_key": "sk-very-secret"}
+    response = sign_in(cast.admin).post("/w/acme/models/new", given)
+    assert response.status_code == 422
+    assert b"sk-very-secret" not in response.content
+    with scope(cast.acme.pk):
+        assert not LanguageModel.objects.exists()
+        assert not Secret.objects.exists()
+
+
+def test_packages_are_asked_for_and_followed(cast, sign_in) -> None:
+    client = sign_in(cast.developer)
+    response = client.post("/w/acme/packages/", {"requirements": "Markdown\n", "reason": "Pages."})
+    with scope(cast.acme.pk):
+        package_set = PackageSet.objects.get()
+        assert package_set.requirements == ["markdown"]
+    page = client.get(response.headers["Location"]).content.decode()
+    assert "Being resolved" in page
+    assert "Resolved and examined" in page
+
+
+@pytest.mark.parametrize("name", ["https://x.example/a.whl", "git+https://x.example/a", "", "/etc/passwd"])
+def test_a_wish_for_packages_that_cannot_be_is_told_in_the_form(cast, sign_in, name: str) -> None:
+    response = sign_in(cast.developer).post("/w/acme/packages/", {"requirements": name, "reason": "Pages."})
+    assert response.status_code == 422
+    with scope(cast.acme.pk):
+        assert not PackageSet.objects.exists()
+
+
+def test_a_set_that_failed_says_where_it_stopped_and_why(cast, things, sign_in) -> None:
+    with scope(cast.acme.pk):
+        rows = PackageSet.objects.filter(pk=things.package_set.pk)
+        rows.update(state=PackageState.REJECTED, failure="Too young.")
+    page = sign_in(cast.viewer).get(f"/w/acme/packages/{things.package_set.pk}/").content.decode()
+    assert "Too young." in page
+    assert 'hx-trigger="every 2s"' not in page
+
+
+def test_members_are_listed_with_their_roles(cast, sign_in) -> None:
+    page = sign_in(cast.viewer).get("/w/acme/members/").content.decode()
+    assert "approver@example.com" in page
+    assert "stranger" not in page
+
+
+def test_the_audit_shows_who_did_what_and_checks_its_chain_when_asked(cast, sign_in) -> None:
+    with scope(cast.acme.pk):
+        record(actor=cast.admin, action="thing.done", subject=cast.admin)
+    seal_records()
+    client = sign_in(cast.viewer)
+    assert "thing.done" in client.get("/w/acme/audit/").content.decode()
+    assert "thing.done" not in client.get("/w/acme/audit/?q=other").content.decode()
+    assert "Chain intact, 1 entries" in client.get("/w/acme/audit/?check").content.decode()
+
+
+def test_an_audit_subject_without_a_usable_id_has_no_link(cast, sign_in) -> None:
+    with scope(cast.acme.pk):
+        AuditRecord.objects.create(actor_name="x", action="a.b", subject_kind="run", subject_id="no-id", subject_name="Odd")
+    assert b"Odd" in sign_in(cast.viewer).get("/w/acme/audit/").content
+
+
+def test_health_tells_what_it_sees_and_what_nobody_reported(cast, sign_in) -> None:
+    page = sign_in(cast.viewer).get("/w/acme/health/").content.decode()
+    assert "PostgreSQL" in page
+    assert "No worker answers." in page
+    assert "No report yet: no box has run in this workspace." in page
+
+
+def test_health_says_when_redis_is_away(cast, sign_in, settings) -> None:
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    page = sign_in(cast.viewer).get("/w/acme/health/").content.decode()
+    assert 'data-state="unreachable"' in page
+    assert "pages are slower to change" in page
