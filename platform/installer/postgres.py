@@ -118,7 +118,14 @@ def server_command(home: Home) -> list[str]:
 
 def is_ready(setup: Setup) -> bool:
     """Whether the server takes connections."""
-    return setup.shell.attempt([binaries(setup.home) / "pg_isready", "-q", "-h", setup.home.postgres_socket_folder]).ok
+    asking: list[Word] = [
+        binaries(setup.home) / "pg_isready",
+        "--quiet",
+        "--username=postgres",
+        "--host",
+        setup.home.postgres_socket_folder,
+    ]
+    return setup.shell.attempt(asking).ok
 
 
 def prepare_roles(setup: Setup, step: Step) -> None:

@@ -147,7 +147,7 @@ class Shell:
                     lines.append(line)
                     log.write(line)
                     if on_line:
-                        on_line(line.strip())
+                        on_line(line.rstrip())
             return Result(child.wait(), "".join(lines))
         finally:
             self._forget(child)

@@ -104,6 +104,7 @@ class Supervisor:
         self.setup = setup
         self.file = setup.home.run / "supervisord.conf"
         self.control = Control(control_socket(setup))
+        self.programs: Sequence[Program] = ()
         self.process: Optional[subprocess.Popen[bytes]] = None
 
     def launch(self, programs: Sequence[Program], environment: Mapping[str, str]) -> None:
@@ -111,6 +112,7 @@ class Supervisor:
 
         Raises: SetupError
         """
+        self.programs = programs
         self.file.write_text(configuration(self.setup, programs))
         command = ["setpriv", "--pdeathsig", "TERM", "--", str(self.setup.tool("supervisord")), "-c", str(self.file)]
         with open(self.setup.home.logs / "supervisord.out", "ab") as output:
@@ -176,9 +178,14 @@ class Supervisor:
                 time.sleep(POLL_SECONDS)  # no deadline of its own: supervisord kills what does not stop in time
 
     def stop(self) -> None:
-        """Stops everything that was started under it, later ones first, and supervisord itself."""
+        """Stops everything that was started under it, later ones first, and supervisord itself.
+
+        It would stop them by itself as well, but one a second.
+        """
         if self.process is None:
             return
+        for rank in sorted({program.rank for program in self.programs}, reverse=True):
+            self.stop_programs(*(program.name for program in self.programs if program.rank == rank))
         with suppress(ProcessLookupError):
             self.process.send_signal(signal.SIGTERM)
         try:
