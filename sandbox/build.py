@@ -39,9 +39,7 @@ class _BuildListener:
     """Hears one build."""
 
     def __init__(self, limits: BuildLimits, writer: EnvironmentWriter) -> None:
-        self._incoming = IncomingFiles(
-            files=limits.files, total_bytes=limits.output_bytes, on_event=writer.on_event
-        )
+        self._incoming = IncomingFiles(files=limits.files, total_bytes=limits.output_bytes, on_event=writer.on_event)
         self.error: JobError | None = None
         self.exit: Exit | None = None
 
@@ -79,14 +77,10 @@ def build(
         listener = _BuildListener(limits, writer)
         with Wire(connection) as wire:
             order = frames.frame_json(frames.BUILD, asdict(limits))
-            ending = converse(
-                wire, iter([order]), hear=listener.hear, cancelled=cancelled, wall_seconds=limits.wall_seconds
-            )
+            ending = converse(wire, iter([order]), hear=listener.hear, cancelled=cancelled, wall_seconds=limits.wall_seconds)
         kind, message = _decide(ending, listener, ran_out_of_memory)
         done = kind is Kind.OK
-        return BuildOutcome(
-            kind, message, kernel, ending.seconds, seal(output) if done else None, writer.files, writer.bytes
-        )
+        return BuildOutcome(kind, message, kernel, ending.seconds, seal(output) if done else None, writer.files, writer.bytes)
     finally:
         writer.close()
         if not done:

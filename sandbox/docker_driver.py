@@ -69,9 +69,7 @@ class DockerDriver:
 
     def start(self, *, labels: Labels = NO_LABELS, size: BoxSize = DEFAULT_SIZE) -> Box:
         doorway, vessel, connection, kernel, is_gvisor = self._open(labels, size, {self._environments(): "/environments"})
-        return Box(
-            vessel=vessel, doorway=doorway, connection=connection, kernel=kernel, is_gvisor=is_gvisor, size=size
-        )
+        return Box(vessel=vessel, doorway=doorway, connection=connection, kernel=kernel, is_gvisor=is_gvisor, size=size)
 
     def build_environment(
         self,
@@ -164,9 +162,7 @@ class DockerDriver:
             raise
         return doorway, vessel, connection, kernel, is_gvisor
 
-    def _create(
-        self, doorway: Doorway, labels: Labels, size: BoxSize, mounts: Mapping[Path, str]
-    ) -> DockerVessel:
+    def _create(self, doorway: Doorway, labels: Labels, size: BoxSize, mounts: Mapping[Path, str]) -> DockerVessel:
         own = {**labels, "installation": self.installation, "box": doorway.id}
         arguments = create_arguments(
             runtime=self.runtime,

@@ -22,7 +22,7 @@ BOOTSTRAP = f"import sys; sys.path.insert(0, sys.argv[1]); from {RUNNER_PACKAGE}
 _ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
     "LANG": "C.UTF-8",
-    "HOME": "/tmp",
+    "HOME": "/tmp",  # noqa: S108 (the box's own, and all of it that can be written to)
     "PYTHONUNBUFFERED": "1",
     "PYTHONDONTWRITEBYTECODE": "1",
     "MALLOC_ARENA_MAX": "2",
@@ -36,9 +36,7 @@ _ENVIRONMENT = {
 _HOST_THREADS = 1024
 
 
-def create_arguments(
-    *, runtime: str, size: BoxSize, labels: Mapping[str, str], mounts: Mapping[Path, str]
-) -> dict[str, Any]:
+def create_arguments(*, runtime: str, size: BoxSize, labels: Mapping[str, str], mounts: Mapping[Path, str]) -> dict[str, Any]:
     """Arguments for the engine's create call. `mounts`: host folder → place in the box; all read-only.
 
     The runner is root without any power but to take another uid and to end that uid's processes.
@@ -55,7 +53,9 @@ def create_arguments(
         "dns": ["127.0.0.1"],
         "ipc_mode": "private",
         "read_only": True,
-        "tmpfs": {"/tmp": f"size={size.scratch_bytes},nosuid,nodev,mode=1777"},
+        "tmpfs": {
+            "/tmp": f"size={size.scratch_bytes},nosuid,nodev,mode=1777"  # noqa: S108 (the box's own)
+        },
         "shm_size": 16 << 20,
         "volumes": {str(host): {"bind": place, "mode": "ro"} for host, place in mounts.items()},
         "cap_drop": ["ALL"],
@@ -150,5 +150,5 @@ def _belongs(folder: Path, container_id: str) -> bool:
         words = (folder / "cmdline").read_bytes().split(b"\0")
     except OSError:
         return False
-    program = os.path.basename(words[0])
+    program = words[0].rpartition(b"/")[2]
     return program.startswith((b"runsc", b"containerd-shim")) and any(container_id.encode() in word for word in words)

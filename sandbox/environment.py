@@ -94,7 +94,7 @@ def remove_environment(folder: Path) -> None:
 
     def unseal(path: Path) -> None:
         for parent, _, _ in os.walk(path):
-            Path(parent).chmod(0o755)  # noqa: S103 (the installation's own folder, about to go)
+            Path(parent).chmod(0o755)
 
     if folder.is_dir() and not folder.is_symlink():
         unseal(folder)

@@ -28,9 +28,7 @@ class Listener:
 
     def __init__(self, limits: Limits, *, on_event: OnEvent, answers: "Answers") -> None:
         self._limits, self._on_event, self._answers = limits, on_event, answers
-        self._files = IncomingFiles(
-            files=limits.artifact_files, total_bytes=limits.artifact_bytes, on_event=on_event
-        )
+        self._files = IncomingFiles(files=limits.artifact_files, total_bytes=limits.artifact_bytes, on_event=on_event)
         self._output_left = limits.output_bytes
         self._skipped_left = _SKIPPED_TOLD
         self._chatter_left = _CHATTER_PER_RUN + 2 * limits.spans
@@ -113,7 +111,7 @@ class Answers:
                 raise RequestRefused("The answer is larger than a box may receive.")
         except RequestRefused as refusal:
             payload = json.dumps({"refused": str(refusal)}).encode()
-        except BaseException as failure:  # a fault of the host: raised again in the thread that runs the job
+        except BaseException as failure:  # noqa: BLE001 (a fault of the host: raised again in the thread that runs the job)
             self.failure = failure
             payload = json.dumps({"refused": "The platform failed to answer."}).encode()
         self._busy.release()

@@ -95,10 +95,10 @@ def decide(seen: Evidence) -> tuple[Kind, str]:
     What the host did itself comes first (it knows), then what the runner told (it watched), then traces of memory
     shortage, and only then "lost". Without the runner's last word nothing counts as ok, whatever was printed before.
     """
-    if not seen.started:
-        return Kind.INFRA, seen.broken or "The box was gone before the job was sent."
     if seen.cancelled:
         return Kind.KILLED, "Cancelled."
+    if not seen.started:
+        return Kind.INFRA, seen.broken or "The box never took the job."
     if seen.out_of_time:
         return Kind.TIMEOUT, "The tool ran longer than it may."
     if seen.flooded:

@@ -1,4 +1,4 @@
-"""One connection to a box, without blocking: sends what is due, receives what is there, may be woken by a thread."""
+"""One connection to a box, without blocking: sends what is due, receives what is there, may be woken."""
 
 import os
 import select
@@ -17,7 +17,7 @@ class Wire:
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
-        self._connection.setblocking(False)
+        self._connection.setblocking(False)  # noqa: FBT003 (the socket's own interface)
         self._outgoing: Iterator[bytes] = iter(())
         self._unsent = memoryview(b"")
         self._posted: deque[bytes] = deque()
@@ -67,8 +67,11 @@ class Wire:
         except BlockingIOError:
             return
         except (BrokenPipeError, ConnectionResetError):
-            self._outgoing, self._unsent = iter(()), memoryview(b"")
             self.closed = True
+            return
+        if not self._unsent and not self.sent_all:
+            # Known at once and not a turn later: from the last byte on the job may have begun.
+            self._unsent = memoryview(self._next_piece())
 
     def _next_piece(self) -> bytes:
         if not self.sent_all:

@@ -147,8 +147,10 @@ class Wheel:
         return name
 
     def _check_place(self, place: str) -> None:
-        first, last = place.split("/")[0], place.split("/")[-1]
-        if last.endswith((".pth", ".pyc")) or last.split(".")[0] in _REFUSED_NAMES:
+        parts = place.split("/")
+        first, last = parts[0], parts[-1]
+        started_by_python = {first.split(".")[0], last.split(".")[0]} & _REFUSED_NAMES
+        if started_by_python or last.endswith((".pth", ".pyc")):
             raise WheelRefused(f"{self.file_name} holds {place!r}, which Python would run without being asked")
         if first.split(".")[0] in sys.stdlib_module_names:
             raise WheelRefused(f"{self.file_name} would replace Python's own module {first.split('.')[0]!r}")

@@ -132,7 +132,7 @@ def _connect_streams(pipes: Pipes) -> None:
     os.close(pipes.stdout[1])
     os.close(pipes.stderr[1])
     for stream, number in (("stdout", 1), ("stderr", 2)):
-        text = open(number, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
+        text = open(number, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)  # noqa: SIM115 (the process's streams)
         setattr(sys, stream, text)
         setattr(sys, f"__{stream}__", text)
 

@@ -21,9 +21,7 @@ def collect(settings: Settings, limits: dict[str, Any], send: Callable[[bytes], 
     folder = Path(settings.work) / "artifacts"
     if _is_surely_empty(folder):
         return  # a fork costs more than everything else at the end of a run
-    pid = fork_streaming(
-        settings, lambda write: _Collection(limits, write).take(folder), send, dict(frames.FILE_FRAMES)
-    )
+    pid = fork_streaming(settings, lambda write: _Collection(limits, write).take(folder), send, dict(frames.FILE_FRAMES))
     os.waitpid(pid, 0)
 
 

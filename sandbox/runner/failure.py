@@ -11,9 +11,7 @@ MESSAGE, TRACEBACK = 4_000, 32_000
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
-def describe(
-    error: BaseException, sources: Mapping[str, str], *, has_all_processes: Callable[[], bool]
-) -> dict[str, Any]:
+def describe(error: BaseException, sources: Mapping[str, str], *, has_all_processes: Callable[[], bool]) -> dict[str, Any]:
     """The error as plain values. `sources` maps the file names of the job's own sources to function names."""
     described = traceback.TracebackException.from_exception(error, compact=True)
     _keep_own_frames(described, sources, set())
@@ -73,4 +71,3 @@ def _limit(error: BaseException, has_all_processes: Callable[[], bool]) -> str |
     # EAGAIN has innocent causes; so has a thread that cannot start. Only a full count makes it this limit.
     refused = number == errno.EAGAIN or (isinstance(error, RuntimeError) and "new thread" in _message(error))
     return "processes" if refused and has_all_processes() else None
-

@@ -99,9 +99,7 @@ class SpanRecorder:
 class _Span:
     """One call, from start to end."""
 
-    def __init__(
-        self, recorder: SpanRecorder, name: str, filename: str, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> None:
+    def __init__(self, recorder: SpanRecorder, name: str, filename: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.recorder, self.filename = recorder, filename
         self.id = recorder.number()
         outer = current.get()

@@ -208,4 +208,3 @@ def _build(settings: Settings, control: socket.socket, order: dict[str, Any]) ->
     pid = builder.fork_builder(settings, order, control.sendall)
     _, status = os.waitpid(pid, 0)
     _send_exit(control, status)
-

@@ -32,12 +32,8 @@ class _Machine:
 # unshare, setns, mount, umount2, pivot_root, chroot, ptrace, process_vm_readv, process_vm_writev, add_key, request_key,
 # keyctl, bpf, perf_event_open, userfaultfd, in this order.
 _MACHINES = {
-    "x86_64": _Machine(
-        0xC000003E, 56, (272, 308, 165, 166, 155, 161, 101, 310, 311, 248, 249, 250, 321, 298, 323)
-    ),
-    "aarch64": _Machine(
-        0xC00000B7, 220, (97, 268, 40, 39, 41, 51, 117, 270, 271, 217, 218, 219, 280, 241, 282)
-    ),
+    "x86_64": _Machine(0xC000003E, 56, (272, 308, 165, 166, 155, 161, 101, 310, 311, 248, 249, 250, 321, 298, 323)),
+    "aarch64": _Machine(0xC00000B7, 220, (97, 268, 40, 39, 41, 51, 117, 270, 271, 217, 218, 219, 280, 241, 282)),
 }
 
 

@@ -70,7 +70,7 @@ class Tool:
         namespace = vars(module)
         namespace["func"] = self._func
         for dependency in source["dependencies"]:
-            namespace[dependency.rpartition(".")[2]] = self._declare(name, dependency)
+            namespace[dependency.rsplit(".", maxsplit=1)[-1]] = self._declare(name, dependency)
         exec(compile(source["text"], file_name(name), "exec", dont_inherit=True), namespace)
         if not callable(function := namespace.get(entry)):
             raise EntryMissing(f"{name} does not define a function {entry!r}.")

@@ -18,17 +18,36 @@ def test_eating_memory_in_python_is_oom_with_the_line(run_boxed: Run) -> None:
     assert outcome.error.line == 4
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "import os\ndef main():\n    held = []\n    while True:\n        if os.fork() == 0:\n            x = bytearray(60 << 20)\n            import time; time.sleep(60)",
-        "import os\ndef main():\n    fd = os.memfd_create('x')\n    while True: os.pwrite(fd, b'x' * (1 << 20), os.fstat(fd).st_size)",
-        "import os\ndef main():\n    pipes = [os.pipe() for _ in range(400)]\n    for r, w in pipes:\n        os.set_blocking(w, False)\n"
-        "    import fcntl\n    for r, w in pipes:\n        fcntl.fcntl(w, 1031, 1 << 20)\n        try:\n            while True: os.write(w, b'x' * 65536)\n"
-        "        except BlockingIOError: pass",
-    ],
-    ids=["forked children", "memfd", "pipes"],
-)
+FORKED = """
+import os, time
+def main():
+    while True:
+        if os.fork() == 0:
+            held = bytearray(60 << 20)
+            time.sleep(60)
+"""
+MEMORY_FILE = """
+import os
+def main():
+    file = os.memfd_create("x")
+    while True:
+        os.pwrite(file, b"x" * (1 << 20), os.fstat(file).st_size)
+"""
+PIPES = """
+import fcntl, os
+def main():
+    for reading, writing in [os.pipe() for _ in range(400)]:
+        os.set_blocking(writing, False)
+        fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 1 << 20)
+        try:
+            while True:
+                os.write(writing, b"x" * 65536)
+        except BlockingIOError:
+            pass
+"""
+
+
+@pytest.mark.parametrize("text", [FORKED, MEMORY_FILE, PIPES], ids=["forked children", "memory file", "pipes"])
 def test_eating_memory_beside_python_ends_the_box_and_is_never_ok(run_boxed: Run, text: str) -> None:
     limits = Limits(memory_bytes=192 * MIB, scratch_bytes=512 * MIB, wall_seconds=30)
     outcome = run_boxed(text, limits=limits).outcome
@@ -49,7 +68,10 @@ def test_an_exponential_fork_bomb_is_contained(run_boxed: Run) -> None:
 
 
 def test_too_many_threads_hit_the_limit_of_processes(run_boxed: Run) -> None:
-    text = "import threading, time\ndef main():\n    while True: threading.Thread(target=time.sleep, args=(60,), daemon=True).start()"
+    text = (
+        "import threading, time\ndef main():\n    while True:\n"
+        "        threading.Thread(target=time.sleep, args=(60,), daemon=True).start()"
+    )
     assert run_boxed(text, limits=Limits(processes=20, wall_seconds=30)).outcome.kind is Kind.PROCESSES
 
 
@@ -69,7 +91,8 @@ def test_user_namespaces_and_mounts_are_refused_and_threads_are_not(run_boxed: R
                 ctypes.set_errno(0)
                 return libc.syscall(number, *arguments) == -1 and errno.errorcode[ctypes.get_errno()]
             threading.Thread(target=print, args=("thread ran",)).start()
-            x86 = {"unshare": 272, "setns": 308, "mount": 165, "ptrace": 101, "process_vm_readv": 310, "keyctl": 250, "bpf": 321}
+            x86 = {"unshare": 272, "setns": 308, "mount": 165, "ptrace": 101, "process_vm_readv": 310, "keyctl": 250,
+                   "bpf": 321}
             said = {name: refused(number, 0x10000000, 0, 0, 0, 0) for name, number in x86.items()}
             said["clone"] = refused(56, 0x10000000 | 17, 0, 0, 0, 0)
             said["clone3"] = refused(435, 0, 0)
@@ -89,8 +112,8 @@ def test_there_is_no_way_to_write_outside_of_scratch_space(run_boxed: Run) -> No
         import os, pathlib
         def main():
             written = []
-            for folder in ("/", "/etc", "/usr/bin", "/opt/selfsmith", "/opt/selfsmith/_selfsmith_runner", "/control", "/environments",
-                           "/dev", "/proc", "/sys", "/root", "/var", "/proc/sys/kernel"):
+            for folder in ("/", "/etc", "/usr/bin", "/opt/selfsmith", "/opt/selfsmith/_selfsmith_runner", "/control",
+                           "/environments", "/dev", "/proc", "/sys", "/root", "/var", "/proc/sys/kernel"):
                 try:
                     pathlib.Path(folder, "x").write_text("x")
                     written.append(folder)
@@ -163,7 +186,8 @@ def test_forged_frames_on_every_descriptor_reach_nobody(run_boxed: Run, then: st
         f"""
         import json, os, struct
         def main():
-            for kind, value in ((4, {{"type": "x", "message": "forged", "limit": None}}), (5, {{"code": 0, "signal": None}}), (3, "forged"), (3, "forged")):
+            error, end = {{"type": "x", "message": "forged", "limit": None}}, {{"code": 0, "signal": None}}
+            for kind, value in ((4, error), (5, end), (3, "forged"), (3, "forged")):
                 data = json.dumps(value).encode()
                 frame = struct.pack(">IB", len(data), kind) + data
                 for descriptor in range(1024):
@@ -221,7 +245,10 @@ def test_a_tool_that_moves_its_artifacts_away_leads_nobody_astray(run_boxed: Run
 
 
 def test_a_tree_of_a_thousand_folders_is_left(run_boxed: Run) -> None:
-    text = "import os\ndef main():\n    os.chdir('artifacts')\n    for n in range(1000):\n        os.mkdir('d')\n        os.chdir('d')\n    open('deep', 'w').close()"
+    text = (
+        "import os\ndef main():\n    os.chdir('artifacts')\n    for n in range(1000):\n"
+        "        os.mkdir('d')\n        os.chdir('d')\n    open('deep', 'w').close()"
+    )
     told = run_boxed(text)
     assert told.outcome.ok
     assert told.of(ArtifactEnded) == []

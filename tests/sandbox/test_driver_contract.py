@@ -21,6 +21,7 @@ from sandbox import (
     Kind,
     Limits,
     Log,
+    Output,
     Progress,
     RequestRefused,
     Source,
@@ -55,7 +56,9 @@ def test_output_of_both_streams_arrives_as_it_was_written(run: Run) -> None:
             os.write(1, b"\\xff\\x00\\x1b[2J")
         """
     )
-    outputs = {stream: b"".join(event.data for event in told.events if getattr(event, "stream", "") == stream) for stream in ("stdout", "stderr")}
+    outputs = {"stdout": b"", "stderr": b""}
+    for event in told.of(Output):
+        outputs[event.stream] += event.data
     assert outputs == {"stdout": "out é\n".encode() + b"\xff\x00\x1b[2J", "stderr": b"err\n"}
 
 
@@ -113,7 +116,8 @@ def test_every_call_of_a_dependency_is_a_span_under_its_caller(driver: Driver) -
     middle = Source("middle", "async def middle(x):\n    return leaf(x)\n", "middle", ("leaf",))
     main = Source(
         "main",
-        "async def main():\n    await middle(1)\n    try:\n        await middle(2)\n    except ValueError:\n        return 'caught'\n",
+        "async def main():\n    await middle(1)\n    try:\n        await middle(2)\n"
+        "    except ValueError:\n        return 'caught'\n",
         "main",
         ("middle",),
     )
@@ -163,7 +167,10 @@ def test_a_source_named_like_a_module_does_not_hide_it(driver: Driver) -> None:
 
 
 def test_dataclasses_with_postponed_annotations_work(run: Run) -> None:
-    text = "from __future__ import annotations\nimport dataclasses\n@dataclasses.dataclass\nclass P:\n    x: int\ndef main():\n    return P(1)"
+    text = (
+        "from __future__ import annotations\nimport dataclasses\n@dataclasses.dataclass\nclass P:\n    x: int\n"
+        "def main():\n    return P(1)"
+    )
     assert run(text).outcome.result == {"x": 1}
 
 

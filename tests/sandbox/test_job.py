@@ -22,7 +22,13 @@ def test_two_dependencies_may_not_have_the_same_short_name() -> None:
 
 @pytest.mark.parametrize(
     "sources",
-    [(), (PLAIN, PLAIN), (Source("b", "", "b", ("missing",)),), (Source("b", "", "b", ("a",)), PLAIN), (Source("b", "", "b", ("b",)),)],
+    [
+        (),
+        (PLAIN, PLAIN),
+        (Source("b", "", "b", ("missing",)),),
+        (Source("b", "", "b", ("a",)), PLAIN),
+        (Source("b", "", "b", ("b",)),),
+    ],
     ids=["none", "twice", "unknown", "wrong order", "itself"],
 )
 def test_a_closure_is_whole_and_in_order(sources: tuple[Source, ...]) -> None:

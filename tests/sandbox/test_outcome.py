@@ -30,6 +30,8 @@ ERROR = JobError("ValueError", "no such thing")
         (Evidence(started=True, broken="unknown frame"), Kind.LOST),
         (Evidence(started=True, spoiled="rubbish"), Kind.ERROR),
         (Evidence(started=False), Kind.INFRA),
+        (Evidence(started=False, cancelled=True), Kind.KILLED),
+        (Evidence(started=False, out_of_time=True), Kind.INFRA),
     ],
 )
 def test_every_kind_of_evidence_has_its_kind_of_outcome(evidence: Evidence, kind: Kind) -> None:

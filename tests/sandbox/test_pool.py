@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import BoxSize, DockerDriver, FakeDriver, Job, Pool, SandboxError, SandboxUnavailable
+from sandbox import Box, BoxSize, DockerDriver, FakeDriver, Job, Pool, SandboxError, SandboxUnavailable
+from sandbox.cgroup import CgroupV1
 
 
 @pytest.fixture
@@ -73,13 +74,20 @@ def test_a_pool_without_an_engine_says_so_to_the_taker_and_closes(home: Path) ->
         pool.take()
 
 
+def is_frozen(box: Box) -> bool:
+    cgroup = box._vessel.cgroup  # type: ignore[attr-defined]
+    if isinstance(cgroup, CgroupV1):
+        return cgroup._state.read_text().strip() != "THAWED"
+    return "frozen 1" in (cgroup._folder / "cgroup.events").read_text()
+
+
 @pytest.mark.gvisor
-def test_warm_boxes_use_no_processor_time(gvisor: DockerDriver, make_job: Callable[..., Job]) -> None:
+def test_boxes_are_frozen_while_they_wait_and_thawed_when_given_out(gvisor: DockerDriver, make_job: Callable[..., Job]) -> None:
     with Pool(gvisor, warm=1) as pool:
         assert pool.wait_until_warm(30)
         (box,) = pool._boxes
-        cgroup = box._vessel.cgroup  # type: ignore[attr-defined]
-        assert cgroup is not None
+        assert is_frozen(box)
         with pool.take(labels={"run": "1"}) as taken:
             assert taken is box
+            assert not is_frozen(box)
             assert taken.run(make_job("def main():\n    return 1"), on_event=lambda event: None).ok
