@@ -15,10 +15,11 @@ from apps.dashboard import (
     runs,
     secrets,
     tasks,
+    tokens,
     workspaces,
 )
 
-NOUNS = (home, tasks, functions, runs, artifacts, approvals, packages, secrets, language_models, members, audit, health)
+NOUNS = (home, tasks, functions, runs, artifacts, approvals, packages, secrets, language_models, members, tokens, audit, health)
 of_workspace = [address for noun in NOUNS for address in noun.urlpatterns]
 
 urlpatterns = [*workspaces.urlpatterns, path("w/<slug:slug>/", include(of_workspace))]

@@ -1,4 +1,4 @@
-"""The way in: from the root address to a workspace of one's own; and the keys of a member's programs."""
+"""The way in: from the root address to a workspace of one's own."""
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse

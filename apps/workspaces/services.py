@@ -5,6 +5,7 @@ import secrets
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.db import models
 from django.utils import timezone
 
 from apps.accounts.models import User
@@ -43,6 +44,10 @@ class LastOwner(Conflict):
 
 class SlugTaken(Conflict):
     code = "slug_taken"
+
+
+class NoSuchToken(NotFound):
+    code = "no_such_token"
 
 
 def require(actor: Membership, permission: Permission) -> None:
@@ -146,6 +151,25 @@ def create_token(*, actor: Membership, name: str, lifetime: timedelta | None) ->
     row = ApiToken.objects.create(membership=actor, name=name, prefix=token[:10], digest=_digest(token), expires_at=expires_at)
     record(actor=actor, action="token.created", subject=row)
     return token
+
+
+def list_tokens(*, actor: Membership) -> models.QuerySet[ApiToken]:
+    """The actor's own tokens, newest first; nobody sees another's."""
+    return ApiToken.objects.filter(membership=actor).order_by("-id")
+
+
+def revoke_token(*, actor: Membership, token_id: UUID) -> None:
+    """Take one of the actor's own tokens back, at once.
+
+    Raises:
+        TokenCannot, NoSuchToken
+    """
+    require_person(actor)
+    row = list_tokens(actor=actor).select_for_update().filter(pk=token_id).first()
+    if row is None:
+        raise NoSuchToken("You have no such token here.")
+    record(actor=actor, action="token.revoked", subject=row)
+    row.delete()
 
 
 def authenticate_token(token: str, *, now: datetime) -> Membership | None:

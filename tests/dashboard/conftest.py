@@ -22,7 +22,8 @@ from apps.runs.models import LogChunk, Run
 from apps.runs.services import store_upload
 from apps.runs.states import RunState
 from apps.vault.services import set_secret
-from apps.workspaces.models import Membership
+from apps.workspaces.models import ApiToken, Membership
+from apps.workspaces.services import create_token
 
 SOURCE = "def shout(text: str, times: int = 2) -> str:\n    return text.upper() * times\n"
 SCHEMA = {
@@ -92,9 +93,11 @@ def make_things(member: Membership) -> SimpleNamespace:
     Step.objects.create(task=task, number=1, state=StepState.THINKING, model_calls=1)
     file = store_upload(actor=member, name="notes.txt", chunks=[b"hello"])
     secret = set_secret(actor=member, name="TOKEN", value="s3cret-value", purpose="function")
+    create_token(actor=member, name="A script", lifetime=None)
+    token = ApiToken.objects.get(membership=member)
     return SimpleNamespace(
         function=version.function, version=version, run=run, task=task, artifact=file, package_set=package_set,
-        request=package_set.request, secret=secret, model=model,
+        request=package_set.request, secret=secret, model=model, member=member, token=token,
     )  # fmt: skip
 
 

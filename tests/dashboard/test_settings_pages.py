@@ -1,8 +1,10 @@
 """Secrets, models, packages, members, audit, health."""
 
+import re
 from types import SimpleNamespace
 
 import pytest
+from django.utils import timezone
 
 from apps.audit.models import AuditRecord
 from apps.audit.services import record, seal_records
@@ -11,6 +13,8 @@ from apps.llm.models import LanguageModel
 from apps.packages.models import PackageSet
 from apps.packages.states import PackageState
 from apps.vault.models import Secret
+from apps.workspaces.models import ApiToken, Membership
+from apps.workspaces.services import authenticate_token
 
 
 def test_a_secret_is_kept_and_never_shown(cast: SimpleNamespace, sign_in) -> None:
@@ -80,6 +84,41 @@ def test_a_set_that_failed_says_where_it_stopped_and_why(cast, things, sign_in) 
     page = sign_in(cast.viewer).get(f"/w/acme/packages/{things.package_set.pk}/").content.decode()
     assert "Too young." in page
     assert 'hx-trigger="every 2s"' not in page
+
+
+def test_an_admin_gives_and_takes_roles(cast, sign_in) -> None:
+    client = sign_in(cast.admin)
+    assert client.post("/w/acme/members/", {"account": "stranger@example.com", "role": "viewer"}).status_code == 302
+    assert sign_in(cast.stranger).get("/w/acme/").status_code == 200
+    with scope(cast.acme.pk):
+        member = Membership.objects.get(user=cast.stranger.user)
+    assert client.post(f"/w/acme/members/{member.pk}/remove").status_code == 302
+    assert sign_in(cast.stranger).get("/w/acme/").status_code == 404
+
+
+def test_an_account_that_does_not_exist_is_told_in_the_form(cast, sign_in) -> None:
+    response = sign_in(cast.admin).post("/w/acme/members/", {"account": "nobody", "role": "viewer"})
+    assert (response.status_code, b"There is no such account" in response.content) == (422, True)
+
+
+def test_an_admin_makes_no_owner_and_the_last_owner_stays(cast, sign_in) -> None:
+    assert sign_in(cast.admin).post("/w/acme/members/", {"account": "viewer", "role": "owner"}).status_code == 403
+    stays = sign_in(cast.owner).post("/w/acme/members/", {"account": "owner", "role": "viewer"})
+    assert (stays.status_code, b"at least one owner" in stays.content) == (409, True)
+
+
+def test_a_token_is_shown_once_and_stops_when_it_is_revoked(cast, sign_in) -> None:
+    client = sign_in(cast.developer)
+    made = client.post("/w/acme/tokens/", {"name": "A script", "days": "30"})
+    token = re.search(r"sst_[\w-]+", made.content.decode())[0]
+    assert (made.status_code, made.headers["Cache-Control"]) == (201, "no-store")
+    assert authenticate_token(token, now=timezone.now()) == cast.developer
+    assert token not in client.get("/w/acme/tokens/").content.decode()
+    with scope(cast.acme.pk):
+        row = ApiToken.objects.get()
+    assert sign_in(cast.owner).post(f"/w/acme/tokens/{row.pk}/revoke").status_code == 404
+    assert client.post(f"/w/acme/tokens/{row.pk}/revoke").status_code == 302
+    assert authenticate_token(token, now=timezone.now()) is None
 
 
 def test_members_are_listed_with_their_roles(cast, sign_in) -> None:
