@@ -14,6 +14,7 @@ from kombu.exceptions import OperationalError
 
 log = logging.getLogger(__name__)
 MESSAGES_PER_LOOK = 8  # more threads than this are woken by the work itself
+MESSAGE_SECONDS = 10  # an older message says nothing new: the scheduler has sent another since
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def wake(kind: str) -> None:
 
 def _send(kind: str) -> None:
     try:
-        current_app.send_task("selfsmith.wake", args=[kind])
+        current_app.send_task("selfsmith.wake", args=[kind], expires=MESSAGE_SECONDS)
     except OperationalError as error:
         log.warning("wake.not_sent kind=%s error=%s", kind, error)
 
