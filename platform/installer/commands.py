@@ -17,11 +17,12 @@ from typing import Optional
 
 from . import quality
 from .application import Application, describe_sign_ins
+from .docker import RUNTIME
 from .doctor import examine
-from .environment import write_environment
+from .environment import process_environment
 from .errors import SetupError, Stopped
 from .home import Home, choose_home
-from .machine import check_port, check_sudo, chosen_port, free_port, probe_machine
+from .machine import check_sudo, chosen_port, free_port, probe_machine
 from .progress import Progress
 from .setup import Setup
 from .shell import Result, Shell
@@ -78,7 +79,6 @@ def run() -> int:
     """Sets up what is missing, starts everything, and stays until it is stopped."""
     started = time.monotonic()
     setup = make_setup()
-    check_port(setup.port)
     with Stack(setup) as stack:
         try:
             sandbox = stack.bring_up()
@@ -120,7 +120,7 @@ def sign_ins() -> int:
     setup = make_setup()
     if not (setup.home.postgres_socket_folder / ".s.PGSQL.5432").exists():
         raise SetupError("Selfsmith does not run.", "Start it first (`make run`), then ask again from another terminal.")
-    setup.progress.say(describe_sign_ins(Application(setup, write_environment(setup)).seed()))
+    setup.progress.say(describe_sign_ins(Application(setup, process_environment(setup, os.environ)).seed()))
     return 0
 
 
@@ -137,6 +137,8 @@ def demo() -> int:
     finally:
         shutil.rmtree(home.path)
     print(played.last_line, flush=True)
+    if os.environ.get("SANDBOX_RUNTIME", RUNTIME) != RUNTIME:
+        raise SetupError("The demo ran without gVisor, so it proves nothing.", "Run it again without SANDBOX_RUNTIME.")
     return played.code
 
 

@@ -13,7 +13,7 @@ from . import assets, docker, image, postgres, python, redis, system
 from .application import Application
 from .environment import trust, write_environment
 from .home import lock_home, make_home
-from .machine import check_disk, check_supported, free_bytes
+from .machine import check_disk, check_port, check_supported, free_bytes
 from .programs import programs
 from .progress import Step
 from .setup import Setup
@@ -43,11 +43,13 @@ class Stack:
         for number in STOP_SIGNALS:
             signal.signal(number, signal.SIG_IGN)  # once more Ctrl-C must not break off the ending
         self.setup.shell.stop()
-        with self.setup.progress.step("stopping"):
-            self.supervisor.stop_programs(*OURS)
-            docker.remove_containers(self.setup)
-            self.supervisor.stop()
-            self.pool.shutdown()
+        if self.supervisor.process:
+            # Only then is what runs under this home ours; a second start must not stop the first.
+            with self.setup.progress.step("stopping"):
+                self.supervisor.stop_programs(*OURS)
+                docker.remove_containers(self.setup)
+                self.supervisor.stop()
+        self.pool.shutdown()
         if self.lock:
             self.lock.close()
 
@@ -114,7 +116,10 @@ class Stack:
         self.application.collect_assets()
 
     def prepare_home(self) -> None:
-        """Checks the machine, makes the folders and keys, and holds the home for this process."""
+        """Checks the machine, makes the folders and keys, and holds the home for this process.
+
+        The port comes after the lock: when Selfsmith itself holds it, that is the better thing to say.
+        """
         home = self.setup.home
         check_supported(self.setup.machine)
         if not (home.stamps / "complete").exists():
@@ -122,6 +127,7 @@ class Stack:
         with self.setup.progress.step("home") as step:
             is_new = make_home(home)
             self.lock = lock_home(home)
+            check_port(self.setup.port)
             self.setup.shell.log = home.logs / "setup.log"
             step.detail = f"{home.path}{' (new)' if is_new else ''}"
 

@@ -1,6 +1,8 @@
 """A set-up on a machine that a test makes up: facts are given, programs answer what the test says."""
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -13,10 +15,12 @@ from installer.machine import Machine
 from installer.progress import Progress
 from installer.setup import Setup
 from installer.shell import Result, Shell, Word
+from installer.supervise import Program, Supervisor
 
 DEBIAN = Machine(
     system="Linux", architecture="x86_64", distribution="debian", version="13", is_root=True, has_sudo=False, has_systemd=False
 )
+DEADLINE_SECONDS = 20
 
 
 class ScriptedShell(Shell):
@@ -57,3 +61,45 @@ def make_setup(checkout: Path, tmp_path: Path) -> Callable[..., Setup]:
 def complaint(error: pytest.ExceptionInfo[SetupError]) -> str:
     """All that a person gets to read of an error."""
     return f"{error.value.sentence} {error.value.advice}"
+
+
+@pytest.fixture
+def supervisor(make_setup: Callable[..., Setup]) -> Iterator[Supervisor]:
+    """A real supervisord with a program that sleeps and one that dies at once, none of them started."""
+    setup = make_setup(shell=Shell())
+    for folder in (setup.home.logs, setup.home.keys):
+        folder.mkdir()
+    (setup.checkout / ".venv").symlink_to(Path(__file__).parents[2] / ".venv")
+    supervisor = Supervisor(setup)
+    programs = [
+        Program("sleeper", ["sh", "-c", "echo $$ > pid.new; mv pid.new pid; exec sleep 600"], 10),
+        Program("broken", ["sh", "-c", "echo cannot find the moon; exit 1"], 20),
+    ]
+    supervisor.launch(programs, {})
+    yield supervisor
+    supervisor.stop()
+
+
+def pid_of(supervisor: Supervisor) -> int:
+    return int((supervisor.setup.checkout / "pid").read_text())
+
+
+def start_sleeper(supervisor: Supervisor) -> int:
+    supervisor.start("sleeper")
+    supervisor.wait_until_up("sleeper")
+    return pid_of(supervisor)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        os.sched_yield()
+
+
+def is_running(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/stat")
+    try:
+        return status.read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

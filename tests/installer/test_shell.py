@@ -5,8 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,14 +12,7 @@ import pytest
 from installer.errors import SetupError, explain
 from installer.shell import Shell
 
-DEADLINE_SECONDS = 20
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        os.sched_yield()
+from .conftest import DEADLINE_SECONDS, is_running, wait_for
 
 
 def test_output_comes_back_and_lies_in_the_log(tmp_path: Path) -> None:
@@ -56,14 +47,6 @@ def test_a_stop_ends_what_runs_with_all_its_children(tmp_path: Path) -> None:
     thread.join(DEADLINE_SECONDS)
     assert not thread.is_alive()
     wait_for(lambda: not is_running(int(pid_file.read_text())))
-
-
-def is_running(pid: int) -> bool:
-    status = Path(f"/proc/{pid}/stat")
-    try:
-        return status.read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def test_after_a_stop_only_cleaning_up_still_runs() -> None:

@@ -4,45 +4,17 @@ import configparser
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from installer.errors import SetupError
 from installer.setup import Setup
-from installer.shell import Shell
 from installer.supervise import Program, Supervisor, configuration
 
-from .test_shell import is_running, wait_for
+from .conftest import is_running, pid_of, start_sleeper, wait_for
 
 pytestmark = pytest.mark.processes
-
-
-@pytest.fixture
-def supervisor(make_setup: Callable[..., Setup]) -> Iterator[Supervisor]:
-    setup = make_setup(shell=Shell())
-    for folder in (setup.home.logs, setup.home.keys):
-        folder.mkdir()
-    (setup.checkout / ".venv").symlink_to(Path(__file__).parents[2] / ".venv")
-    supervisor = Supervisor(setup)
-    programs = [
-        Program("sleeper", ["sh", "-c", "echo $$ > pid.new; mv pid.new pid; exec sleep 600"], 10),
-        Program("broken", ["sh", "-c", "echo cannot find the moon; exit 1"], 20),
-    ]
-    supervisor.launch(programs, {})
-    yield supervisor
-    supervisor.stop()
-
-
-def pid_of(supervisor: Supervisor) -> int:
-    return int((supervisor.setup.checkout / "pid").read_text())
-
-
-def start_sleeper(supervisor: Supervisor) -> int:
-    supervisor.start("sleeper")
-    supervisor.wait_until_up("sleeper")
-    return pid_of(supervisor)
 
 
 def test_a_program_that_is_killed_is_started_again(supervisor: Supervisor) -> None:
