@@ -101,8 +101,16 @@ def _told(run: Run) -> dict[str, Any]:
         "artifacts": previews_of(run.artifacts.order_by("id")),
         "inputs": [link.artifact for link in RunInput.objects.filter(run=run).select_related("artifact").order_by("id")],
         "closure_text": [part["name"] for part in run.closure],
+        "message_title": _message_title(run),
         "message_hint": "" if run.is_open else HINTS.get(run.outcome, ""),
     }
+
+
+def _message_title(run: Run) -> str:
+    """A run that succeeded has a message too, which says no more than its state."""
+    if not run.message or run.state == RunState.SUCCEEDED:
+        return ""
+    return "It has to wait" if run.is_open else "It did not end well"
 
 
 def _log_lines(run: Run) -> Iterator[str]:

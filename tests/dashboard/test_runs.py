@@ -87,6 +87,17 @@ def test_what_to_do_about_an_outcome_is_said(client, cast, run) -> None:
     assert "memory_bytes" in page
 
 
+def test_a_run_that_succeeded_is_not_told_as_trouble_and_one_that_waits_for_a_box_says_why(client, cast, run) -> None:
+    with scope(cast.acme.pk):
+        Run.objects.filter(pk=run.pk).update(message="No engine answers.")
+    waiting = client.get(f"/w/acme/runs/{run.pk}/").content.decode()
+    assert "It has to wait" in waiting
+    assert "No engine answers." in waiting
+    with scope(cast.acme.pk):
+        Run.objects.filter(pk=run.pk).update(state=RunState.SUCCEEDED, message="Done.")
+    assert "It did not end well" not in client.get(f"/w/acme/runs/{run.pk}/").content.decode()
+
+
 def test_cancelling_a_queued_run_ends_it(client, cast, run) -> None:
     assert client.post(f"/w/acme/runs/{run.pk}/cancel").status_code == 302
     with scope(cast.acme.pk):
