@@ -31,7 +31,7 @@ class Stack:
         self.setup = setup
         self.supervisor = Supervisor(setup)
         self.application = Application(setup, {})
-        self.pool = ThreadPoolExecutor(max_workers=4)
+        self.pool = ThreadPoolExecutor(max_workers=8)
         self.lock: Optional[TextIO] = None
 
     def __enter__(self) -> Stack:
@@ -66,18 +66,17 @@ class Stack:
         self.prepare_engines(cluster, (*groups, *assets.needed_groups()))
         front_end = self.beside("front end", self.prepare_front_end)
         sandbox = self.pool.submit(self.prepare_sandbox, packages)
-        self.prepare_database()
+        self.step("tables", self.application.migrate)
         front_end.result()
         return sandbox
 
     def bring_up_database(self, *, groups: tuple[str, ...]) -> None:
-        """Only what the fast tests and the checks need.
+        """Only what the fast tests and the checks need; they make tables of their own, or say why none can be made.
 
         Raises: SetupError
         """
         self.prepare_foundation()
         self.prepare_engines(self.beside("database", self.prepare_cluster), groups)
-        self.prepare_database()
 
     def prepare_foundation(self) -> None:
         """A home that is ours, and what must be there before anything is fetched from an index."""
@@ -104,11 +103,6 @@ class Stack:
         self.application = Application(self.setup, write_environment(self.setup))
         cluster.result()
         self.start_engines()
-
-    def prepare_database(self) -> None:
-        """Roles and tables."""
-        self.step("database roles", lambda step: postgres.prepare_roles(self.setup, step))
-        self.step("tables", self.application.migrate)
 
     def prepare_front_end(self, step: Step) -> None:
         """What the pages load, fetched and gathered."""
@@ -139,6 +133,7 @@ class Stack:
             self.supervisor.wait_until(lambda: postgres.is_ready(self.setup), "postgres", seconds=ENGINE_SECONDS)
             self.supervisor.wait_until(lambda: redis.is_ready(self.setup.home), "redis", seconds=ENGINE_SECONDS)
             step.detail = "PostgreSQL and Redis answer on their sockets"
+        self.step("database roles", lambda step: postgres.prepare_roles(self.setup, step))
 
     def prepare_sandbox(self, packages: Future[None]) -> None:
         """Docker, gVisor and the image of the boxes, proved by one box that runs."""
