@@ -28,7 +28,7 @@ box is to be believed beyond its size.
 The code that runs inside the box is `sandbox.runner`.
 """
 
-from sandbox.box import Box
+from sandbox.box import GVISOR, Box
 from sandbox.build import BuildOutcome
 from sandbox.docker_driver import DockerDriver
 from sandbox.driver import Driver, Health
@@ -64,6 +64,7 @@ from sandbox.outcome import JobError, Kind, Outcome
 from sandbox.pool import Pool
 
 __all__ = [
+    "GVISOR",
     "ArtifactData",
     "ArtifactEnded",
     "ArtifactSkipped",

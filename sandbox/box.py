@@ -18,6 +18,8 @@ from sandbox.outcome import Evidence, Outcome, decide
 from sandbox.runner import frames
 from sandbox.wire import Wire
 
+GVISOR = "gVisor"
+
 
 class Vessel(Protocol):
     """What an engine gives to a box: the container, or for tests a process."""
@@ -191,11 +193,12 @@ def _pieces(first: bytes, job: Job) -> Iterator[bytes]:
 
 
 def parse_ready(payload: bytes) -> tuple[str, bool]:
-    """The kernel that a fresh box reports, and whether it is gVisor's.
+    """What kernel a fresh box reports, and whether it is gVisor's, which calls itself Linux but not in its boot log.
 
     Raises: ValueError, KeyError when this is not a READY of our protocol.
     """
     ready = json.loads(payload)
     if ready["protocol"] != frames.PROTOCOL:
         raise ValueError(f"the runner speaks protocol {ready['protocol']}")
-    return str(ready["kernel"])[:500], "gVisor" in ready["boot_log"]
+    kernel, is_gvisor = str(ready["kernel"])[:500], GVISOR in ready["boot_log"]
+    return f"{GVISOR}, {kernel}" if is_gvisor else kernel, is_gvisor

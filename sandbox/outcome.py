@@ -65,7 +65,8 @@ class Outcome:
     """The end of a job.
 
     `started` says whether the job had been sent: if not, nothing happened and it may be queued again.
-    `kernel` was read in the box before the job was known. `seconds` is the time from sending to the end.
+    `kernel` was read in the box before the job was known, and begins with GVISOR when it is that.
+    `seconds` is the time from sending to the end.
     """
 
     kind: Kind

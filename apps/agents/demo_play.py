@@ -10,6 +10,7 @@ import httpx
 
 WORKSPACE = "acme"
 LOOK_EVERY = 0.1  # seconds
+GVISOR = "gVisor"  # how the kernel of a box that is one begins
 type Say = Callable[[str], None]
 
 
@@ -34,6 +35,15 @@ def play(url: str, passwords: dict[str, str], *, seconds: float, say: Say) -> di
         say("owner: signed in, made a token")
         task, voters = _watch(api, approver, deadline=began + seconds, say=say)
         return {**_facts(api, task), "approved_by": ", ".join(voters), "seconds": round(time.monotonic() - began, 1)}
+
+
+def find_fault(ended: dict[str, Any]) -> str | None:
+    """Why a demo that has come to its end is no success all the same; None when it is one."""
+    if ended["state"] != "completed":
+        return f"The task ended {ended['state']}."
+    if not str(ended["kernel"]).startswith(GVISOR):
+        return "The tool did not run in gVisor, which is what this shows: do not set SANDBOX_RUNTIME."
+    return None
 
 
 def _session(url: str, name: str, password: str) -> httpx.Client:

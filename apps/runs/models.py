@@ -9,6 +9,7 @@ from apps.core.leases import Leased
 from apps.core.tenancy import TenantManager, TenantModel, TenantQuerySet
 from apps.functions.models import RetryClass
 from apps.runs.states import OPEN, TERMINAL
+from sandbox import GVISOR
 
 
 class RunQuerySet(TenantQuerySet["Run"]):
@@ -85,6 +86,11 @@ class Run(Leased):
     def short_id(self) -> str:
         """The random end of the id: the beginning is the clock and looks alike in a list."""
         return str(self.pk)[-8:]
+
+    @property
+    def ran_without_gvisor(self) -> bool:
+        """The box reported another kernel: a development choice of the operator, to be shown wherever the run is."""
+        return bool(self.kernel) and not self.kernel.startswith(GVISOR)
 
     def labels(self) -> dict[str, str]:
         """What the run's container is labelled with."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from apps.agents.demo_play import DemoFailed, play
+from apps.agents.demo_play import DemoFailed, find_fault, play
 
 
 class Command(BaseCommand):
@@ -25,8 +25,10 @@ class Command(BaseCommand):
             ended = play(url, passwords, seconds=seconds, say=self._say)
         except DemoFailed as error:
             raise CommandError(str(error)) from error
+        if fault := find_fault(ended):
+            self.stderr.write(fault)
         self._say(json.dumps(ended))
-        if ended["state"] != "completed":
+        if fault:
             sys.exit(1)
 
     def _say(self, line: str) -> None:

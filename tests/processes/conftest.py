@@ -1,0 +1,56 @@
+"""Running installations. Import these fixtures and the hook into another folder's conftest to have them there too."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from tests.packages.index_server import LoopbackIndex, serve_index
+from tests.processes.installation import Foundation, Installation, install, prepare_foundation, running
+from tests.processes.markdown_wheel import add_markdown
+
+type Installer = Callable[..., Installation]
+
+
+@pytest.fixture(scope="session")
+def foundation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Foundation]:
+    with prepare_foundation(tmp_path_factory.mktemp("foundation")) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def offline_index() -> Iterator[LoopbackIndex]:
+    """Has a stand-in for the demo's package, so that no test but those marked `network` needs the internet."""
+    with serve_index() as index:
+        add_markdown(index, "1.0")
+        yield index
+
+
+@pytest.fixture(scope="session")
+def installer(
+    foundation: Foundation, offline_index: LoopbackIndex, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installer]:
+    """Call it with further variables to have one more installation, which lives until the session ends."""
+    with ExitStack() as installations:
+
+        def begin(**settings: str) -> Installation:
+            chosen = {"SELFSMITH_PACKAGES_INDEX": offline_index.url, "SELFSMITH_LEASE_SECONDS": "3", **settings}
+            return installations.enter_context(install(foundation, tmp_path_factory.mktemp("home"), chosen))
+
+        yield begin
+
+
+@pytest.fixture(scope="session")
+def installation(installer: Installer) -> Installation:
+    """The one that most tests share. Its first task waits for approval until somebody decides."""
+    return installer()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """A failed test shows what the processes said."""
+    report: Any = (yield).get_result()  # type: ignore[func-returns-value]  # pluggy sends the outcome
+    if report.failed:
+        for each in running:
+            report.sections += [(f"{each.name} {process}", text) for process, text in each.logs()]

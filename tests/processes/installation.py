@@ -1,0 +1,295 @@
+"""Real installations for tests: web, worker and scheduler of this checkout as processes, each with everything of its own.
+
+An installation has its own database (used by the role that row level security binds), Redis, home and name on its
+boxes, so several can run side by side. Only the PostgreSQL server, named by SELFSMITH_DATABASE_HOST, is shared.
+"""
+
+import base64
+import os
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from json import loads
+from pathlib import Path
+from typing import Any
+
+import docker
+import httpx
+import psycopg
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+PYTHON = sys.executable
+LOOK_EVERY = 0.02  # seconds between two looks at a condition
+START_SECONDS = 60  # two cores are shared with boxes, and sometimes with other tests
+STOP_SECONDS = 30
+LOG_LINES = 60
+KEPT = ("PATH", "HOME", "LANG", "DOCKER_HOST", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "HTTPS_PROXY", "NO_PROXY")
+running: list["Installation"] = []  # for the logs in the report of a failed test
+
+
+class NeverHappened(AssertionError):
+    """A condition did not come true in time."""
+
+
+@dataclass(frozen=True)
+class Foundation:
+    """What all installations of a test session share: the collected static files and a database with all tables."""
+
+    folder: Path
+    template: str
+
+    @property
+    def static(self) -> Path:
+        return self.folder / "static"
+
+
+@dataclass
+class Installation:
+    """Started processes and the clients to speak with them. `variables` is the processes' whole environment."""
+
+    home: Path
+    port: int
+    variables: dict[str, str]
+    passwords: dict[str, str] = field(default_factory=dict)
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    _tokens: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def name(self) -> str:
+        return self.variables["SELFSMITH_INSTALLATION"]
+
+    def commands(self) -> dict[str, list[str]]:
+        serve = ["-m", "uvicorn", "config.asgi:application", "--host", "127.0.0.1", "--port", str(self.port), "--no-access-log"]
+        settings = ["--port", "0", "--save", "", "--appendonly", "no", "--unixsocket", str(self.home / "redis.sock")]
+        return {
+            "redis": ["redis-server", *settings],
+            "web": [PYTHON, *serve],
+            "worker": [PYTHON, "-m", "celery", "-A", "config", "worker", "--pool=threads", "--loglevel=INFO"],
+            "scheduler": [PYTHON, "manage.py", "run_scheduler"],
+        }
+
+    def start(self, name: str) -> None:
+        """Start one process. It ends with this one, whatever happens here."""
+        with (self.home / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", "--", *self.commands()[name]],
+                cwd=CHECKOUT,
+                env=self.variables,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def kill(self, name: str) -> None:
+        """kill -9: the process gets no chance to put anything in order."""
+        self.processes[name].kill()
+        self.processes[name].wait()
+
+    def terminate(self, name: str) -> None:
+        """Ask it to end, and end it when it does not."""
+        process = self.processes.pop(name)
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def restart(self, name: str) -> None:
+        """Start again what was killed; the web process is waited for, since clients would meet a closed door."""
+        self.start(name)
+        if name == "web":
+            self.wait_for_web()
+
+    def wait_for_web(self) -> None:
+        self.wait_until(lambda: httpx.get(f"{self.url}/accounts/login/").is_success, START_SECONDS, "the sign-in page")
+
+    def wait_until[Found](self, condition: Callable[[], Found], seconds: float, what: str) -> Found:
+        """Look until `condition` gives something true, and give that. A web process that is down counts as "not yet".
+
+        Raises: NeverHappened
+        """
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            with suppress(httpx.TransportError):
+                if found := condition():
+                    return found
+            time.sleep(LOOK_EVERY)
+        raise NeverHappened(f"Within {seconds} s there was not: {what}")
+
+    def manage(self, *arguments: str, role: str = "app") -> str:
+        """A command of manage.py that must succeed; gives what it printed."""
+        done = self.run_manage(*arguments, role=role)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def run_manage(self, *arguments: str, role: str = "app", text: str = "") -> subprocess.CompletedProcess[str]:
+        """A command of manage.py, which may fail; `text` is its input."""
+        return subprocess.run(
+            [PYTHON, "manage.py", *arguments],
+            cwd=CHECKOUT,
+            env={**self.variables, "SELFSMITH_DATABASE_ROLE": role},
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=150,
+            check=False,
+        )
+
+    def session(self, user: str, workspace: str = "acme") -> httpx.Client:
+        """Signed in by the page's own form, as a browser would be."""
+        client = httpx.Client(base_url=self.url, timeout=30, follow_redirects=True)
+        form = {"login": user, "password": self.passwords[user], "csrfmiddlewaretoken": _csrf(client.get("/accounts/login/"))}
+        client.post("/accounts/login/", data=form, headers={"Referer": self.url})
+        assert "sessionid" in client.cookies, f"{user} could not sign in"
+        client.headers |= {
+            "X-Workspace": workspace,
+            "X-CSRFToken": client.cookies["csrftoken"],
+            "Referer": self.url,
+            "Origin": self.url,
+        }
+        return client
+
+    def api(self, user: str = "owner", workspace: str = "acme") -> httpx.Client:
+        """The REST interface by a token of the user's own."""
+        if (user, workspace) not in self._tokens:
+            with self.session(user, workspace) as signed_in:
+                answer = signed_in.post("/api/v1/tokens", json={"name": "tests", "days": 1})
+                self._tokens[user, workspace] = checked(answer)["token"]
+        bearer = {"Authorization": f"Bearer {self._tokens[user, workspace]}"}
+        return httpx.Client(base_url=f"{self.url}/api/v1", headers=bearer, timeout=30)
+
+    def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """Straight from the database, across workspaces: for counting what the interface does not show."""
+        with _connect(self.variables["SELFSMITH_DATABASE_NAME"], "selfsmith_app") as database:
+            database.execute("SELECT set_config('selfsmith.workspace', 'every', false)")
+            return database.execute(statement, values).fetchall()
+
+    def boxes(self) -> list[Any]:
+        """The installation's containers, the newest first."""
+        engine = docker.from_env()
+        try:
+            wanted = {"label": f"selfsmith.installation={self.name}"}
+            return engine.containers.list(all=True, filters=wanted, ignore_removed=True)
+        finally:
+            engine.close()
+
+    def logs(self) -> Iterator[tuple[str, str]]:
+        """The end of what each process said."""
+        for path in sorted(self.home.glob("*.log")):
+            yield path.stem, "\n".join(path.read_text(errors="replace").splitlines()[-LOG_LINES:])
+
+    def stop(self) -> None:
+        """End the processes in order, and remove the boxes that killed workers left."""
+        for name in ("scheduler", "worker", "web", "redis"):
+            if name in self.processes:
+                self.terminate(name)
+        for box in self.boxes():
+            with suppress(docker.errors.NotFound, docker.errors.APIError):
+                box.remove(force=True)
+
+
+def checked(answer: httpx.Response) -> Any:
+    """The JSON of an answer that must be a good one."""
+    assert answer.is_success, f"{answer.request.method} {answer.request.url} answered {answer.status_code}: {answer.text[:500]}"
+    return answer.json()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def prepare_foundation(folder: Path) -> Iterator[Foundation]:
+    """Collect the static files, make the tables in a database to copy; both are gone afterwards."""
+    foundation = Foundation(folder, f"selfsmith_processes_{secrets.token_hex(4)}")
+    maker = Installation(folder, 0, _variables(folder, 0, foundation.template, {}))
+    with _database(foundation.template):
+        maker.manage("collectstatic", "--no-input", "--verbosity=0")
+        maker.manage("migrate", "--no-input", "--verbosity=0", role="owner")
+        yield foundation
+    shutil.rmtree(folder)
+
+
+@contextmanager
+def install(foundation: Foundation, home: Path, settings: Mapping[str, str]) -> Iterator[Installation]:
+    """A running, seeded installation; `settings` are further variables. Nothing of it is left afterwards."""
+    database, port = f"{foundation.template}_{secrets.token_hex(4)}", free_port()
+    (home / "static").symlink_to(foundation.static)
+    made = Installation(home, port, _variables(home, port, database, settings))
+    with _database(database, template=foundation.template):
+        try:
+            made.start("redis")
+            made.wait_until((home / "redis.sock").is_socket, START_SECONDS, "the socket of Redis")
+            for name in ("web", "worker", "scheduler"):
+                made.start(name)
+            made.manage("seed_demo", "--passwords-to", str(home / "sign-ins"))
+            lines = (home / "sign-ins").read_text().splitlines()
+            made.passwords = {each["username"]: each["password"] for each in map(loads, lines)}
+            made.wait_for_web()
+            running.append(made)
+            yield made
+        finally:
+            made.stop()
+            with suppress(ValueError):
+                running.remove(made)
+    shutil.rmtree(home)
+
+
+def _variables(home: Path, port: int, database: str, settings: Mapping[str, str]) -> dict[str, str]:
+    """Nothing of the tests' own settings may reach the processes, so little is taken over."""
+    return {
+        **{name: os.environ[name] for name in KEPT if name in os.environ},
+        "SELFSMITH_HOME": str(home),
+        "SELFSMITH_INSTALLATION": f"test-{secrets.token_hex(4)}",
+        "SELFSMITH_PORT": str(port),
+        "SELFSMITH_SECRET_KEY": secrets.token_urlsafe(32),
+        "SELFSMITH_VAULT_ROOT_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
+        "SELFSMITH_DATABASE_HOST": os.environ["SELFSMITH_DATABASE_HOST"],
+        "SELFSMITH_DATABASE_NAME": database,
+        "SELFSMITH_REDIS_URL": f"unix://{home / 'redis.sock'}",
+        "SELFSMITH_BOX_IMAGE": os.environ.get("SELFSMITH_BOX_IMAGE", "selfsmith-box:dev"),
+        "SELFSMITH_WARM_BOXES": "1",
+        "DJANGO_SETTINGS_MODULE": "config.settings.embedded",
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+        "PYTHONUNBUFFERED": "1",
+        **settings,
+    }
+
+
+@contextmanager
+def _database(name: str, *, template: str = "template1") -> Iterator[None]:
+    """A database of the role that owns the tables, dropped in the end."""
+    with _connect("postgres", "selfsmith_owner") as server:
+        server.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    try:
+        yield
+    finally:
+        with _connect("postgres", "selfsmith_owner") as server:
+            server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def _connect(database: str, role: str) -> psycopg.Connection[tuple[Any, ...]]:
+    return psycopg.connect(host=os.environ["SELFSMITH_DATABASE_HOST"], dbname=database, user=role, autocommit=True)
+
+
+def _csrf(page: httpx.Response) -> str:
+    found = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
+    assert found, f"{page.url} has no form"
+    return found[1]
