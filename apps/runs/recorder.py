@@ -68,16 +68,17 @@ class Recorder:
             raise self._failure
 
     def _work(self) -> None:
+        more = True
         try:
             with scope(self._run.workspace_id):
                 self._seq = LogChunk.objects.filter(run=self._run).aggregate(last=Max("seq"))["last"] or 0
-            more = True
             while more:
                 batch, more = self._take_batch()
                 self._store(batch)
         except Exception as error:  # noqa: BLE001  kept for hear() and close(), which raise it in the worker's thread
             self._failure = error
-            self._discard_rest()
+            if more:
+                self._discard_rest()
         finally:
             connection.close()
 
