@@ -32,6 +32,22 @@ START_SECONDS = 60  # two cores are shared with boxes, and sometimes with other 
 STOP_SECONDS = 30
 LOG_LINES = 60
 KEPT = ("PATH", "HOME", "LANG", "DOCKER_HOST", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "HTTPS_PROXY", "NO_PROXY")
+ADD_WORKSPACES = """
+from apps.accounts.models import User
+from apps.core.tenancy import scope
+from apps.llm.services import ensure_builtin_models
+from apps.workspaces.models import Membership
+from apps.workspaces.roles import Role
+from apps.workspaces.services import add_member, create_workspace
+
+for slug in {slugs!r}:
+    workspace = create_workspace(slug=slug, name=slug, owner=User.objects.get(username="owner"))
+    with scope(workspace.pk):
+        owner = Membership.objects.get()
+        ensure_builtin_models(actor=owner)
+        add_member(actor=owner, user=User.objects.get(username="approver"), role=Role.APPROVER)
+        add_member(actor=owner, user=User.objects.get(username="developer"), role=Role.DEVELOPER)
+"""
 running: list["Installation"] = []  # for the logs in the report of a failed test
 
 
@@ -60,7 +76,7 @@ class Installation:
     variables: dict[str, str]
     passwords: dict[str, str] = field(default_factory=dict)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
-    _tokens: dict[tuple[str, str], str] = field(default_factory=dict)
+    _clients: dict[tuple[str, str, str], httpx.Client] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -150,27 +166,36 @@ class Installation:
         )
 
     def session(self, user: str, workspace: str = "acme") -> httpx.Client:
-        """Signed in by the page's own form, as a browser would be."""
+        """Signed in by the page's own form, as a browser would be; the same client each time."""
+        return self._client("session", user, workspace, self._sign_in)
+
+    def api(self, user: str = "owner", workspace: str = "acme") -> httpx.Client:
+        """The REST interface by a token of the user's own; the same client each time."""
+        return self._client("api", user, workspace, self._with_token)
+
+    def _client(self, kind: str, user: str, workspace: str, make: Callable[[str, str], httpx.Client]) -> httpx.Client:
+        key = (kind, user, workspace)
+        if key not in self._clients:
+            self._clients[key] = make(user, workspace)
+        return self._clients[key]
+
+    def _sign_in(self, user: str, workspace: str) -> httpx.Client:
         client = httpx.Client(base_url=self.url, timeout=30, follow_redirects=True)
         form = {"login": user, "password": self.passwords[user], "csrfmiddlewaretoken": _csrf(client.get("/accounts/login/"))}
         client.post("/accounts/login/", data=form, headers={"Referer": self.url})
         assert "sessionid" in client.cookies, f"{user} could not sign in"
-        client.headers |= {
-            "X-Workspace": workspace,
-            "X-CSRFToken": client.cookies["csrftoken"],
-            "Referer": self.url,
-            "Origin": self.url,
-        }
+        token = client.cookies["csrftoken"]
+        client.headers.update({"X-Workspace": workspace, "X-CSRFToken": token, "Referer": self.url, "Origin": self.url})
         return client
 
-    def api(self, user: str = "owner", workspace: str = "acme") -> httpx.Client:
-        """The REST interface by a token of the user's own."""
-        if (user, workspace) not in self._tokens:
-            with self.session(user, workspace) as signed_in:
-                answer = signed_in.post("/api/v1/tokens", json={"name": "tests", "days": 1})
-                self._tokens[user, workspace] = checked(answer)["token"]
-        bearer = {"Authorization": f"Bearer {self._tokens[user, workspace]}"}
+    def _with_token(self, user: str, workspace: str) -> httpx.Client:
+        answer = self.session(user, workspace).post("/api/v1/tokens", json={"name": "tests", "days": 1})
+        bearer = {"Authorization": f"Bearer {checked(answer)['token']}"}
         return httpx.Client(base_url=f"{self.url}/api/v1", headers=bearer, timeout=30)
+
+    def add_workspaces(self, *slugs: str) -> None:
+        """Further tenants like acme, empty: the same people, nothing granted, no task."""
+        self.manage("shell", "--verbosity=0", "--command", ADD_WORKSPACES.format(slugs=slugs))
 
     def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         """Straight from the database, across workspaces: for counting what the interface does not show."""
@@ -197,6 +222,8 @@ class Installation:
         for name in ("scheduler", "worker", "web", "redis"):
             if name in self.processes:
                 self.terminate(name)
+        for client in self._clients.values():
+            client.close()
         for box in self.boxes():
             with suppress(docker.errors.NotFound, docker.errors.APIError):
                 box.remove(force=True)

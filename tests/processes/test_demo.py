@@ -36,11 +36,11 @@ def test_without_gvisor_the_pages_say_so_the_run_is_marked_and_the_demo_ends_wit
     assert "did not run in gVisor" in said
     assert ended["state"] == "completed"
     assert "gVisor" not in str(ended["kernel"])
-    with weak.session("owner") as owner:
-        run = checked(owner.get("/api/v1/runs"))["items"][0]
-        assert "It ran without gVisor." in owner.get(f"/w/acme/runs/{run['id']}/").text
-        for page in ("/w/acme/", "/w/acme/tasks/", "/w/acme/functions/", "/accounts/password/change/"):
-            assert "<strong>No gVisor.</strong>" in owner.get(page).text, page
+    owner = weak.session("owner")
+    run = checked(owner.get("/api/v1/runs"))["items"][0]
+    assert "It ran without gVisor." in owner.get(f"/w/acme/runs/{run['id']}/").text
+    for page in ("/w/acme/", "/w/acme/tasks/", "/w/acme/functions/", "/accounts/password/change/"):
+        assert "<strong>No gVisor.</strong>" in owner.get(page).text, page
 
 
 def test_without_the_traceback_the_agent_cannot_mend_its_tool(installer: Installer) -> None:
