@@ -26,7 +26,7 @@ class RunLogConsumer(WorkspaceConsumer):
         if await self._look(after) is None:
             await self.refuse()
             return
-        await self.listen(f"run.{self.run_id.hex}")
+        await self.listen(f"log.{self.run_id.hex}")
         self.start(self._follow(after))
 
     async def _follow(self, after: int) -> None:

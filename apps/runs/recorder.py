@@ -114,7 +114,7 @@ class Recorder:
             self._store_progress(batch)
             for event in batch:
                 self._collect_artifact(event)
-            publish(self._run.workspace_id, f"run.{self._run.pk.hex}")
+            publish(self._run.workspace_id, f"log.{self._run.pk.hex}")
 
     def _log_chunks(self, batch: list[Event]) -> list[LogChunk]:
         now, chunks = datetime.now(UTC), []
@@ -168,6 +168,7 @@ class Recorder:
             last = told[-1]
             fields = {"progress": min(1.0, max(0.0, last.fraction)), "progress_text": _clean(last.text)[:200]}
             leases.held(self._run).update(**fields)
+            publish(self._run.workspace_id, f"run.{self._run.pk.hex}")
 
     def _collect_artifact(self, event: Event) -> None:
         if isinstance(event, ArtifactStarted):

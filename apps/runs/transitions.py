@@ -43,6 +43,7 @@ def move(run: Run, *, from_states: tuple[RunState, ...], to_state: RunState, **f
 def announce(run: Run, state: RunState, *, actor: Actor | None = None) -> None:
     """Tell the pages, the audit trail and, at the end of a run, the apps above."""
     publish(run.workspace_id, f"run.{run.pk.hex}")
+    publish(run.workspace_id, f"log.{run.pk.hex}")
     publish(run.workspace_id, "runs")
     if state in TERMINAL:
         record(actor=actor, action=f"run.{state}", subject=run)

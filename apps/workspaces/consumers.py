@@ -1,6 +1,7 @@
 """Websockets' entry point into a workspace: the address selects, membership decides, strangers are closed with 4404."""
 
 import asyncio
+import re
 from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, cast
@@ -86,14 +87,11 @@ class WorkspaceConsumer(AsyncJsonWebsocketConsumer):
 class HintConsumer(WorkspaceConsumer):
     """Tells a page that something of one topic has changed, and nothing more: the page asks again by HTTP."""
 
-    TOPICS = ("runs", "tasks", "approvals", "packages")
+    TOPIC = re.compile(r"runs|tasks|approvals|packages|models|(run|task|approval|packages)\.[0-9a-f]{32}")
 
     async def open(self, parameters: dict[str, str]) -> None:
         topic = parameters.get("topic", "")
-        kind, _, key = topic.partition(".")
-        if topic not in self.TOPICS and not (
-            kind in ("task", "run", "approval", "packageset") and len(key) == 32 and key.isalnum()
-        ):
+        if self.TOPIC.fullmatch(topic) is None:
             await self.refuse()
             return
         await self.listen(topic)

@@ -5,8 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.security.websocket import AllowedHostsOriginValidator
+from django.conf import settings
 from django.core.asgi import get_asgi_application
 
+from config.body_limit import BodyLimit
 from config.env import load_environment_file
 
 load_environment_file()
@@ -23,7 +25,7 @@ with ThreadPoolExecutor(max_workers=1) as starting:
 sockets = URLRouter(websocket_urlpatterns)  # type: ignore[arg-type]  # channels' stubs want a type of their own
 application = ProtocolTypeRouter(
     {
-        "http": http,
+        "http": BodyLimit(http, max_bytes=settings.REQUEST_MAX_BYTES),
         "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(sockets)),
     }
 )

@@ -1,0 +1,57 @@
+// Regions that change by themselves: <… data-live="task.<id>" hx-get="…" hx-trigger="changed, every 10s">.
+// A socket per topic says "changed"; the region then asks again by HTTP, which decides what may be seen.
+(() => {
+  "use strict";
+
+  const PAUSE = 400; // between two looks at one region, in ms: hints come in bursts
+  const sockets = new Map(); // topic → { socket, wait }
+  const due = new WeakMap(); // region → timer
+
+  const regions = () => [...document.querySelectorAll("[data-live]")];
+  const topicsOf = (region) => region.dataset.live.split(" ").filter(Boolean);
+
+  function look(region) {
+    if (due.has(region)) return;
+    due.set(region, setTimeout(() => {
+      due.delete(region);
+      if (region.isConnected) htmx.trigger(region, "changed");
+    }, PAUSE));
+  }
+
+  function listen(topic) {
+    if (sockets.has(topic)) return;
+    const entry = { wait: 1000 };
+    sockets.set(topic, entry);
+    connect(topic, entry);
+  }
+
+  function connect(topic, entry) {
+    const scheme = location.protocol === "https:" ? "wss:" : "ws:";
+    const path = document.body.dataset.hints;
+    const socket = new WebSocket(`${scheme}//${location.host}${path}?topic=${encodeURIComponent(topic)}`);
+    entry.socket = socket;
+    socket.addEventListener("open", () => (entry.wait = 1000));
+    socket.addEventListener("message", () => regions().filter((region) => topicsOf(region).includes(topic)).forEach(look));
+    socket.addEventListener("close", (event) => {
+      const isRefused = event.code === 4404;
+      if (isRefused || sockets.get(topic) !== entry) return;
+      setTimeout(() => sockets.get(topic) === entry && connect(topic, entry), entry.wait);
+      entry.wait = Math.min(entry.wait * 2, 30000);
+    });
+  }
+
+  // After each swap: listen to what is on the page now, and to nothing else.
+  function tune() {
+    if (!document.body.dataset.hints) return;
+    const wanted = new Set(regions().flatMap(topicsOf));
+    for (const [topic, entry] of sockets) {
+      if (wanted.has(topic)) continue;
+      sockets.delete(topic);
+      entry.socket.close();
+    }
+    wanted.forEach(listen);
+  }
+
+  document.addEventListener("DOMContentLoaded", tune);
+  document.addEventListener("htmx:afterSettle", tune);
+})();
