@@ -11,7 +11,7 @@ class AgentsConfig(AppConfig):
         from apps.core.dispatch import register_work
         from apps.core.events import on
 
-        register_work("tasks", step=loop.perform_next_task, sweep=loop.sweep_lost_tasks, pending=loop.count_due_tasks)
+        register_work("tasks", step=loop.perform_next_task, sweep=loop.sweep_tasks, pending=loop.count_due_tasks)
         on("run.finished", reactions.tell_run)
         for name in ("packages.ready", "packages.refused", "packages.failed"):
             on(name, reactions.tell_packages)

@@ -6,27 +6,29 @@ does is stored in the transaction that marks it as done: so a crash repeats a mo
 
 import logging
 from datetime import timedelta
-from typing import Any
+from uuid import UUID
 
 from django.db.models import F
 from django.db.models.functions import Now
 
 from apps.agents import transitions
+from apps.agents.budget import TOO_OLD, find_end, too_old
 from apps.agents.models import Step, StepState, Task, TaskState, WaitsFor
 from apps.agents.prompts import TOOLS, conversation
+from apps.agents.replies import store_reply
 from apps.agents.tools import Completed, Wait, call_tool
 from apps.core import leases
 from apps.core.tenancy import every_workspace, scope
-from apps.llm.errors import Failure, ModelUnavailable
+from apps.llm.errors import ModelUnavailable
 from apps.llm.services import complete
-from apps.llm.types import Reply, Waiting
+from apps.llm.types import Waiting
 
 log = logging.getLogger(__name__)
 MAX_MODEL_CALLS = 4  # tries at one reply, for whatever reason
-MAX_IDLE_TURNS = 3  # turns in a row without a usable call
-MAX_REPEATS = 3  # the same call, to the letter, with the same end
-RETRIED = (Failure.UNREACHABLE, Failure.RATE_LIMITED, Failure.TIMED_OUT, Failure.BAD_REPLY)
 BACKOFF_SECONDS = (2, 5, 15)
+LONGEST_PAUSE_SECONDS = 900  # whatever a provider asks for: a person would rather see the task fail
+MAX_LOSSES = 3  # a step that has outlived this many workers is taken for their killer
+SWEPT_AT_ONCE = 100
 
 
 def perform_next_task() -> bool:
@@ -38,7 +40,7 @@ def perform_next_task() -> bool:
         return False
     try:
         with leases.heartbeat(task) as pulse:
-            while not pulse.lost.is_set() and _take_turn(task):
+            while not pulse.stop_requested() and _take_turn(task):
                 pass
     except leases.LeaseLost:
         log.warning("task.lease_lost task=%s", task.pk)
@@ -60,44 +62,17 @@ def _open_step(task: Task) -> Step | None:
     with scope(task.workspace_id):
         leases.assert_held(task)
         task.refresh_from_db()
-        if task.cancel_requested_at:
-            transitions.leave(task, to_state=TaskState.CANCELLED)
-            return None
         last = task.steps.order_by("-number").first()
         if last is not None and last.state != StepState.DONE:
             return last
-        if end := _must_end(task, last):
+        if end := find_end(task, last):
             transitions.leave(task, **end)
             return None
+        if task.losses:  # of the step before; this one has harmed nobody yet
+            Task.objects.filter(pk=task.pk).update(losses=0)
         step = Step.objects.create(task=task, number=last.number + 1 if last else 1)
         transitions.announce(task, TaskState.WORKING)
         return step
-
-
-def _must_end(task: Task, last: Step | None) -> dict[str, Any] | None:
-    """Why the task may not take another turn, as the fields of its end."""
-    over = TaskState.OVER_BUDGET
-    if last is not None and last.number >= task.max_steps:
-        return {"to_state": over, "failure": f"It took {task.max_steps} turns without coming to an end."}
-    if task.tokens_used >= task.max_tokens:
-        return {"to_state": over, "failure": f"It used {task.tokens_used} tokens; {task.max_tokens} were allowed."}
-    if task.cost_usd >= task.max_cost_usd:
-        return {"to_state": over, "failure": f"It cost ${task.cost_usd:.2f}; ${task.max_cost_usd:.2f} were allowed."}
-    if Task.objects.filter(pk=task.pk, created_at__lt=Now() - task.max_age).exists():
-        return {"to_state": over, "failure": "It became older than it may."}
-    return _stuck(task)
-
-
-def _stuck(task: Task) -> dict[str, Any] | None:
-    """The end of a task whose model says nothing usable, or does the same over and over."""
-    recent = list(task.steps.order_by("-number")[:MAX_IDLE_TURNS])
-    if len(recent) == MAX_IDLE_TURNS and not any(step.tool for step in recent):
-        return {"to_state": TaskState.FAILED, "failure": recent[0].problem or "The model answered without calling a tool."}
-    if recent and recent[0].tool:
-        same = task.steps.filter(tool=recent[0].tool, arguments=recent[0].arguments, observation=recent[0].observation)
-        if same.count() >= MAX_REPEATS:
-            return {"to_state": TaskState.FAILED, "failure": f"It called {recent[0].tool} {MAX_REPEATS} times with the same end."}
-    return None
 
 
 def _think(task: Task, step: Step) -> bool:
@@ -105,59 +80,36 @@ def _think(task: Task, step: Step) -> bool:
     with scope(task.workspace_id):
         leases.assert_held(task)
         if step.model_calls >= MAX_MODEL_CALLS:
-            transitions.leave(task, to_state=TaskState.FAILED, failure=step.problem or "The model could not be reached.")
+            failure = step.problem or f"No reply of the model could be stored in {MAX_MODEL_CALLS} calls."
+            transitions.leave(task, to_state=TaskState.FAILED, failure=failure)
             return False
-        Step.objects.filter(pk=step.pk).update(model_calls=F("model_calls") + 1)
+        step.model_calls += 1
+        step.save(update_fields=["model_calls"])
         messages, model = conversation(task), task.model
     try:
-        with_answer = complete(model=model, messages=messages, tools=TOOLS)
+        answer = complete(model=model, messages=messages, tools=TOOLS)
     except ModelUnavailable as error:
         _model_failed(task, step, error)
         return False
     with scope(task.workspace_id):
         leases.assert_held(task)
-        if isinstance(with_answer, Waiting):
+        if isinstance(answer, Waiting):
             transitions.leave(task, to_state=TaskState.WAITING, waits_for=WaitsFor.TURN)
             return False
-        store_reply(task, step, with_answer)
+        store_reply(task, step, answer)
     return True
-
-
-def store_reply(task: Task, step: Step, reply: Reply) -> None:
-    """Keep the reply, its one call and its cost, before anything is done with it."""
-    reply = _with_one_call(reply)
-    call = reply.tool_calls[0] if reply.tool_calls else None
-    usage = reply.usage
-    step.tool, step.arguments = (call.name[:60], call.arguments) if call else ("", {})
-    step.state, step.text, step.reply, step.problem = StepState.DECIDED, reply.text, reply.to_json(), reply.problem or ""
-    step.input_tokens, step.output_tokens, step.cost_usd = usage.input_tokens, usage.output_tokens, usage.cost_usd
-    step.save(
-        update_fields=["tool", "arguments", "state", "text", "reply", "problem", "input_tokens", "output_tokens", "cost_usd"]
-    )
-    spent = usage.input_tokens + usage.output_tokens
-    Task.objects.filter(pk=task.pk).update(
-        tokens_used=F("tokens_used") + spent,
-        cost_usd=F("cost_usd") + (usage.cost_usd or 0),
-        cost_is_known=task.cost_is_known and (usage.cost_usd is not None or spent == 0),
-    )
-    transitions.announce(task, TaskState.WORKING)
-
-
-def _with_one_call(reply: Reply) -> Reply:
-    """A turn is one call: further ones are dropped, so that each call sees what came of the one before."""
-    return Reply(reply.text, reply.tool_calls[:1], reply.usage, reply.problem)
 
 
 def _model_failed(task: Task, step: Step, error: ModelUnavailable) -> None:
     """Try again later what may pass by itself; end the task, in the provider's terms, otherwise."""
-    calls = step.model_calls + 1
     with scope(task.workspace_id):
         leases.assert_held(task)
-        Step.objects.filter(pk=step.pk).update(problem=error.message)
-        if error.kind not in RETRIED or calls >= MAX_MODEL_CALLS:
+        step.problem = error.message
+        step.save(update_fields=["problem"])
+        if not error.may_pass or step.model_calls >= MAX_MODEL_CALLS:
             transitions.leave(task, to_state=TaskState.FAILED, failure=error.message)
             return
-        pause = max(error.retry_after or 0, BACKOFF_SECONDS[calls - 1])
+        pause = min(max(error.retry_after or 0, BACKOFF_SECONDS[step.model_calls - 1]), LONGEST_PAUSE_SECONDS)
         transitions.leave(task, to_state=TaskState.QUEUED, waits_for=WaitsFor.MODEL, not_before=Now() + timedelta(seconds=pause))
 
 
@@ -181,20 +133,35 @@ def _act(task: Task, step: Step) -> bool:
         return True
 
 
-def sweep_lost_tasks() -> int:
-    """Tasks whose worker has vanished go back into the queue; their open step tells where to go on."""
-    with every_workspace(reason="finding tasks whose worker has vanished"):
-        lost = [(task.workspace_id, task.pk) for task in leases.expired(Task.objects.filter(state=TaskState.WORKING))[:100]]
-    return sum(_recover(workspace_id, task_id) for workspace_id, task_id in lost)
+def sweep_tasks() -> int:
+    """Put back tasks whose worker has vanished, and end those that have waited longer than they may live."""
+    with every_workspace(reason="finding tasks whose worker has vanished or that have waited too long"):
+        lost = leases.expired(Task.objects.filter(state=TaskState.WORKING))[:SWEPT_AT_ONCE]
+        lost_ids = [(task.workspace_id, task.pk) for task in lost]
+        old = too_old(Task.objects.filter(state=TaskState.WAITING)).values_list("workspace_id", "pk")
+        old_ids = list(old[:SWEPT_AT_ONCE])
+    return sum(_recover(*ids) for ids in lost_ids) + sum(_end_old(*ids) for ids in old_ids)
 
 
-def _recover(workspace_id: Any, task_id: Any) -> int:
+def _recover(workspace_id: UUID, task_id: UUID) -> int:
+    """The open step tells where to go on."""
     with scope(workspace_id):
+        working = (TaskState.WORKING,)
         task = leases.expired(Task.objects.filter(pk=task_id, state=TaskState.WORKING)).first()
         if task is None:
             return 0
-        transitions.move(task, from_states=(TaskState.WORKING,), to_state=TaskState.QUEUED, losses=F("losses") + 1)
+        if task.losses + 1 < MAX_LOSSES:
+            transitions.move(task, from_states=working, to_state=TaskState.QUEUED, losses=F("losses") + 1)
+        else:
+            failure = f"The worker vanished or failed {MAX_LOSSES} times at the same step; its log says why."
+            transitions.move(task, from_states=working, to_state=TaskState.FAILED, failure=failure, losses=F("losses") + 1)
         return 1
+
+
+def _end_old(workspace_id: UUID, task_id: UUID) -> int:
+    with scope(workspace_id):
+        task = Task.objects.get(pk=task_id)
+        return int(transitions.move(task, from_states=(TaskState.WAITING,), to_state=TaskState.OVER_BUDGET, failure=TOO_OLD))
 
 
 def count_due_tasks() -> int:

@@ -22,6 +22,7 @@ class TaskState(StrEnum):
     OVER_BUDGET = "over_budget"
 
 
+OPEN = (TaskState.QUEUED, TaskState.WORKING, TaskState.WAITING)
 TERMINAL = (TaskState.COMPLETED, TaskState.FAILED, TaskState.CANCELLED, TaskState.OVER_BUDGET)
 
 

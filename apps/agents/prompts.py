@@ -22,6 +22,7 @@ request_package and a person decides; when one is refused, find another way or s
 When a run fails, read its traceback, mend the tool and run it again. Call exactly one tool in each turn. When the task is
 done, or cannot be done, call task_completed with a summary for the person: what was made, or why nothing was."""
 
+NOTHING_SAID = "(no text)"  # some providers refuse a message without any
 NUDGE = "Call exactly one of the tools. If the task is finished or impossible, call task_completed and say so."
 
 
@@ -85,11 +86,13 @@ def _turn(step: Step) -> Iterable[Message]:
     if step.reply is None:
         return
     reply = Reply.from_json(step.reply)
-    yield reply.as_message()
-    if reply.tool_calls and step.observation is not None:
-        yield observation_message(reply.tool_calls[0], step.observation)
-    elif not reply.tool_calls:
+    if not reply.tool_calls:
+        yield Message("assistant", reply.text or NOTHING_SAID)
         yield Message("user", f"{reply.problem}\n{NUDGE}" if reply.problem else NUDGE)
+        return
+    yield reply.as_message()
+    if step.observation is not None:
+        yield observation_message(reply.tool_calls[0], step.observation)
 
 
 def opening_message(prompt: str, files: Iterable[Artifact]) -> Message:
@@ -97,12 +100,12 @@ def opening_message(prompt: str, files: Iterable[Artifact]) -> Message:
 
     Stored on the task, so that a conversation never changes under a model.
     """
-    functions = Function.objects.get_queryset().library().order_by("name")[:LISTED_FUNCTIONS]
+    functions = Function.objects.library().order_by("name")[:LISTED_FUNCTIONS]
     opening = Opening(
         prompt=prompt,
         files=tuple(_observed_file(file) for file in files),
         functions=tuple(ObservedFunction(name=f.name, description=f.description) for f in functions),
-        packages=tuple(sorted({name for ready in PackageSet.objects.get_queryset().ready() for name in ready.requirements})),
+        packages=tuple(sorted({name for ready in PackageSet.objects.ready() for name in ready.requirements})),
     )
     return opening.to_message()
 

@@ -1,34 +1,49 @@
 """Start and cancel tasks, answer what they ask, and play a model's turn by hand."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
-from uuid import UUID
-
-from django.db.models.functions import Now
+from uuid import UUID, uuid4
 
 from apps.agents import transitions
-from apps.agents.loop import store_reply
-from apps.agents.models import Step, StepState, Task, TaskFile, TaskState, WaitsFor
+from apps.agents.models import OPEN, Step, StepState, Task, TaskFile, TaskState, WaitsFor
 from apps.agents.prompts import opening_message
+from apps.agents.replies import problem_of, store_reply
+from apps.agents.tools import check_call
 from apps.audit.services import record
 from apps.core.dispatch import wake
 from apps.core.errors import Conflict, Invalid, NotFound
 from apps.core.notify import publish
+from apps.functions.reader.literals import storable
 from apps.llm.models import LanguageModel
 from apps.llm.services import default_model, find_model
 from apps.llm.types import Reply, ToolCall
 from apps.runs.models import Artifact, Run
-from apps.runs.services import cancel_run
-from apps.runs.states import OPEN
+from apps.runs.services import AlreadyFinished, cancel_run
 from apps.workspaces.models import Membership
 from apps.workspaces.roles import Permission
 from apps.workspaces.services import require, require_person
 
 PROMPT_CHARACTERS = 20_000
+MAX_FILES = 50
+NO_QUESTION = "This task does not wait for an answer."
+NO_TURN = "It is not a person's turn on this task."
 
 
 class EmptyPrompt(Invalid):
     code = "empty_prompt"
+
+
+class BadText(Invalid):
+    code = "bad_text"
+
+
+class BadTurn(Invalid):
+    code = "bad_turn"
+
+
+class TooManyFiles(Invalid):
+    code = "too_many_files"
 
 
 class NoModel(Invalid):
@@ -55,17 +70,16 @@ def start_task(*, actor: Membership, prompt: str, model: LanguageModel, title: s
     """Give an agent something to do. It starts by itself.
 
     Raises:
-        PermissionMissing, EmptyPrompt, SameFileName
+        PermissionMissing, EmptyPrompt, BadText, TooManyFiles, SameFileName
     """
     require(actor, Permission.DEVELOP)
-    prompt = prompt.strip()
-    if not prompt or len(prompt) > PROMPT_CHARACTERS:
-        raise EmptyPrompt(f"Say what is to be done, in at most {PROMPT_CHARACTERS} characters.")
-    if len({file.name for file in files}) < len(files):
-        raise SameFileName("Two of the files have the same name: rename one.")
+    prompt, title = _checked_text(prompt), _checked_text(title)
+    if not prompt:
+        raise EmptyPrompt("Say what is to be done.")
+    _check_files(files)
     task = Task.objects.create(
         state=TaskState.QUEUED,
-        title=(title.strip() or prompt.splitlines()[0])[:200],
+        title=(title or prompt.splitlines()[0])[:200],
         prompt=prompt,
         opening=opening_message(prompt, files).to_json(),
         model=model,
@@ -76,6 +90,22 @@ def start_task(*, actor: Membership, prompt: str, model: LanguageModel, title: s
     publish(task.workspace_id, "tasks")
     wake("tasks")
     return task
+
+
+def _checked_text(text: str) -> str:
+    """What a person wrote, without blanks around it."""
+    if len(text) > PROMPT_CHARACTERS:
+        raise BadText(f"This is longer than {PROMPT_CHARACTERS} characters: bring long texts as a file.")
+    if not storable(text):
+        raise BadText("The text contains a NUL or a broken character, which cannot be kept.")
+    return text.strip()
+
+
+def _check_files(files: Sequence[Artifact]) -> None:
+    if len(files) > MAX_FILES:
+        raise TooManyFiles(f"A task takes at most {MAX_FILES} files.")
+    if len({file.name for file in files}) < len(files):
+        raise SameFileName("Two of the files have the same name: rename one.")
 
 
 def model_for_task(model_id: UUID | None) -> LanguageModel:
@@ -99,64 +129,76 @@ def find_task(task_id: UUID) -> Task:
 
 
 def cancel_task(*, actor: Membership, task_id: UUID) -> Task:
-    """Stop a task and the run that it waits for.
+    """Stop a task and the run that it waits for, at once: a worker that has it finds its token stale and writes nothing.
 
     Raises:
         PermissionMissing, NoSuchTask, AlreadyEnded
     """
     require(actor, Permission.DEVELOP)
     task = find_task(task_id)
-    record(actor=actor, action="task.cancel_asked", subject=task)
-    ended = transitions.move(
-        task,
-        from_states=(TaskState.QUEUED, TaskState.WAITING),
-        to_state=TaskState.CANCELLED,
-        failure=f"Cancelled by {actor}.",
-        actor=actor,
-    )
-    asked = ended or Task.objects.filter(pk=task.pk, state=TaskState.WORKING).update(cancel_requested_at=Now())
-    if not asked:
+    _cancel_runs(actor, task)  # before the task: a worker that ends a run locks the run first and the task after it
+    failure = f"Cancelled by {actor}."
+    if not transitions.move(task, from_states=OPEN, to_state=TaskState.CANCELLED, failure=failure, actor=actor):
         raise AlreadyEnded("This task had already ended.")
-    for run in Run.objects.filter(task_id=task.pk, state__in=OPEN):
-        cancel_run(actor=actor, run_id=run.pk)
+    _cancel_runs(actor, task)  # one may have started in between; none can any more
     return task
+
+
+def _cancel_runs(actor: Membership, task: Task) -> None:
+    for run_id in Run.objects.open().filter(task_id=task.pk, cancel_requested_at=None).values_list("pk", flat=True):
+        with suppress(AlreadyFinished):
+            cancel_run(actor=actor, run_id=run_id)
 
 
 def answer_question(*, actor: Membership, task_id: UUID, answer: str) -> None:
     """Answer what the agent asked; it goes on by itself.
 
     Raises:
-        PermissionMissing, TokenCannot, NoSuchTask, NotWaiting
+        PermissionMissing, TokenCannot, BadText, NoSuchTask, NotWaiting
     """
     require(actor, Permission.DEVELOP)
     require_person(actor)
+    answer = _checked_text(answer)
     step = _waiting_step(task_id, WaitsFor.ANSWER)
     record(actor=actor, action="task.answered", subject=step.task)
-    transitions.resume(step, {"answer": answer[:PROMPT_CHARACTERS]})
+    if not transitions.resume(step, {"answer": answer}):
+        raise NotWaiting(NO_QUESTION)
 
 
 def play_turn(*, actor: Membership, task_id: UUID, tool: str, arguments: dict[str, Any], text: str = "") -> None:
     """A person gives the next call in the model's stead (the person model).
 
     Raises:
-        PermissionMissing, TokenCannot, NoSuchTask, NotWaiting
+        PermissionMissing, TokenCannot, NoSuchTool, ArgumentsDoNotFit, BadTurn, BadText, NoSuchTask, NotWaiting
     """
     require(actor, Permission.DEVELOP)
     require_person(actor)
+    reply = _played(tool, arguments, _checked_text(text))
     task = find_task(task_id)
     step = task.steps.select_for_update().filter(state=StepState.THINKING).order_by("-number").first()
     if task.state != TaskState.WAITING or task.waits_for != WaitsFor.TURN or step is None:
-        raise NotWaiting("It is not a person's turn on this task.")
-    calls = (ToolCall(f"person_{step.number}", tool, arguments),) if tool else ()
-    store_reply(task, step, Reply(text=text, tool_calls=calls))
+        raise NotWaiting(NO_TURN)
+    store_reply(task, step, reply)
     record(actor=actor, action="task.turn_played", subject=task, tool=tool)
-    transitions.move(task, from_states=(TaskState.WAITING,), to_state=TaskState.QUEUED, waits_for=WaitsFor.NOTHING)
+    if not transitions.move(task, from_states=(TaskState.WAITING,), to_state=TaskState.QUEUED):
+        raise NotWaiting(NO_TURN)
     wake("tasks")
+
+
+def _played(tool: str, arguments: dict[str, Any], text: str) -> Reply:
+    """A person's turn, which is refused at once where a model would hear of the problem in its next turn."""
+    if not tool:
+        return Reply(text=text)
+    call = ToolCall(f"person_{uuid4().hex}", tool, arguments)
+    check_call(tool, arguments)
+    if problem := problem_of(call):
+        raise BadTurn(problem)
+    return Reply(text=text, tool_calls=(call,))
 
 
 def _waiting_step(task_id: UUID, waits_for: WaitsFor) -> Step:
     task = find_task(task_id)
     step = task.steps.select_for_update(of=("self",)).select_related("task").filter(state=StepState.WAITING).first()
     if step is None or task.waits_for != waits_for:
-        raise NotWaiting("This task does not wait for an answer.")
+        raise NotWaiting(NO_QUESTION)
     return step

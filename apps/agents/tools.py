@@ -66,7 +66,7 @@ def call_tool(task: Task, step: Step) -> Answer:
     """Carry out the step's call. A domain error becomes an observation, and what it had begun is rolled back."""
     try:
         with scope(task.workspace_id):
-            _check(step.tool, step.arguments)
+            check_call(step.tool, step.arguments)
             return HANDLERS[step.tool](task, step, _person_behind(task), step.arguments)
     except DomainError as error:
         return _refusal(step, error)
@@ -82,7 +82,12 @@ def _refusal(step: Step, error: DomainError) -> dict[str, Any]:
     return {"problem": error.message, "code": error.code}
 
 
-def _check(tool: str, arguments: dict[str, Any]) -> None:
+def check_call(tool: str, arguments: dict[str, Any]) -> None:
+    """Whether there is such a tool and the arguments have the shape that it takes.
+
+    Raises:
+        NoSuchTool, ArgumentsDoNotFit
+    """
     spec = next((spec for spec in TOOLS if spec.name == tool), None)
     if spec is None:
         raise NoSuchTool(f"There is no tool {tool[:60]!r}. There are: {', '.join(spec.name for spec in TOOLS)}.")
@@ -101,7 +106,7 @@ def _person_behind(task: Task) -> Membership:
 
 
 def _find_function(task: Task, step: Step, actor: Membership, arguments: dict[str, Any]) -> Answer:
-    found = Function.objects.get_queryset().library().search(arguments["query"][:200])[:FOUND_FUNCTIONS]
+    found = Function.objects.library().search(arguments["query"][:200])[:FOUND_FUNCTIONS]
     return {"functions": [{"name": function.name, "description": function.description} for function in found]}
 
 

@@ -45,12 +45,8 @@ def finish_step(step: Step, observation: dict[str, Any]) -> None:
 
 def resume(step: Step, observation: dict[str, Any]) -> bool:
     """What a waiting step waited for has come: store it and queue the task. False when it no longer waited."""
-    if (
-        Step.objects.filter(pk=step.pk, state=StepState.WAITING).update(
-            state=StepState.DONE, observation=observation, ended_at=Now()
-        )
-        == 0
-    ):
+    waiting = Step.objects.filter(pk=step.pk, state=StepState.WAITING)
+    if waiting.update(state=StepState.DONE, observation=observation, ended_at=Now()) == 0:
         return False
     moved = move(step.task, from_states=(TaskState.WAITING,), to_state=TaskState.QUEUED, waits_for=WaitsFor.NOTHING)
     if moved:
@@ -68,4 +64,4 @@ def announce(task: Task, state: TaskState, *, actor: Actor | None = None) -> Non
 
 
 def _stamped(state: TaskState, fields: dict[str, Any]) -> dict[str, Any]:
-    return {"finished_at": Now(), **fields} if state in TERMINAL else fields
+    return {"finished_at": Now(), "waits_for": WaitsFor.NOTHING, **fields} if state in TERMINAL else fields

@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
 from functools import partial
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -52,7 +53,7 @@ def validate_arguments(schema: Mapping[str, Any], arguments: object) -> None:
     """
     if not isinstance(arguments, dict):
         raise ArgumentsInvalid({WHOLE: "The arguments must be an object: names with their values."})
-    if unkeepable := dict(_unkeepable(arguments, (), MAX_DEPTH)):
+    if unkeepable := find_unkeepable(arguments):
         raise ArgumentsInvalid(unkeepable)
     if len(canonical_json(arguments).encode()) > MAX_ARGUMENT_BYTES:
         raise ArgumentsTooLarge(f"The arguments are larger than {MAX_ARGUMENT_BYTES} bytes. Send large data as a file.")
@@ -69,6 +70,11 @@ def _complaints(schema: Mapping[str, Any], arguments: dict[str, Any]) -> dict[st
         if len(fields) >= MAX_MESSAGES:
             break
     return fields
+
+
+def find_unkeepable(value: object) -> dict[str, str]:
+    """Give the paths in a JSON value that JSON or the database cannot keep, each with a sentence; a few are enough."""
+    return dict(islice(_unkeepable(value, (), MAX_DEPTH), MAX_MESSAGES))
 
 
 def _unkeepable(value: object, path: tuple[str | int, ...], depth: int) -> Iterator[tuple[str, str]]:

@@ -6,7 +6,7 @@ from uuid import UUID
 from apps.functions.models import FunctionVersion
 from apps.packages.models import PackageSet
 from apps.packages.requirements import parse_requirements
-from apps.packages.services import find_environment, require_packages
+from apps.packages.services import find_environment, hold_set, require_packages
 from apps.workspaces.models import Membership
 
 
@@ -25,7 +25,7 @@ def ensure_environment(
 ) -> PackageSet | None:
     """Give the package set that serves the closure, asking for it if nobody has; None when it needs no package.
 
-    The set may still wait for a person: look at its state.
+    The set may still wait for a person: look at its state, which does not change before the caller's transaction ends.
 
     Raises:
         BadRequirement, PermissionMissing
@@ -34,7 +34,9 @@ def ensure_environment(
     if not requirements:
         return None
     existing = find_environment(requirements)
-    if existing is not None:
+    if existing is not None and not existing.is_ready:
+        existing = hold_set(existing)
+    if existing is not None and existing.is_current:
         return existing
     prompted_by = actor if task_id else None
     return require_packages(actor=actor, requirements=requirements, reason=reason, prompted_by=prompted_by, task_id=task_id)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from apps.core.canonical import digest_of
-from apps.core.errors import Invalid, NotFound
+from apps.core.errors import Conflict, Invalid, NotFound
 from apps.packages import configured, environments, transitions
 from apps.packages.models import PackageSet
 from apps.packages.requirements import parse_requirements
@@ -22,6 +22,10 @@ class ReasonMissing(Invalid):
     code = "reason_missing"
 
 
+class DecidedJustNow(Conflict):
+    code = "decided_just_now"
+
+
 class NoSuchPackageSet(NotFound):
     code = "no_such_package_set"
 
@@ -36,10 +40,11 @@ def require_packages(
 ) -> PackageSet:
     """Ask that these packages become usable here; the same wish that is under way or granted is given back.
 
-    What is asked for is checked at once; a worker resolves it and opens the approval request.
+    What is asked for is checked at once; a worker resolves it and opens the approval request. The set is held for the
+    caller's transaction (see `hold_set`).
 
     Raises:
-        PermissionMissing, requirements.BadRequirement, ReasonMissing
+        PermissionMissing, requirements.BadRequirement, ReasonMissing, DecidedJustNow
     """
     require(actor, Permission.DEVELOP)
     if not reason.strip():
@@ -57,10 +62,18 @@ def require_packages(
     )
     # Two who ask at once: the constraint lets one row in, and both are given that one.
     PackageSet.objects.bulk_create([asked], ignore_conflicts=True)
-    standing = PackageSet.objects.current().get(requirements_digest=digest)
+    current = PackageSet.objects.current().filter(requirements_digest=digest)
+    standing = current.select_for_update(of=("self",), no_key=True).first()
+    if standing is None:
+        raise DecidedJustNow("A decision about these packages fell at this very moment: ask again.")
     if standing.pk == asked.pk:
         transitions.announce(standing, PackageState.QUEUED, actor=actor)
     return standing
+
+
+def hold_set(package_set: PackageSet) -> PackageSet:
+    """The set as it is now, and as it stays until the caller's transaction ends: who begins to wait for it misses no news."""
+    return PackageSet.objects.select_for_update(of=("self",), no_key=True).get(pk=package_set.pk)
 
 
 def normalise(requirements: Iterable[str]) -> list[str]:
