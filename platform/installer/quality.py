@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from .application import Application
 
+SIDE_BY_SIDE = ("-n", "2", "--dist", "loadgroup")
 FAST = "not gvisor and not browser and not processes and not network"
 CHECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("formatting", ("ruff", "format", "--check", ".")),
@@ -29,7 +30,7 @@ def run_checks(application: Application) -> int:
 
 def run_tests(application: Application, arguments: Sequence[str]) -> int:
     """Runs pytest; its exit code. The settings are the tests' own, the engines those that this command started."""
-    return call(application, ("pytest", *arguments), {"DJANGO_SETTINGS_MODULE": "config.settings.test"})
+    return call(application, ("pytest", *SIDE_BY_SIDE, *arguments), {"DJANGO_SETTINGS_MODULE": "config.settings.test"})
 
 
 def call(application: Application, command: Sequence[str], extra: dict[str, str]) -> int:
