@@ -24,7 +24,9 @@ from sandbox.runner import frames
 from sandbox.runner.frames import ProtocolError
 
 MAX_DEPTH = 80
-_OPENING = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]')
+# A string is taken whole, closed or not, and never given back: else a megabyte of quotes takes hours to look through.
+_OPENING = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
+_LARGEST_FRACTION = 1e12  # seconds and shares; a whole number with hundreds of digits has no float
 # What PostgreSQL's JSON and text cannot hold: NUL, and half of a surrogate pair.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
@@ -42,7 +44,8 @@ def parse_json(payload: bytes) -> Any:
         if depth > MAX_DEPTH:
             raise ProtocolError(f"JSON nested deeper than {MAX_DEPTH}")
     try:
-        return _storable(json.loads(payload, parse_constant=_refuse_constant))
+        text = payload.decode()  # json would guess UTF-16 by itself, in which the depth above was not counted
+        return _storable(json.loads(text, parse_constant=_refuse_constant, parse_float=_finite))
     except (ValueError, RecursionError) as error:
         raise ProtocolError(f"not JSON: {error}") from None
 
@@ -113,6 +116,14 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
+def _finite(digits: str) -> float:
+    """Python reads 1e400 as infinity, which no database's JSON can hold."""
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError(f"{digits[:20]} is no finite number")
+    return value
+
+
 def _storable(value: Any) -> Any:
     if isinstance(value, str):
         return _UNSTORABLE.sub("\ufffd", value)
@@ -143,14 +154,14 @@ class _Fields:
 
     def number_or_none(self, name: str) -> int | None:
         value = self.values.get(name)
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or abs(value) > 1 << 31):
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 31):
             raise ProtocolError(f"{name!r} is no small number")
         return value
 
     def fraction(self, name: str) -> float:
         value = self.values.get(name)
-        if not isinstance(value, int | float) or not math.isfinite(value):
-            raise ProtocolError(f"{name!r} is no number")
+        if not isinstance(value, int | float) or abs(value) > _LARGEST_FRACTION:
+            raise ProtocolError(f"{name!r} is no number of a sensible size")
         return float(value)
 
 
