@@ -197,11 +197,11 @@ def _said(event: Event) -> tuple[str, bytes] | None:
         case Output():
             return event.stream, event.data
         case Log():
-            return "system", f"[{event.level}] {event.text}\n".encode()
+            return "system", f"[{_one_line(event.level)}] {_one_line(event.text)}\n".encode()
         case SpansDropped():
             return "system", b"More calls were made than are recorded; the rest is left out of the call tree.\n"
         case ArtifactSkipped():
-            return "system", f"{event.name} was not kept: {event.reason}\n".encode()
+            return "system", f"The file “{_one_line(event.name)}” was not kept: {_one_line(event.reason)}\n".encode()
         case _:
             return None
 
@@ -213,6 +213,11 @@ def _span_end(end: SpanEnded) -> dict[str, Any]:
         "line": end.line,
         "seconds": end.seconds,
     }
+
+
+def _one_line(text: str) -> str:
+    """A tool's word within a line of the platform's: it cannot begin a line of its own, which would pass as the platform's."""
+    return " ".join(text.splitlines())
 
 
 def _clean(text: str) -> str:

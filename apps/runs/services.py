@@ -2,6 +2,7 @@
 
 import mimetypes
 from collections.abc import Iterable, Sequence
+from pathlib import PurePosixPath
 from typing import Any
 from uuid import UUID
 
@@ -48,6 +49,10 @@ class BadFileName(Invalid):
     code = "bad_file_name"
 
 
+class SameFileName(Invalid):
+    code = "same_file_name"
+
+
 def start_run(
     *,
     actor: Membership,
@@ -63,10 +68,12 @@ def start_run(
     request gives the run that was started first.
 
     Raises:
-        PermissionMissing, ArgumentsInvalid, UnknownDependency, DependencyCycle, KeyReused
+        PermissionMissing, ArgumentsInvalid, SameFileName, UnknownDependency, DependencyCycle, KeyReused
     """
     require(actor, Permission.RUN)
     validate_arguments(version.input_schema, arguments)
+    if len({input_name(file) for file in files}) < len(files):
+        raise SameFileName("Two of the files have the same name: rename one.")
     closure = resolve_closure(version)
     frozen = [{"name": part.function.name, "version": str(part.pk), "digest": part.digest} for part in closure]
     request_digest = digest_of([frozen, arguments, [[file.name, file.sha256] for file in files]])
@@ -175,6 +182,11 @@ def find_artifact(artifact_id: UUID) -> Artifact:
     return artifact
 
 
+def input_name(file: Artifact) -> str:
+    """Under which name a run finds it in `inputs/`: what a run made may lie in a folder, but there are none there."""
+    return file.name.rpartition("/")[2]
+
+
 def checked_file_name(name: str) -> str:
     """A plain file name, fit for a box's folder and for a download.
 
@@ -193,8 +205,8 @@ def checked_file_name(name: str) -> str:
 
 
 def media_type_of(name: str) -> str:
-    """By the name's ending alone: the content is never believed."""
-    return mimetypes.guess_type(name)[0] or "application/octet-stream"
+    """By the name's ending alone: the content is never believed, and what stands before it may look like a `data:` URL."""
+    return mimetypes.guess_type(f"file{PurePosixPath(name).suffix}")[0] or "application/octet-stream"
 
 
 def waiting_runs(package_set_id: UUID) -> Iterable[Run]:

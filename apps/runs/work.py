@@ -19,8 +19,9 @@ from apps.runs import boxes, transitions
 from apps.runs.models import Attempt, Run, RunInput
 from apps.runs.recorder import Recorder
 from apps.runs.requests import answer_for
+from apps.runs.services import input_name
 from apps.runs.states import STATE_OF_OUTCOME, RunState
-from sandbox import InputFile, Job, Kind, Limits, Outcome, SandboxError, Source
+from sandbox import InputFile, InvalidJob, Job, Kind, Limits, Outcome, SandboxError, Source
 
 log = logging.getLogger(__name__)
 MAX_LOSSES = 3  # a run that has outlived this many workers is taken for their killer
@@ -60,12 +61,13 @@ def _in_fair_order() -> QuerySet[Run]:
 def _perform(run: Run) -> None:
     with leases.heartbeat(run) as pulse:
         try:
-            job = _prepare(run)
+            outcome = _execute(run, _prepare(run), pulse)
         except DigestMismatch as error:
             _end(run, RunState.FAILED, outcome="digest", message=str(error))
             return
-        try:
-            outcome = _execute(run, job, pulse)
+        except (InvalidJob, blobs.BlobMissing) as error:  # it would be as wrong the next time
+            _end(run, RunState.FAILED, outcome="invalid", message=str(error))
+            return
         except SandboxError as error:
             _put_back(run, str(error))
             return
@@ -78,7 +80,7 @@ def _prepare(run: Run) -> Job:
     """Open the attempt and gather what the box gets, compared with the digests that were frozen when it was queued.
 
     Raises:
-        DigestMismatch
+        DigestMismatch, InvalidJob, BlobMissing
     """
     with scope(run.workspace_id):
         leases.assert_held(run)
@@ -86,7 +88,7 @@ def _prepare(run: Run) -> Job:
         Attempt.objects.create(run=run, number=run.attempt, worker=run.leased_by)
         sources = _frozen_sources(run)
         files = tuple(
-            InputFile(link.artifact.name, blobs.path_of(run.workspace_id, link.artifact.sha256))
+            InputFile(input_name(link.artifact), blobs.path_of(run.workspace_id, link.artifact.sha256))
             for link in RunInput.objects.filter(run=run).select_related("artifact")
         )
         transitions.announce(run, RunState.RUNNING)
