@@ -54,7 +54,8 @@ def _ask_server(config: ModelConfig, request: dict[str, Any]) -> Any:
     with checked_client(allowed=config.allowed_local_hosts, seconds=config.timeout_seconds) as http:
         client = OpenAI(api_key=key, base_url=url, organization="", project="", max_retries=0, http_client=http)
         model = {"model": f"openai/{name}", "api_base": url, "api_key": key, "client": client}
-        return _call(litellm, config, {**request, **model})
+        # For some names litellm would take OpenAI's other protocol, by a client of its own, which follows redirects.
+        return _call(litellm, config, {**request, **model, "_skip_responses_api_bridge": True})
 
 
 def _ask_provider(config: ModelConfig, request: dict[str, Any]) -> Any:
