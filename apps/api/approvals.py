@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from ninja import Router
+from ninja import Router, Status
 
 from apps.api.authentication import ApiRequest, in_scope
 from apps.api.paging import USUAL, page_of
@@ -28,11 +28,11 @@ def show(request: ApiRequest, request_id: UUID) -> ApprovalDetailOut:
 
 @router.post("/{request_id}/votes", response={201: ApprovalDetailOut}, summary="Decide (people only)")
 @in_scope
-def vote(request: ApiRequest, request_id: UUID, body: VoteIn) -> tuple[int, ApprovalDetailOut]:
+def vote(request: ApiRequest, request_id: UUID, body: VoteIn) -> Status[ApprovalDetailOut]:
     cast_vote(
         actor=request.membership, request_id=request_id, decision=body.decision, reason=body.reason, shown_digest=body.digest
     )
-    return 201, _shown(request, request_id)
+    return Status(201, _shown(request, request_id))
 
 
 def _shown(request: ApiRequest, request_id: UUID) -> ApprovalDetailOut:

@@ -9,7 +9,6 @@ from django.middleware.csrf import CsrfViewMiddleware
 from django.utils import timezone
 from ninja.errors import HttpError
 
-from apps.core.errors import DomainError
 from apps.core.tenancy import scope
 from apps.workspaces.models import Membership
 from apps.workspaces.services import authenticate_token, find_membership
@@ -56,8 +55,3 @@ def in_scope[**P, Result](operation: Callable[P, Result]) -> Callable[P, Result]
             return operation(*args, **kwargs)
 
     return scoped
-
-
-def problem(request: HttpRequest, error: DomainError) -> dict[str, Any]:
-    """The body of an error (RFC 9457)."""
-    return {"title": error.message, "code": error.code, "status": error.status, "details": error.details}

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from django.http import FileResponse
-from ninja import File, Router
+from ninja import File, Router, Status
 from ninja.files import UploadedFile
 
 from apps.api.authentication import ApiRequest, in_scope
@@ -16,9 +16,9 @@ router = Router()
 
 @router.post("", response={201: ArtifactOut}, summary="Store a file to run a function or a task on")
 @in_scope
-def upload(request: ApiRequest, file: File[UploadedFile]) -> tuple[int, ArtifactOut]:
+def upload(request: ApiRequest, file: File[UploadedFile]) -> Status[ArtifactOut]:
     stored = store_upload(actor=request.membership, name=file.name or "", chunks=file.chunks())
-    return 201, ArtifactOut.of(stored)
+    return Status(201, ArtifactOut.of(stored))
 
 
 @router.get("/{file_id}", response=ArtifactOut, summary="What is known of a file")

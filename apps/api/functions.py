@@ -3,7 +3,7 @@
 import time
 from uuid import UUID
 
-from ninja import Header, Router
+from ninja import HeaderEx, P, Router, Status
 
 from apps.api.authentication import ApiRequest, in_scope
 from apps.api.paging import USUAL, page_of
@@ -26,14 +26,14 @@ LOOK_EVERY = 0.02
 @in_scope
 def list_functions(request: ApiRequest, after: UUID | None = None, limit: int = USUAL, search: str = "") -> object:
     require(request.membership, Permission.VIEW)
-    rows = Function.objects.get_queryset().library().search(search).select_related("active_version")
+    rows = Function.objects.library().search(search).select_related("active_version")
     return page_of(rows, after=after, limit=limit, show=FunctionOut.of)
 
 
 @router.post("", response={201: FunctionOut}, summary="Write a function")
 @in_scope
-def create(request: ApiRequest, body: FunctionIn) -> tuple[int, FunctionOut]:
-    return 201, FunctionOut.of(create_function(actor=request.membership, **body.dict()))
+def create(request: ApiRequest, body: FunctionIn) -> Status[FunctionOut]:
+    return Status(201, FunctionOut.of(create_function(actor=request.membership, **body.dict())))
 
 
 @router.get("/{name}", response=FunctionOut, summary="One function with its active version")
@@ -44,10 +44,10 @@ def show(request: ApiRequest, name: str) -> FunctionOut:
 
 @router.post("/{name}/versions", response={201: FunctionOut}, summary="Write a new version of a function")
 @in_scope
-def write_version(request: ApiRequest, name: str, body: VersionIn) -> tuple[int, FunctionOut]:
+def write_version(request: ApiRequest, name: str, body: VersionIn) -> Status[FunctionOut]:
     function = _find(request.membership, name)
     save_version(actor=request.membership, function=function, **body.dict())
-    return 201, FunctionOut.of(_find(request.membership, name))
+    return Status(201, FunctionOut.of(_find(request.membership, name)))
 
 
 @router.post("/{name}/runs", response={202: RunOut, 200: RunOut}, summary="Run a function; `wait` seconds for its end")
@@ -56,11 +56,11 @@ def run(
     name: str,
     body: RunIn,
     wait: float = 0,
-    idempotency_key: str | None = Header(None, alias="Idempotency-Key"),
-) -> tuple[int, RunOut]:
+    idempotency_key: HeaderEx[str | None, P(alias="Idempotency-Key", min_length=1, max_length=255)] = None,
+) -> Status[RunOut]:
     started = _start(request, name, body, idempotency_key)
     finished = _wait_for(request.membership, started, min(wait, LONGEST_WAIT))
-    return (202 if finished.is_open else 200), _shown(request.membership, finished)
+    return Status(202 if finished.is_open else 200, _shown(request.membership, finished))
 
 
 @in_scope

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from ninja import Router
+from ninja import Router, Status
 
 from apps.api.authentication import ApiRequest, in_scope
 from apps.api.paging import USUAL, page_of
@@ -24,9 +24,9 @@ def list_package_sets(request: ApiRequest, after: UUID | None = None, limit: int
 
 @router.post("", response={202: PackageSetOut}, summary="Ask for packages; a person decides")
 @in_scope
-def ask(request: ApiRequest, body: PackageSetIn) -> tuple[int, PackageSetOut]:
+def ask(request: ApiRequest, body: PackageSetIn) -> Status[PackageSetOut]:
     asked = require_packages(actor=request.membership, requirements=body.requirements, reason=body.reason)
-    return 202, PackageSetOut.of(asked)
+    return Status(202, PackageSetOut.of(asked))
 
 
 @router.get("/{package_set_id}", response=PackageSetOut, summary="One set")

@@ -43,7 +43,7 @@ class TaskIn(Schema):
     prompt: str = Field(max_length=20_000)
     title: str = Field("", max_length=200)
     model: UUID | None = Field(None, description="the default model when left out")
-    files: list[UUID] = []
+    files: list[UUID] = Field([], max_length=50)
 
 
 class TaskOut(Schema):
@@ -131,7 +131,7 @@ class FunctionOut(Schema):
 
 class RunIn(Schema):
     arguments: dict[str, Any] = {}
-    files: list[UUID] = []
+    files: list[UUID] = Field([], max_length=50)
 
 
 class RunOut(Schema):
@@ -173,7 +173,7 @@ class LogLineOut(Schema):
 
 
 class PackageSetIn(Schema):
-    requirements: list[str]
+    requirements: list[str] = Field(max_length=200)
     reason: str = Field(max_length=2000)
 
 

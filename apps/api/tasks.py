@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from ninja import Router, Schema
+from ninja import Router, Schema, Status
 
 from apps.agents.models import Task
 from apps.agents.services import answer_question, cancel_task, find_task, model_for_task, start_task
@@ -30,7 +30,7 @@ def list_tasks(request: ApiRequest, after: UUID | None = None, limit: int = USUA
 
 @router.post("", response={201: TaskOut}, summary="Give an agent something to do")
 @in_scope
-def create(request: ApiRequest, body: TaskIn) -> tuple[int, TaskOut]:
+def create(request: ApiRequest, body: TaskIn) -> Status[TaskOut]:
     task = start_task(
         actor=request.membership,
         prompt=body.prompt,
@@ -38,7 +38,7 @@ def create(request: ApiRequest, body: TaskIn) -> tuple[int, TaskOut]:
         model=model_for_task(body.model),
         files=[find_artifact(file_id) for file_id in body.files],
     )
-    return 201, TaskOut.of(task)
+    return Status(201, TaskOut.of(task))
 
 
 @router.get("/{task_id}", response=TaskDetailOut, summary="One task with its steps")

@@ -1,0 +1,167 @@
+"""Who may call which operation: a table of all of them. An operation that is not in it fails."""
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import transaction
+
+from apps.api.urls import api
+from apps.workspaces.roles import PERMISSIONS, Permission, Role
+from tests.api.conftest import ROOT, Call, Caller
+
+V, R, D, VO = Permission.VIEW, Permission.RUN, Permission.DEVELOP, Permission.VOTE
+SOURCE = "def whisper(text: str) -> str:\n    return text.lower()\n"
+LOUDER = "def shout(text: str) -> str:\n    return text.upper() + '!'\n"
+
+
+@dataclass(frozen=True)
+class Row:
+    """`status` is for a member with the permission; `by_token` where a token gets something else."""
+
+    needs: Permission
+    status: int
+    body: dict[str, Any] = field(default_factory=dict)
+    by_token: int = 0
+
+
+VOTE = {"decision": "approve", "reason": "Fine.", "digest": "{digest}"}
+TABLE: dict[tuple[str, str], Row] = {
+    ("POST", "/tokens"): Row(V, 201, {"name": "mine", "days": 1}, by_token=403),
+    ("POST", "/files"): Row(R, 201),
+    ("GET", "/files/{file_id}"): Row(V, 200),
+    ("GET", "/files/{file_id}/content"): Row(V, 200),
+    ("GET", "/functions"): Row(V, 200),
+    ("POST", "/functions"): Row(D, 201, {"source": SOURCE}),
+    ("GET", "/functions/{name}"): Row(V, 200),
+    ("POST", "/functions/{name}/versions"): Row(D, 201, {"source": LOUDER}),
+    ("POST", "/functions/{name}/runs"): Row(R, 202, {"arguments": {"text": "hello"}}),
+    ("GET", "/runs"): Row(V, 200),
+    ("GET", "/runs/{run_id}"): Row(V, 200),
+    ("GET", "/runs/{run_id}/log"): Row(V, 200),
+    ("POST", "/runs/{run_id}/cancel"): Row(R, 200),
+    ("GET", "/tasks"): Row(V, 200),
+    ("POST", "/tasks"): Row(D, 201, {"prompt": "Do it.", "model": "{model_id}", "files": ["{file_id}"]}),
+    ("GET", "/tasks/{task_id}"): Row(V, 200),
+    ("POST", "/tasks/{task_id}/cancel"): Row(D, 200),
+    ("POST", "/tasks/{task_id}/answer"): Row(D, 409, {"answer": "Yes."}, by_token=403),
+    ("GET", "/packages"): Row(V, 200),
+    ("POST", "/packages"): Row(D, 202, {"requirements": ["leaf"], "reason": "To see."}),
+    ("GET", "/packages/{package_set_id}"): Row(V, 200),
+    ("GET", "/approvals"): Row(V, 200),
+    ("GET", "/approvals/{request_id}"): Row(V, 200),
+    ("POST", "/approvals/{request_id}/votes"): Row(VO, 201, VOTE, by_token=403),
+}
+
+
+def values_of(things: SimpleNamespace) -> dict[str, Any]:
+    """What the table's placeholders stand for."""
+    return {
+        "name": things.function.name, "file_id": things.artifact.pk, "run_id": things.run.pk, "task_id": things.task.pk,
+        "model_id": things.model.pk, "package_set_id": things.package_set.pk, "request_id": things.request.pk,
+        "digest": things.request.digest,
+    }  # fmt: skip
+
+
+def filled(template: Any, values: dict[str, Any]) -> Any:
+    if isinstance(template, dict):
+        return {key: filled(value, values) for key, value in template.items()}
+    if isinstance(template, list):
+        return [filled(value, values) for value in template]
+    return template.format(**values) if isinstance(template, str) and template.startswith("{") else template
+
+
+def answer(caller: Caller, operation: tuple[str, str], values: dict[str, Any]) -> Any:
+    """One call, and nothing of it stays."""
+    method, path = operation
+    with transaction.atomic():
+        if method == "GET":
+            response = caller.get(path.format(**values))
+        elif path == "/files":
+            response = caller.upload(SimpleUploadedFile("notes.txt", b"hello"))
+        else:
+            response = caller.post(path.format(**values), filled(TABLE[operation].body, values))
+        transaction.set_rollback(True)
+    return response
+
+
+@pytest.fixture(params=sorted(TABLE), ids=" ".join)
+def operation(request: pytest.FixtureRequest) -> tuple[str, str]:
+    return request.param
+
+
+def test_every_operation_is_in_the_table() -> None:
+    paths = api.get_openapi_schema()["paths"]
+    declared = {(method.upper(), path.removeprefix(ROOT)) for path, methods in paths.items() for method in methods}
+    assert declared == set(TABLE)
+
+
+def test_every_role_gets_what_the_table_says(operation, cast, things, by_session: Call, by_token: Call) -> None:
+    row, values = TABLE[operation], values_of(things)
+    for role in Role:
+        member = getattr(cast, role.value)
+        may = row.needs in PERMISSIONS[role]
+        session = answer(by_session(member), operation, values)
+        token = answer(by_token(member), operation, values)
+        assert session.status_code == (row.status if may else 403), f"{role} by session: {session.content[:300]!r}"
+        assert token.status_code == ((row.by_token or row.status) if may else 403), f"{role} by token: {token.content[:300]!r}"
+        if not may:
+            assert session.json()["code"] == "permission_missing"
+            assert session["Content-Type"] == "application/problem+json"
+
+
+def test_without_a_sign_in_nothing_answers(operation, things) -> None:
+    response = answer(Caller(), operation, values_of(things))
+    assert (response.status_code, response.json()["code"]) == (401, "not_signed_in")
+    wrong = answer(Caller(headers={"Authorization": "Bearer sst_no-such-token"}), operation, values_of(things))
+    assert wrong.status_code == 401
+
+
+def test_a_stranger_cannot_choose_the_workspace(operation, cast, things) -> None:
+    answers = [
+        answer(Caller(user=cast.stranger.user, headers={"X-Workspace": slug}), operation, values_of(things))
+        for slug in ("acme", "no-such-workspace", "")
+    ]
+    assert [each.status_code for each in answers] == [404] * 3
+    assert len({each.content for each in answers}) == 1
+
+
+def test_a_token_stays_in_its_workspace_whatever_the_header_says(cast, things, foreign, by_token: Call) -> None:
+    caller = by_token(cast.stranger)
+    caller.headers["X-Workspace"] = "acme"
+    assert caller.get(f"/runs/{things.run.pk}").status_code == 404
+    assert caller.get(f"/runs/{foreign.run.pk}").status_code == 200
+
+
+WITH_IDS = sorted(operation for operation in TABLE if "_id}" in operation[1])
+
+
+@pytest.mark.parametrize("operation", WITH_IDS, ids=" ".join)
+def test_foreign_ids_answer_like_missing_ones(operation, cast, things, foreign, by_session: Call) -> None:
+    owner = by_session(cast.owner)
+    foreign_values = values_of(foreign)
+    missing = {key: UUID(int=7) if isinstance(value, UUID) else value for key, value in foreign_values.items()}
+    told, nothing = (answer(owner, operation, values) for values in (foreign_values, missing))
+    assert (told.status_code, nothing.status_code) == (404, 404)
+    assert told.content == nothing.content
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/tasks", {"prompt": "Do it.", "model": "{model_id}"}),
+        ("/tasks", {"prompt": "Do it.", "files": ["{file_id}"]}),
+        ("/functions/shout/runs", {"arguments": {"text": "a"}, "files": ["{file_id}"]}),
+    ],
+)
+def test_foreign_ids_in_a_body_answer_like_missing_ones(path, body, cast, things, foreign, by_session: Call) -> None:
+    owner, values = by_session(cast.owner), values_of(foreign)
+    if "model" not in body and path == "/tasks":
+        body = {**body, "model": str(things.model.pk)}
+    missing = {key: UUID(int=7) if isinstance(value, UUID) else value for key, value in values.items()}
+    told, nothing = (owner.post(path, filled(body, each)) for each in (values, missing))
+    assert (told.status_code, nothing.status_code) == (404, 404), told.content
+    assert told.content == nothing.content
