@@ -24,8 +24,9 @@ def leave(package_set: PackageSet, *, to_state: PackageState, **fields: Any) -> 
 
     Raises: leases.LeaseLost when somebody else holds it; nothing is written.
     """
+    action = _action(package_set, to_state)
     leases.leave(package_set, to_state=to_state, **fields)
-    announce(package_set, to_state, reason=fields.get("failure", ""))
+    announce(package_set, to_state, reason=fields.get("failure", ""), action=action)
 
 
 def move(package_set: PackageSet, *, from_state: PackageState, to_state: PackageState, **fields: Any) -> bool:
@@ -33,19 +34,22 @@ def move(package_set: PackageSet, *, from_state: PackageState, to_state: Package
 
     The token rises, so that a worker that held it until now writes nothing.
     """
+    action = _action(package_set, to_state)
     rows = PackageSet.objects.filter(pk=package_set.pk, state=from_state)
     if rows.update(state=to_state, token=F("token") + 1, leased_by="", lease_until=None, **fields) == 0:
         return False
     package_set.state = to_state
-    announce(package_set, to_state, reason=fields.get("failure", ""))
+    announce(package_set, to_state, reason=fields.get("failure", ""), action=action)
     return True
 
 
-def announce(package_set: PackageSet, state: PackageState, *, reason: str = "", actor: Actor | None = None) -> None:
-    """Tell pages, audit trail, workers, and at a decision the apps above."""
+def announce(
+    package_set: PackageSet, state: PackageState, *, reason: str = "", actor: Actor | None = None, action: str = ""
+) -> None:
+    """Tell pages, audit trail (in which `action` stands for the state's name), workers, and at a decision the apps above."""
     publish(package_set.workspace_id, f"packages.{package_set.pk.hex}")
     publish(package_set.workspace_id, "packages")
-    record(actor=actor, action=f"packages.{state}", subject=package_set, lock_digest=package_set.lock_digest)
+    record(actor=actor, action=action or f"packages.{state}", subject=package_set, lock_digest=package_set.lock_digest)
     if state in _WORK:
         wake(_WORK[state])
     if state == PackageState.READY:
@@ -54,3 +58,9 @@ def announce(package_set: PackageSet, state: PackageState, *, reason: str = "", 
         emit("packages.failed", package_set_id=package_set.pk, task_id=package_set.task_id, reason=reason)
     elif state in REFUSED:
         emit("packages.refused", package_set_id=package_set.pk, task_id=package_set.task_id, reason=reason)
+
+
+def _action(package_set: PackageSet, to_state: PackageState) -> str:
+    """Work that is put back was asked for or approved once, and the audit trail says so once."""
+    is_put_back = package_set.state in (PackageState.RESOLVING, PackageState.BUILDING) and to_state in _WORK
+    return "packages.put_back" if is_put_back else f"packages.{to_state}"

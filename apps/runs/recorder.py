@@ -1,4 +1,4 @@
-"""Writes down what a running box says: output, spans, progress, artifacts.
+"""Writes down what a running box says: output, spans, progress; and keeps the files that it makes.
 
 The box's callback only puts events into a bounded queue, so a flood waits in the box and not in this process; a thread
 of its own takes them out in batches, one short transaction each, guarded by the run's token.
@@ -51,6 +51,7 @@ class Recorder:
         self._decoders = {name: codecs.getincrementaldecoder("utf-8")("replace") for name in ("stdout", "stderr", "system")}
         self._seq = 0
         self._artifact = bytearray()
+        self._made: dict[str, Blob] = {}  # a name that is saved again replaces what it stood for
         self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._work, name=f"recorder-{run.pk}", daemon=True)
         self._thread.start()
@@ -66,6 +67,20 @@ class Recorder:
         self._thread.join()
         if self._failure is not None:
             raise self._failure
+
+    def artifacts(self) -> list[Artifact]:
+        """What the box made, after `close`, for the transaction that ends the run: an attempt that is lost leaves none."""
+        return [
+            Artifact(
+                run=self._run,
+                task_id=self._run.task_id,
+                name=name,
+                sha256=blob.sha256,
+                size=blob.size,
+                media_type=media_type_of(name),
+            )
+            for name, blob in self._made.items()
+        ]
 
     def _work(self) -> None:
         more = True
@@ -112,9 +127,9 @@ class Recorder:
             LogChunk.objects.bulk_create(self._log_chunks(batch))
             self._store_spans(batch)
             self._store_progress(batch)
-            for event in batch:
-                self._collect_artifact(event)
             publish(self._run.workspace_id, f"log.{self._run.pk.hex}")
+        for event in batch:
+            self._collect_artifact(event)
 
     def _log_chunks(self, batch: list[Event]) -> list[LogChunk]:
         now, chunks = datetime.now(UTC), []
@@ -178,17 +193,7 @@ class Recorder:
         elif isinstance(event, ArtifactEnded):
             blob = blobs.put(self._run.workspace_id, [bytes(self._artifact)], max_bytes=event.size)
             self._artifact.clear()
-            self._store_artifact(event.name, blob)
-
-    def _store_artifact(self, name: str, blob: Blob) -> None:
-        Artifact.objects.create(
-            run=self._run,
-            task_id=self._run.task_id,
-            name=name[:300],
-            sha256=blob.sha256,
-            size=blob.size,
-            media_type=media_type_of(name),
-        )
+            self._made[event.name[:300]] = blob
 
 
 def _said(event: Event) -> tuple[str, bytes] | None:

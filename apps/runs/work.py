@@ -4,6 +4,7 @@ A message never says which run: the row is claimed here. No transaction is open 
 """
 
 import logging
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -16,7 +17,7 @@ from apps.core.tenancy import every_workspace, scope
 from apps.functions.models import FunctionVersion, RetryClass
 from apps.packages.services import verify_environment
 from apps.runs import boxes, transitions
-from apps.runs.models import Attempt, Run, RunInput
+from apps.runs.models import Artifact, Attempt, Run, RunInput
 from apps.runs.recorder import Recorder
 from apps.runs.requests import answer_for
 from apps.runs.services import input_name
@@ -61,7 +62,7 @@ def _in_fair_order() -> QuerySet[Run]:
 def _perform(run: Run) -> None:
     with leases.heartbeat(run) as pulse:
         try:
-            outcome = _execute(run, _prepare(run), pulse)
+            outcome, artifacts = _execute(run, _prepare(run), pulse)
         except DigestMismatch as error:
             _end(run, RunState.FAILED, outcome="digest", message=str(error))
             return
@@ -73,7 +74,7 @@ def _perform(run: Run) -> None:
             return
     if pulse.lost.is_set():
         raise leases.LeaseLost("The lease was lost while the box ran.")
-    _finish(run, outcome)
+    _finish(run, outcome, artifacts)
 
 
 def _prepare(run: Run) -> Job:
@@ -116,17 +117,18 @@ def _frozen_sources(run: Run) -> tuple[Source, ...]:
     return tuple(sources)
 
 
-def _execute(run: Run, job: Job, pulse: leases.Heartbeat) -> Outcome:
+def _execute(run: Run, job: Job, pulse: leases.Heartbeat) -> tuple[Outcome, list[Artifact]]:
     recorder = Recorder(run)
     try:
         with boxes.pool().take(labels=run.labels(), size=job.limits.size) as box:
-            return box.run(job, on_event=recorder.hear, on_request=answer_for(run), cancelled=pulse.stop_requested)
+            outcome = box.run(job, on_event=recorder.hear, on_request=answer_for(run), cancelled=pulse.stop_requested)
     finally:
         recorder.close()
+    return outcome, recorder.artifacts()
 
 
-def _finish(run: Run, outcome: Outcome) -> None:
-    """One transaction: attempt, state, result. A lost box is decided by the retry class."""
+def _finish(run: Run, outcome: Outcome, artifacts: list[Artifact]) -> None:
+    """One transaction: attempt, state, result, files. A lost box is decided by the retry class."""
     if outcome.kind is Kind.INFRA:
         _put_back(run, outcome.message)
     elif outcome.kind is Kind.LOST:
@@ -138,6 +140,7 @@ def _finish(run: Run, outcome: Outcome) -> None:
         _end(
             run,
             STATE_OF_OUTCOME[outcome.kind],
+            artifacts,
             outcome=outcome.kind,
             message=outcome.message,
             result=outcome.result,
@@ -147,8 +150,9 @@ def _finish(run: Run, outcome: Outcome) -> None:
         )
 
 
-def _end(run: Run, state: RunState, **fields: Any) -> None:
+def _end(run: Run, state: RunState, artifacts: Sequence[Artifact] = (), **fields: Any) -> None:
     with scope(run.workspace_id):
+        Artifact.objects.bulk_create(artifacts)  # before the end is announced: whoever waits for it reads them
         _close_attempt(run, fields["outcome"], fields["message"])
         transitions.leave(run, to_state=state, **fields)
     log.info("run.ended run=%s state=%s", run.pk, state)
@@ -163,7 +167,11 @@ def _put_back(run: Run, reason: str) -> None:
 
 
 def _close_attempt(run: Run, outcome: str, message: str) -> None:
-    Attempt.objects.filter(run=run, number=run.attempt).update(ended_at=Now(), outcome=outcome, message=message)
+    """Also of an attempt whose worker vanished between the claim and opening it."""
+    ended = {"ended_at": Now(), "outcome": outcome, "message": message}
+    Attempt.objects.update_or_create(
+        run=run, number=run.attempt, defaults=ended, create_defaults={**ended, "worker": run.leased_by}
+    )
 
 
 def sweep_lost_runs() -> int:
