@@ -12,7 +12,7 @@ from apps.agents.replies import problem_of, store_reply
 from apps.agents.tools import check_call
 from apps.audit.services import record
 from apps.core.dispatch import wake
-from apps.core.errors import Conflict, Invalid, NotFound
+from apps.core.errors import Conflict, Forbidden, Invalid, NotFound
 from apps.core.notify import publish
 from apps.functions.reader.literals import storable
 from apps.llm.models import LanguageModel
@@ -56,6 +56,10 @@ class NoSuchTask(NotFound):
 
 class NotWaiting(Conflict):
     code = "not_waiting"
+
+
+class NotYourTask(Forbidden):
+    code = "not_your_task"
 
 
 class AlreadyEnded(Conflict):
@@ -154,10 +158,9 @@ def answer_question(*, actor: Membership, task_id: UUID, answer: str) -> None:
     """Answer what the agent asked; it goes on by itself.
 
     Raises:
-        PermissionMissing, TokenCannot, BadText, NoSuchTask, NotWaiting
+        PermissionMissing, TokenCannot, NotYourTask, BadText, NoSuchTask, NotWaiting
     """
-    require(actor, Permission.DEVELOP)
-    require_person(actor)
+    _require_starter(actor, task_id)
     answer = _checked_text(answer)
     step = _waiting_step(task_id, WaitsFor.ANSWER)
     record(actor=actor, action="task.answered", subject=step.task)
@@ -169,10 +172,9 @@ def play_turn(*, actor: Membership, task_id: UUID, tool: str, arguments: dict[st
     """A person gives the next call in the model's stead (the person model).
 
     Raises:
-        PermissionMissing, TokenCannot, NoSuchTool, ArgumentsDoNotFit, BadTurn, BadText, NoSuchTask, NotWaiting
+        PermissionMissing, TokenCannot, NotYourTask, NoSuchTool, ArgumentsDoNotFit, BadTurn, BadText, NoSuchTask, NotWaiting
     """
-    require(actor, Permission.DEVELOP)
-    require_person(actor)
+    _require_starter(actor, task_id)
     reply = _played(tool, arguments, _checked_text(text))
     task = find_task(task_id)
     step = task.steps.select_for_update().filter(state=StepState.THINKING).order_by("-number").first()
@@ -183,6 +185,14 @@ def play_turn(*, actor: Membership, task_id: UUID, tool: str, arguments: dict[st
     if not transitions.move(task, from_states=(TaskState.WAITING,), to_state=TaskState.QUEUED):
         raise NotWaiting(NO_TURN)
     wake("tasks")
+
+
+def _require_starter(actor: Membership, task_id: UUID) -> None:
+    """What an agent does counts as its starter's doing: another's word would act, and ask for packages, in their name."""
+    require(actor, Permission.DEVELOP)
+    require_person(actor)
+    if find_task(task_id).started_by_id != actor.pk:
+        raise NotYourTask("Only the person who started this task can speak to its agent.")
 
 
 def _played(tool: str, arguments: dict[str, Any], text: str) -> Reply:

@@ -39,4 +39,8 @@ def ensure_environment(
     if existing is not None and existing.is_current:
         return existing
     prompted_by = actor if task_id else None
-    return require_packages(actor=actor, requirements=requirements, reason=reason, prompted_by=prompted_by, task_id=task_id)
+    # Who wrote the functions wants the packages as much as who runs them.
+    authors = [version.created_by_id for version in closure if version.created_by_id]
+    return require_packages(
+        actor=actor, requirements=requirements, reason=reason, prompted_by=prompted_by, authors=authors, task_id=task_id
+    )

@@ -12,6 +12,7 @@ from apps.packages.locks import Lock
 from apps.packages.models import PackageSet
 from apps.packages.states import PackageState
 from apps.packages.subject import freeze_subject
+from apps.workspaces.models import Membership
 
 KIND = "packages"
 _STATE_OF_REQUEST = {
@@ -54,7 +55,7 @@ def open_packages_request(package_set: PackageSet, lock: Lock) -> ApprovalReques
         subject=subject,
         asked_by=package_set.asked_by,
         prompted_by=package_set.prompted_by,
-        authors=(),
+        authors=Membership.objects.filter(pk__in=package_set.authors),
         reason=package_set.reason,
         task_id=package_set.task_id,
     )

@@ -41,6 +41,7 @@ class PackageSet(Leased):
     reason = models.TextField()
     asked_by = models.ForeignKey("workspaces.Membership", on_delete=models.SET_NULL, null=True, related_name="+")
     prompted_by = models.ForeignKey("workspaces.Membership", on_delete=models.SET_NULL, null=True, related_name="+")
+    authors = models.JSONField(default=list)  # ids of memberships with a hand in it besides these two: they have no vote
     task_id = models.UUIDField(null=True, editable=False)
 
     lock = models.JSONField(null=True)  # see locks.Lock.as_json
@@ -77,7 +78,7 @@ class PackageSet(Leased):
         ]
 
     class Tenancy(TenantModel.Tenancy):
-        immutable = ("requirements", "requirements_digest", "reason", "task_id")
+        immutable = ("requirements", "requirements_digest", "reason", "authors", "task_id")
         terminal = ("state", tuple(state.value for state in TERMINAL))
 
     def __str__(self) -> str:

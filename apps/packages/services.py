@@ -36,9 +36,12 @@ def require_packages(
     requirements: Iterable[str],
     reason: str,
     prompted_by: Membership | None = None,
+    authors: Iterable[UUID] = (),
     task_id: UUID | None = None,
 ) -> PackageSet:
     """Ask that these packages become usable here; the same wish that is under way or granted is given back.
+
+    `authors` are ids of memberships that had a hand in it besides the asker and the prompter: they cannot vote on it.
 
     What is asked for is checked at once; a worker resolves it and opens the approval request. The set is held for the
     caller's transaction (see `hold_set`).
@@ -58,6 +61,7 @@ def require_packages(
         reason=reason.strip()[:LONGEST_REASON],
         asked_by=actor,
         prompted_by=prompted_by,
+        authors=sorted({str(author) for author in authors}),
         task_id=task_id,
     )
     # Two who ask at once: the constraint lets one row in, and both are given that one.
