@@ -1,4 +1,4 @@
-"""When a task may not take another turn: its budgets are used up, or its model makes no headway."""
+"""When a task may not take another turn: nobody stands behind it, a budget is used up, or its model makes no headway."""
 
 from typing import Any
 
@@ -10,11 +10,14 @@ from apps.agents.models import Step, Task, TaskState
 MAX_IDLE_TURNS = 3  # turns in a row without a usable call
 MAX_REPEATS = 3  # the same call, to the letter, with the same end
 MAX_REFUSED_RUNS = 2  # the first refusal tells the model to come to an end, the second ends the task
+NOBODY_BEHIND = "The person who started this task is no longer a member here."
 TOO_OLD = "It became older than it may."
 
 
 def find_end(task: Task, last: Step | None) -> dict[str, Any] | None:
     """Why the task may not take another turn after `last`, as the fields of its end; None when it may."""
+    if task.started_by_id is None:
+        return {"to_state": TaskState.FAILED, "failure": NOBODY_BEHIND}
     if failure := _spent(task, last):
         return {"to_state": TaskState.OVER_BUDGET, "failure": failure}
     if last is not None and (failure := _stuck(task, last)):

@@ -10,6 +10,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
+from apps.agents.budget import NOBODY_BEHIND
 from apps.agents.models import Step, Task, WaitsFor
 from apps.agents.observations import package_observation, run_observation
 from apps.agents.prompts import TOOLS
@@ -100,9 +101,10 @@ def check_call(tool: str, arguments: dict[str, Any]) -> None:
 
 def _person_behind(task: Task) -> Membership:
     """An agent acts with the rights of the person who started its task, as they are now."""
-    if task.started_by is None:
-        raise NobodyBehindTask("The person who started this task is no longer a member here.")
-    return task.started_by
+    person = Membership.objects.select_related("user").filter(pk=task.started_by_id).first()
+    if person is None:
+        raise NobodyBehindTask(NOBODY_BEHIND)
+    return person
 
 
 def _find_function(task: Task, step: Step, actor: Membership, arguments: dict[str, Any]) -> Answer:
