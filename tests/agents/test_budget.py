@@ -11,7 +11,6 @@ from apps.llm.types import Reply, Usage
 from apps.runs.states import RunState
 from tests.agents.conftest import COMPLETE, SEARCH, Bench, call, run_tool, write_tool
 
-
 FREE = Usage()
 
 
