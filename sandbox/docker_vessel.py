@@ -1,19 +1,22 @@
 """A container as a box's vessel, and how it is created: every argument that keeps a tool in is here."""
 
 import contextlib
+import logging
 import os
 import signal
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from docker.errors import APIError, NotFound
+from docker.errors import APIError, DockerException, NotFound
 from docker.models.containers import Container
+from requests.exceptions import RequestException
 
 from sandbox.cgroup import Cgroup
 from sandbox.job import BoxSize
 from sandbox.runner.settings import Settings
 
+log = logging.getLogger(__name__)
 RUNNER = Path(__file__).parent / "runner"
 RUNNER_PACKAGE = "_selfsmith_runner"
 BOOTSTRAP = f"import sys; sys.path.insert(0, sys.argv[1]); from {RUNNER_PACKAGE}.start import start; start(sys.argv[2])"
@@ -110,6 +113,13 @@ class DockerVessel:
         except NotFound:
             return False
         return self.container.status in ("created", "running")
+
+    def rename(self, name: str) -> None:
+        try:
+            with ended_is_fine():
+                self.container.rename(name)
+        except (DockerException, RequestException) as error:
+            log.warning("box.not_renamed container=%s error=%s", self.container.id, error)
 
     def ran_out_of_memory(self) -> bool:
         """By the kernel's own count, or by the engine's flag: each misses cases that the other sees (measured)."""

@@ -45,6 +45,9 @@ class _ProcessVessel:
     def is_running(self) -> bool:
         return self._process.poll() is None
 
+    def rename(self, name: str) -> None:
+        """A process has no name to change."""
+
     def ran_out_of_memory(self) -> bool:
         return False
 

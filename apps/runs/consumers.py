@@ -1,5 +1,6 @@
 """The live log of one run over a websocket. The database is the truth; hints only say when to look again."""
 
+import re
 from typing import Any
 from uuid import UUID
 
@@ -22,7 +23,8 @@ class RunLogConsumer(WorkspaceConsumer):
 
     async def open(self, parameters: dict[str, str]) -> None:
         self.run_id = UUID(str(self.scope["url_route"]["kwargs"]["run_id"]))
-        after = int(parameters.get("after", "0")) if parameters.get("after", "0").isdigit() else 0
+        given = parameters.get("after", "")
+        after = int(given) if re.fullmatch("[0-9]{1,9}", given) else 0
         if await self._look(after) is None:
             await self.refuse()
             return

@@ -21,9 +21,8 @@ from tests.processes.story import README, SCRIPTS, Story
 
 pytestmark = [pytest.mark.processes, pytest.mark.gvisor]
 SLOWNESS = {"seconds": 1.5, "statements": 8000}  # long enough to be met while it runs, and while it is built
-TOOLS = [
-    "find_function", "request_package", "create_or_update_tool", "run_tool", "create_or_update_tool", "run_tool", "task_completed",
-]  # fmt: skip
+WRITE_AND_RUN = ["create_or_update_tool", "run_tool"]
+TOOLS = ["find_function", "request_package", *WRITE_AND_RUN, *WRITE_AND_RUN, "task_completed"]
 IN_A_BOX = ("first try running", "second try running")
 MODEL_CALLS = {"planning": 0, "model call": 2}  # point → how often the model has spoken before
 type Reached = Callable[[Story, dict[str, Any]], bool]

@@ -37,7 +37,8 @@ def test_the_chain_of_calls_shows_the_call_at_which_it_failed(installation: Inst
     failed = story.get(f"/runs/{run}")
     assert failed["state"] == "failed"
     spans = installation.rows(
-        "SELECT count(*), count(*) FILTER (WHERE error <> '') FROM runs_span WHERE run_id = %s AND function_name = 'read_amount'", run
+        "SELECT count(*), count(*) FILTER (WHERE error <> '') FROM runs_span WHERE run_id = %s AND function_name = 'read_amount'",
+        run,
     )
     assert spans == [(47, 1)]
 
