@@ -9,6 +9,9 @@ from urllib.parse import parse_qsl
 
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
+from django.contrib.auth import HASH_SESSION_KEY
+from django.contrib.sessions.backends.base import SessionBase
+from django.utils.crypto import constant_time_compare
 
 from apps.accounts.models import User
 from apps.core.notify import group_name
@@ -16,7 +19,7 @@ from apps.workspaces.models import Membership
 from apps.workspaces.services import find_membership
 
 NOT_FOUND = 4404
-RECHECK_SECONDS = 30.0  # how long a socket may outlive the membership that opened it
+RECHECK_SECONDS = 30.0  # how long a socket may outlive the membership or the session that opened it
 
 
 class WorkspaceConsumer(AsyncJsonWebsocketConsumer):
@@ -69,6 +72,9 @@ class WorkspaceConsumer(AsyncJsonWebsocketConsumer):
         for group in self._groups:
             await self.channel_layer.group_discard(group, self.channel_name)
 
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None, **_: Any) -> None:
+        """Pages say nothing over a socket; whatever comes is not read."""
+
     async def _recheck(self) -> None:
         while True:
             await asyncio.sleep(RECHECK_SECONDS)
@@ -81,7 +87,15 @@ class WorkspaceConsumer(AsyncJsonWebsocketConsumer):
         user = self.scope.get("user")
         if user is None or not user.is_authenticated:
             return None
-        return find_membership(user=cast(User, user), slug=self.scope["url_route"]["kwargs"]["slug"])
+        member = find_membership(user=cast(User, user), slug=self.scope["url_route"]["kwargs"]["slug"])
+        return member if member and _is_signed_in(self.scope["session"], member.user) else None
+
+
+def _is_signed_in(opened_with: SessionBase, user: User) -> bool:
+    """Asks the store anew: the session may have ended since the socket was opened, by signing out or by a new password."""
+    store = opened_with.__class__  # not type(): channels gives a lazy object in the session's stead
+    stored = store(opened_with.session_key).get(HASH_SESSION_KEY, "")
+    return constant_time_compare(stored, user.get_session_auth_hash())
 
 
 class HintConsumer(WorkspaceConsumer):

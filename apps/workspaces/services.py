@@ -128,9 +128,10 @@ def _keep_an_owner(actor: Membership, member: Membership, *, becoming: Role | No
 
 
 def find_membership(*, user: User, slug: str) -> Membership | None:
-    """The user's membership in the workspace of this slug; None for strangers and for slugs that do not exist."""
+    """The user's membership in the workspace of this slug; None for strangers, closed accounts and slugs that do not exist."""
     with every_workspace(reason="the membership tells which scope may be entered"):
-        return Membership.objects.select_related("workspace", "user").filter(user=user, workspace__slug=slug).first()
+        rows = Membership.objects.select_related("workspace", "user")
+        return rows.filter(user=user, user__is_active=True, workspace__slug=slug).first()
 
 
 def memberships_of(user: User) -> list[Membership]:
@@ -173,9 +174,10 @@ def revoke_token(*, actor: Membership, token_id: UUID) -> None:
 
 
 def authenticate_token(token: str, *, now: datetime) -> Membership | None:
-    """The membership for which a token acts, marked as such; None when unknown or expired."""
+    """The membership for which a token acts, marked as such; None when unknown or expired, or the account is closed."""
     with every_workspace(reason="the token tells which scope may be entered"):
-        row = ApiToken.objects.select_related("membership__user", "membership__workspace").filter(digest=_digest(token)).first()
+        rows = ApiToken.objects.select_related("membership__user", "membership__workspace")
+        row = rows.filter(digest=_digest(token), membership__user__is_active=True).first()
         if row is None or row.is_expired(now):
             return None
         ApiToken.objects.filter(pk=row.pk).update(last_used_at=now)

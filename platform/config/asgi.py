@@ -7,6 +7,7 @@ from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.security.websocket import AllowedHostsOriginValidator
 from django.conf import settings
 from django.core.asgi import get_asgi_application
+from django.db import connection
 
 from config.body_limit import BodyLimit
 from config.env import load_environment_file
@@ -21,6 +22,7 @@ from config.urls import websocket_urlpatterns  # noqa: E402  the apps must be lo
 # The server imports this inside its event loop, where Django does not let the database be asked.
 with ThreadPoolExecutor(max_workers=1) as starting:
     starting.submit(verify_root_key).result()
+    starting.submit(connection.close).result()  # of that thread, which ends here
 
 sockets = URLRouter(websocket_urlpatterns)  # type: ignore[arg-type]  # channels' stubs want a type of their own
 application = ProtocolTypeRouter(
