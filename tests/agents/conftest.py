@@ -131,11 +131,12 @@ class Bench:
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home of the test's own, and no broker."""
-    settings.HOME = tmp_path
+def home(request: pytest.FixtureRequest, tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of the test's own, and no broker. Real boxes stay in the home that this process's driver was made for."""
+    if not request.node.get_closest_marker("gvisor"):
+        settings.HOME = tmp_path
     monkeypatch.setattr("apps.core.dispatch._send", lambda kind: None)
-    return tmp_path
+    return Path(settings.HOME)
 
 
 @pytest.fixture

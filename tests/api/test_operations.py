@@ -20,12 +20,16 @@ LOUDER = "def shout(text: str) -> str:\n    return text.upper() + '!'\n"
 
 @dataclass(frozen=True)
 class Row:
-    """`status` is for a member with the permission; `by_token` where a token gets something else."""
+    """`status` is for a member with the permission; `by_token` where a token gets something else.
+
+    `own` says that only the developer, who made acme's things, gets that far; other members are refused.
+    """
 
     needs: Permission
     status: int
     body: dict[str, Any] = field(default_factory=dict)
     by_token: int = 0
+    own: bool = False
 
 
 VOTE = {"decision": "approve", "reason": "Fine.", "digest": "{digest}"}
@@ -47,7 +51,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("POST", "/tasks"): Row(D, 201, {"prompt": "Do it.", "model": "{model_id}", "files": ["{file_id}"]}),
     ("GET", "/tasks/{task_id}"): Row(V, 200),
     ("POST", "/tasks/{task_id}/cancel"): Row(D, 200),
-    ("POST", "/tasks/{task_id}/answer"): Row(D, 409, {"answer": "Yes."}, by_token=403),
+    ("POST", "/tasks/{task_id}/answer"): Row(D, 409, {"answer": "Yes."}, by_token=403, own=True),
     ("GET", "/packages"): Row(V, 200),
     ("POST", "/packages"): Row(D, 202, {"requirements": ["leaf"], "reason": "To see."}),
     ("GET", "/packages/{package_set_id}"): Row(V, 200),
@@ -103,13 +107,14 @@ def test_every_role_gets_what_the_table_says(operation, cast, things, by_session
     row, values = TABLE[operation], values_of(things)
     for role in Role:
         member = getattr(cast, role.value)
-        may = row.needs in PERMISSIONS[role]
+        entitled = row.needs in PERMISSIONS[role]
+        may = entitled and (role == Role.DEVELOPER or not row.own)
         session = answer(by_session(member), operation, values)
         token = answer(by_token(member), operation, values)
         assert session.status_code == (row.status if may else 403), f"{role} by session: {session.content[:300]!r}"
         assert token.status_code == ((row.by_token or row.status) if may else 403), f"{role} by token: {token.content[:300]!r}"
         if not may:
-            assert session.json()["code"] == "permission_missing"
+            assert session.json()["code"] == ("not_your_task" if entitled else "permission_missing")
             assert session["Content-Type"] == "application/problem+json"
 
 
