@@ -7,6 +7,7 @@ of its own takes them out in batches, one short transaction each, guarded by the
 import codecs
 import queue
 import threading
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,7 +34,8 @@ from sandbox import (
     SpanStarted,
 )
 
-BATCH_SECONDS = 0.05  # what a line may wait for company before it is stored
+BATCH_SECONDS = 0.05  # between two batches of a run that prints much
+COMPANY_SECONDS = 0.005  # what the first line after a silence waits: an unbuffered print writes its line end by itself
 BATCH_EVENTS = 500
 QUEUED_EVENTS = 1000
 CHUNK_CHARACTERS = 16_384  # a chunk is a slice of output, small enough for one frame to a page
@@ -50,6 +52,7 @@ class Recorder:
         self._events: queue.Queue[Event | None] = queue.Queue(QUEUED_EVENTS)
         self._decoders = {name: codecs.getincrementaldecoder("utf-8")("replace") for name in ("stdout", "stderr", "system")}
         self._seq = 0
+        self._stored_at = 0.0
         self._artifact = bytearray()
         self._made: dict[str, Blob] = {}  # a name that is saved again replaces what it stood for
         self._failure: Exception | None = None
@@ -98,15 +101,15 @@ class Recorder:
             connection.close()
 
     def _take_batch(self) -> tuple[list[Event], bool]:
-        """Wait for one event, then collect what comes within BATCH_SECONDS; False when the end was among them."""
+        """Wait for one event, then collect what comes until the next batch is due; False when the end was among them."""
         first = self._events.get()
         if first is None:
             return [], False
         batch = [first]
-        deadline = datetime.now(UTC).timestamp() + BATCH_SECONDS
+        deadline = max(time.monotonic() + COMPANY_SECONDS, self._stored_at + BATCH_SECONDS)
         while len(batch) < BATCH_EVENTS:
             try:
-                event = self._events.get(timeout=max(0.0, deadline - datetime.now(UTC).timestamp()))
+                event = self._events.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
                 break
             if event is None:
@@ -122,6 +125,7 @@ class Recorder:
     def _store(self, batch: list[Event]) -> None:
         if not batch:
             return
+        self._stored_at = time.monotonic()
         with scope(self._run.workspace_id):
             leases.assert_held(self._run)
             LogChunk.objects.bulk_create(self._log_chunks(batch))
