@@ -3,9 +3,10 @@
 import logging
 
 import pytest
+from kombu.exceptions import OperationalError
+
 from apps.core import dispatch, events, notify
 from apps.core.tenancy import scope
-from kombu.exceptions import OperationalError
 
 
 @pytest.fixture
@@ -13,9 +14,7 @@ def rows(monkeypatch) -> list[int]:
     """A kind of work with three rows due."""
     monkeypatch.setattr(dispatch, "_kinds", {})
     waiting = [1, 2, 3]
-    dispatch.register_work(
-        "testing", step=lambda: bool(waiting and waiting.pop()), sweep=lambda: 0, pending=lambda: len(waiting)
-    )
+    dispatch.register_work("testing", step=lambda: bool(waiting and waiting.pop()), sweep=lambda: 0, pending=lambda: len(waiting))
     return waiting
 
 

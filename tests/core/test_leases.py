@@ -6,13 +6,14 @@ import threading
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.db.models import F
+from django.db.models.functions import Now
+
 from apps.core import leases
 from apps.core.leases import LeaseLost
 from apps.core.tenancy import every_workspace, scope
 from apps.packages.models import PackageSet
-from django.db import connection
-from django.db.models import F
-from django.db.models.functions import Now
 
 
 def make_row(cast, number: int = 0) -> PackageSet:

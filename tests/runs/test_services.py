@@ -3,6 +3,9 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.db.models.functions import Now
+
 from apps.core import leases
 from apps.core.blobs import BlobTooLarge
 from apps.core.events import emit
@@ -24,8 +27,6 @@ from apps.runs.services import (
 )
 from apps.runs.work import perform_next_run, sweep_lost_runs
 from apps.workspaces.services import PermissionMissing
-from django.db import connection
-from django.db.models.functions import Now
 from sandbox import Output
 from tests.runs.conftest import begin, write
 
