@@ -3,6 +3,7 @@
 "Not available" is never written as "none found". Nothing here decides: people do.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,7 @@ from apps.packages.target import Target
 type Fact = dict[str, Any]
 _YOUNG_PROJECT_DAYS = 90  # most malicious projects are found and removed within weeks of their first upload
 _LONGEST_TEXT = 300
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 QUESTIONS_AT_ONCE = 8  # to the index, which takes 50 to 300 ms for each project
 
 
@@ -58,7 +60,7 @@ def gather_evidence(
     told = [
         _Told(each, contents[each.name], needed_by[each.name], *facts[each.name], now).as_json() for each in lock.distributions
     ]
-    return {
+    evidence: dict[str, Any] = storable({
         "checked_at": now.isoformat(),
         "index": lock.index,
         "python": lock.python,
@@ -67,7 +69,17 @@ def gather_evidence(
         "unpacked_size": sum(each.unpacked_size for each in contents.values()),
         "distributions": told,
         "warning_count": sum(len(each["warnings"]) for each in told),
-    }
+    })  # fmt: skip
+    return evidence
+
+
+def storable(value: Any) -> Any:
+    """A JSON value with the characters taken out that no database keeps: strangers wrote the texts in it."""
+    if isinstance(value, str):
+        return _UNSTORABLE.sub("\ufffd", value)
+    if isinstance(value, dict):
+        return {storable(key): storable(item) for key, item in value.items()}
+    return [storable(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def find_needs(

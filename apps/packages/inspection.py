@@ -118,7 +118,10 @@ def _metadata(wheel: zipfile.ZipFile, entries: list[zipfile.ZipInfo]) -> "_Metad
         raise ValueError("not exactly one metadata file of a sensible size")
     with wheel.open(found[0]) as source:
         message = BytesParser().parsebytes(source.read(_LARGEST_METADATA))
-    return _Metadata({key: [str(value) for value in message.get_all(key, [])] for key in set(message.keys())})
+    # A NUL would be refused by the database, and the set would look as if its worker had vanished.
+    return _Metadata(
+        {key: [str(each).replace("\0", "\ufffd") for each in message.get_all(key, [])] for key in set(message.keys())}
+    )
 
 
 def _is_metadata(name: str) -> bool:
@@ -188,5 +191,5 @@ def _requirements(metadata: _Metadata) -> Iterator[Requirement]:
     for line in metadata.all("Requires-Dist"):
         try:
             yield Requirement(line)
-        except InvalidRequirement as problem:
+        except (InvalidRequirement, RecursionError) as problem:
             raise BadWheel(f"A package states a requirement that cannot be read: {line[:100]}") from problem
