@@ -23,7 +23,7 @@ LATELY = timedelta(days=7)
 OPEN_TASKS = (TaskState.QUEUED, TaskState.WORKING, TaskState.WAITING)
 FAILED_TASKS = (TaskState.FAILED, TaskState.OVER_BUDGET)
 FAILED_RUNS = (RunState.FAILED, RunState.TIMED_OUT, RunState.LOST)
-FOR_PEOPLE = (WaitsFor.PACKAGES, WaitsFor.ANSWER, WaitsFor.TURN)
+FOR_ME = (WaitsFor.ANSWER, WaitsFor.TURN)  # packages wait for others: nobody decides on what they asked for
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def home(request: PageRequest) -> HttpResponse:
 
 
 def _own_waiting(request: PageRequest) -> list[OwnTask]:
-    rows = Task.objects.filter(started_by=request.membership, state=TaskState.WAITING, waits_for__in=FOR_PEOPLE).order_by("-id")
+    rows = Task.objects.filter(started_by=request.membership, state=TaskState.WAITING, waits_for__in=FOR_ME).order_by("-id")
     return [OwnTask(task.pk, task.title, task.state, WAITS[WaitsFor(task.waits_for)]) for task in rows[:SHOWN]]
 
 

@@ -17,8 +17,8 @@ from apps.llm.models import Kind
 from apps.llm.types import Message, ToolSpec
 from apps.runs.models import Artifact
 
+# While a tool runs, its step says so.
 WAITS = {
-    WaitsFor.RUN: "A tool is running.",
     WaitsFor.PACKAGES: "Waits until its packages are decided and built.",
     WaitsFor.ANSWER: "The agent asks a person.",
     WaitsFor.TURN: "Waits for the person who plays the model.",
@@ -99,7 +99,7 @@ def _wait(task: Task, last: Step | None) -> Wait | None:
         return None
     asked = last.package_set.request if last and last.package_set else None
     is_open = asked is not None and asked.state == RequestState.OPEN
-    text = f"Waits for a person to decide: {asked.title}" if asked and is_open else WAITS[waits_for]
+    text = f"Waits for a decision on “{asked.title}”" if asked and is_open else WAITS[waits_for]
     return Wait(text, asked if is_open else None)
 
 

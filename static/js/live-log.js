@@ -64,6 +64,7 @@
 
     function finish() {
       isDone = true;
+      pause.hidden = true;
       view.dataset.finished = "";
       say("Complete", "done");
       empty.textContent = "The run wrote nothing to its output.";

@@ -30,8 +30,12 @@
     const path = document.body.dataset.hints;
     const socket = new WebSocket(`${scheme}//${location.host}${path}?topic=${encodeURIComponent(topic)}`);
     entry.socket = socket;
-    socket.addEventListener("open", () => (entry.wait = 1000));
-    socket.addEventListener("message", () => regions().filter((region) => topicsOf(region).includes(topic)).forEach(look));
+    const lookAtRegions = () => regions().filter((region) => topicsOf(region).includes(topic)).forEach(look);
+    socket.addEventListener("open", () => {
+      entry.wait = 1000;
+      lookAtRegions(); // What changed before the socket listened was told to nobody.
+    });
+    socket.addEventListener("message", lookAtRegions);
     socket.addEventListener("close", (event) => {
       const isRefused = event.code === 4404;
       if (isRefused || sockets.get(topic) !== entry) return;

@@ -77,6 +77,9 @@
     setTimeout(() => item.remove(), 8000);
   }
 
+  // What went well goes by itself; what did not stays until somebody has read it.
+  for (const item of document.querySelectorAll("[data-toast]:not(.toast-error, .toast-warning)")) setTimeout(() => item.remove(), 8000);
+
   document.addEventListener("htmx:sendError", () => toast("The server does not answer. The page goes on trying."));
   document.addEventListener("htmx:responseError", (event) => {
     const status = event.detail.xhr.status;

@@ -14,6 +14,7 @@ def keep(person: Person, name: str) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     for size in (PHONE, WIDE):
         person.page.set_viewport_size(size)  # type: ignore[arg-type]  # a plain dict has the same keys
+        person.page.evaluate("window.scrollTo(0, 0)")
         assert person.overflow() == 0, f"{person.page.url} is wider than {size['width']} px"
         for theme in ("dark", "light"):
             person.page.emulate_media(color_scheme=theme)

@@ -31,7 +31,7 @@ def new(mode, size, colour):
     return Picture(size, colour)
 '''
 
-DRAW = '''class Draw:
+DRAW = """class Draw:
     def __init__(self, picture):
         self.picture = picture
 
@@ -52,7 +52,7 @@ DRAW = '''class Draw:
 
     def text(self, place, text, fill):
         self.line([place, (place[0] + 6 * len(text), place[1])], fill)
-'''
+"""
 
 
 def add_pillow(index: LoopbackIndex) -> None:

@@ -13,7 +13,8 @@ from tests.processes.installation import Installation
 
 pytestmark = [pytest.mark.browser, pytest.mark.gvisor, pytest.mark.processes]
 
-LISTS = ["", "tasks/", "functions/", "runs/", "approvals/?state=", "packages/", "secrets/", "models/", "members/", "audit/", "health/"]
+NOUNS = ["tasks", "functions", "runs", "approvals", "packages", "secrets", "models", "members", "audit", "health"]
+LISTS = ["", *(f"{noun}/" for noun in NOUNS), "approvals/?state="]
 
 
 def every_page(person: Person) -> Iterator[str]:
@@ -39,11 +40,11 @@ def test_every_page_fits_a_phone(visit: Visit) -> None:
 
 def test_lists_look_as_they_should(visit: Visit) -> None:
     owner = visit("owner")
-    for path in LISTS:
-        owner.open(path)
-        keep(owner, path.partition("/")[0] or "home")
-    owner.open("tokens/")
-    keep(owner, "tokens")
+    for name in [*NOUNS, "tokens"]:
+        owner.open(f"{name}/")
+        keep(owner, name)
+    owner.open()
+    keep(owner, "home")
     owner.open("models/new")
     keep(owner, "model-new")
 

@@ -18,27 +18,16 @@ def test_another_input_gives_another_artifact(visit: Visit, tmp_path: Path) -> N
     owner.open("tasks/new")
     keep(owner, "task-new")
     file = tmp_path / "people.json"
-    file.write_text(json.dumps({"names": ["Ada", "Grace"]}))
+    file.write_text(json.dumps({"names": ["Ada", "Zuse"]}))
     owner.starts_example("JSON to XML", file)
     owner.sees_task_end("completed")
     made = owner.part("What it made")
     expect(made).to_contain_text("people.xml")
-    expect(made).to_contain_text("Grace")
+    expect(made).to_contain_text("Zuse")
     owner.starts_example("JSON to XML")
     owner.sees_task_end("completed")
     expect(owner.part("What it made")).to_contain_text("orders.xml")
-    expect(owner.part("What it made")).not_to_contain_text("Grace")
-
-
-def test_a_plot_is_shown_as_an_image(visit: Visit) -> None:
-    owner, approver = visit("owner"), visit("approver")
-    owner.starts_example("Statistics of a CSV file, with a plot")
-    approver.decides("Packages: pillow", "Approve")
-    owner.sees_task_end("completed")
-    plot = owner.part("What it made").get_by_role("img", name="plot.png")
-    plot.scroll_into_view_if_needed()
-    expect(plot).to_have_js_property("naturalWidth", 800)
-    keep(owner, "task-plot")
+    expect(owner.part("What it made")).not_to_contain_text("Zuse")
 
 
 def test_moods_of_lines_are_counted(visit: Visit, tmp_path: Path) -> None:

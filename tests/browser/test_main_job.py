@@ -69,9 +69,25 @@ def sees_the_task_go_on(owner: Person) -> None:
     expect(frame.content_frame.locator("body")).to_contain_text("# Selfsmith")
 
 
-def test_a_rejection_reaches_the_agent_which_takes_another_way(visit: Visit) -> None:
+def test_after_a_rejection_the_agent_takes_another_way_and_another_task_may_ask_again(visit: Visit) -> None:
     developer, approver = visit("developer"), visit("approver")
     developer.starts_example(STATISTICS)
+    rejects_with_a_reason(approver)
+    developer.sees("The package was refused (No image libraries here.).", ms=LATER)
+    developer.sees_task_end("completed")
+    developer.sees("plot.svg", within=developer.part("What it made"))
+    keep(developer, "task-rejected")
+    developer.starts_example(STATISTICS)
+    approver.decides("Packages: pillow", "Approve")
+    developer.sees_task_end("completed")
+    plot = developer.part("What it made").get_by_role("img", name="plot.png")
+    plot.scroll_into_view_if_needed()
+    expect(plot).to_have_js_property("naturalWidth", 800)
+    keep(developer, "task-plot")
+
+
+def rejects_with_a_reason(approver: Person) -> None:
+    """First without one, which is not taken."""
     approver.open("approvals/")
     approver.page.get_by_role("link", name="Packages: pillow").click(timeout=LATER)
     with approver.refused(422):
@@ -81,7 +97,3 @@ def test_a_rejection_reaches_the_agent_which_takes_another_way(visit: Visit) -> 
     approver.press("Reject")
     approver.sees_state("rejected")
     keep(approver, "approval-rejected")
-    developer.sees("The package was refused (No image libraries here.).", ms=LATER)
-    developer.sees_task_end("completed")
-    developer.sees("plot.svg", within=developer.part("What it made"))
-    keep(developer, "task-rejected")

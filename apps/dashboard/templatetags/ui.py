@@ -78,7 +78,7 @@ def code(source: str, language: str = "python", mark: int | None = None, title: 
 
 
 @register.inclusion_tag("_components/form_field.html")
-def field(bound: BoundField, kind: str = "", rows: int = 0, placeholder: str = "") -> dict[str, Any]:
+def field(bound: BoundField, kind: str = "", rows: int = 0, placeholder: str = "", *, has_help: bool = True) -> dict[str, Any]:
     """`{% field form.name %}`: label, control, help and errors, tied together for screen readers by Django's aria-describedby."""
     widget = bound.field.widget
     is_check = isinstance(widget, CheckboxInput)
@@ -95,6 +95,7 @@ def field(bound: BoundField, kind: str = "", rows: int = 0, placeholder: str = "
         "control": bound.as_widget(attrs=attributes),
         "is_check": is_check,
         "is_file": isinstance(widget, FileInput),
+        "help_text": bound.help_text if has_help else "",
     }
 
 
