@@ -10,6 +10,7 @@ from apps.llm.observations import ObservedFile, ObservedFunction, Opening, obser
 from apps.llm.types import Message, Reply, ToolSpec
 from apps.packages.models import PackageSet
 from apps.runs.models import Artifact
+from apps.runs.services import input_name
 
 HEAD_BYTES = 1500
 LISTED_FUNCTIONS = 50
@@ -113,4 +114,4 @@ def opening_message(prompt: str, files: Iterable[Artifact]) -> Message:
 def _observed_file(file: Artifact) -> ObservedFile:
     with blobs.path_of(file.workspace_id, file.sha256).open("rb") as stream:
         head = stream.read(HEAD_BYTES).decode("utf-8", "replace")
-    return ObservedFile(name=file.name, size=file.size, head=head)
+    return ObservedFile(name=input_name(file), size=file.size, head=head)

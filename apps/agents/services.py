@@ -19,7 +19,7 @@ from apps.llm.models import LanguageModel
 from apps.llm.services import default_model, find_model
 from apps.llm.types import Reply, ToolCall
 from apps.runs.models import Artifact, Run
-from apps.runs.services import AlreadyFinished, cancel_run
+from apps.runs.services import AlreadyFinished, cancel_run, check_file_names
 from apps.workspaces.models import Membership
 from apps.workspaces.roles import Permission
 from apps.workspaces.services import require, require_person
@@ -66,10 +66,6 @@ class AlreadyEnded(Conflict):
     code = "already_ended"
 
 
-class SameFileName(Invalid):
-    code = "same_file_name"
-
-
 def start_task(*, actor: Membership, prompt: str, model: LanguageModel, title: str = "", files: Sequence[Artifact] = ()) -> Task:
     """Give an agent something to do. It starts by itself.
 
@@ -108,8 +104,7 @@ def _checked_text(text: str) -> str:
 def _check_files(files: Sequence[Artifact]) -> None:
     if len(files) > MAX_FILES:
         raise TooManyFiles(f"A task takes at most {MAX_FILES} files.")
-    if len({file.name for file in files}) < len(files):
-        raise SameFileName("Two of the files have the same name: rename one.")
+    check_file_names(files)
 
 
 def model_for_task(model_id: UUID | None) -> LanguageModel:

@@ -101,7 +101,8 @@ def check_call(tool: str, arguments: dict[str, Any]) -> None:
 
 def _person_behind(task: Task) -> Membership:
     """An agent acts with the rights of the person who started its task, as they are now."""
-    person = Membership.objects.select_related("user").filter(pk=task.started_by_id).first()
+    members = Membership.objects.select_related("user")
+    person = members.filter(pk=task.started_by_id).first() if task.started_by_id else None
     if person is None:
         raise NobodyBehindTask(NOBODY_BEHIND)
     return person

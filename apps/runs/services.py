@@ -72,8 +72,7 @@ def start_run(
     """
     require(actor, Permission.RUN)
     validate_arguments(version.input_schema, arguments)
-    if len({input_name(file) for file in files}) < len(files):
-        raise SameFileName("Two of the files have the same name: rename one.")
+    check_file_names(files)
     closure = resolve_closure(version)
     frozen = [{"name": part.function.name, "version": str(part.pk), "digest": part.digest} for part in closure]
     request_digest = digest_of([frozen, arguments, [[file.name, file.sha256] for file in files]])
@@ -104,6 +103,16 @@ def start_run(
     if ready:
         wake("runs")
     return run
+
+
+def check_file_names(files: Sequence[Artifact]) -> None:
+    """A box keeps its files in one folder.
+
+    Raises:
+        SameFileName
+    """
+    if len({input_name(file) for file in files}) < len(files):
+        raise SameFileName("Two of the files have the same name: rename one.")
 
 
 def _find_earlier(actor: Membership, key: str | None, request_digest: str) -> Run | None:

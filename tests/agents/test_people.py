@@ -14,7 +14,6 @@ from apps.agents.services import (
     BadTurn,
     EmptyPrompt,
     NotWaiting,
-    SameFileName,
     TooManyFiles,
     answer_question,
     cancel_task,
@@ -27,7 +26,7 @@ from apps.llm.types import Reply, Waiting
 from apps.packages.states import PackageState
 from apps.runs import transitions as run_transitions
 from apps.runs.models import Artifact
-from apps.runs.services import store_upload
+from apps.runs.services import SameFileName, store_upload
 from apps.runs.states import RunState
 from apps.workspaces.services import PermissionMissing, TokenCannot
 from tests.agents.conftest import COMPLETE, SEARCH, Bench, call, run_tool, write_tool
