@@ -12,6 +12,7 @@ from django.test import Client
 from apps.core.tenancy import scope
 from apps.workspaces import consumers
 from apps.workspaces.services import create_token, remove_member
+from tests.runs.conftest import begin, write
 
 HINTS = "/ws/w/acme/hints?topic=runs"
 
@@ -89,3 +90,10 @@ def test_a_stranger_s_socket_and_a_foreign_origin_are_closed(client: Client, cas
     assert async_to_sync(close_code)(client, HINTS) == 4404
     client.force_login(cast.developer.user)
     assert async_to_sync(close_code)(client, HINTS, origin="https://evil.example") is not None
+
+
+def test_a_run_of_another_workspace_has_no_log_in_one_s_own(client: Client, cast: Any) -> None:
+    run = begin(cast, write(cast, "def nothing() -> None:\n    pass\n"))
+    client.force_login(cast.stranger.user)
+    for slug in ("acme", "globex"):
+        assert async_to_sync(close_code)(client, f"/ws/w/{slug}/runs/{run.pk}") == 4404
