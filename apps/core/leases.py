@@ -4,9 +4,11 @@ The row is the truth. A worker claims it by a conditional UPDATE with SKIP LOCKE
 renews the lease while it works; whoever holds an older token writes nothing. All times are the database's.
 """
 
+import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,12 +16,15 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
+from django.db import Error as DatabaseError
 from django.db import close_old_connections, connection, models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from apps.core.errors import DomainError
 from apps.core.tenancy import TenantModel, every_workspace, scope
+
+log = logging.getLogger(__name__)
 
 
 class LeaseLost(DomainError):
@@ -144,13 +149,22 @@ class Heartbeat:
         return self.cancelled.is_set() or self.lost.is_set()
 
     def beat(self) -> None:
+        """Ends when the lease is lost. A database that is away is asked again until the lease must have run out."""
+        renewed_at = time.monotonic()
         while not self._ended.wait(min(1.0, settings.LEASE_SECONDS / 3)):
+            asked_at = time.monotonic()
             try:
                 if renew(self._row).cancel_requested:
                     self.cancelled.set()
+                renewed_at = asked_at
             except LeaseLost:
                 self.lost.set()
                 return
+            except DatabaseError as error:
+                log.warning("lease.not_renewed row=%s error=%s", self._row.pk, error)
+                if time.monotonic() - renewed_at > settings.LEASE_SECONDS:
+                    self.lost.set()  # somebody else may be at the work by now
+                    return
             finally:
                 close_old_connections()
 
