@@ -121,19 +121,17 @@ def _create_or_update_tool(task: Task, step: Step, actor: Membership, arguments:
 
 def _save_tool(task: Task, actor: Membership, arguments: dict[str, Any]) -> FunctionVersion:
     """A version in the task's own scope: new, or after the one that the task wrote before."""
-    provenance = Provenance(Origin.AGENT, task.pk, task.prompt, str(task.model))
-    source, requirements = arguments["source"], arguments.get("requirements", [])
+    given: dict[str, Any] = {
+        "actor": actor,
+        "source": arguments["source"],
+        "requirements": arguments.get("requirements", []),
+        "dependencies": arguments.get("dependencies"),
+        "provenance": Provenance(Origin.AGENT, task.pk, task.prompt, str(task.model)),
+    }
     function = find_function(actor=actor, name=arguments["name"], task_id=task.pk)
     if function is not None and function.task_id == task.pk:
-        return save_version(actor=actor, function=function, source=source, requirements=requirements, provenance=provenance)
-    made = create_function(
-        actor=actor,
-        name=arguments["name"],
-        source=source,
-        requirements=requirements,
-        description=arguments["description"][:2000],
-        provenance=provenance,
-    )
+        return save_version(function=function, **given)
+    made = create_function(name=arguments["name"], description=arguments["description"][:2000], **given)
     return made.versions.get(number=1)
 
 

@@ -102,6 +102,18 @@ def test_problems_of_a_source_are_told_and_nothing_is_stored(bench: Bench) -> No
         assert not Function.objects.exists()
 
 
+def test_declared_dependencies_are_compared_with_what_the_source_uses(bench: Bench) -> None:
+    twice = "def twice(a: int) -> int:\n    return add(a, a)\n"
+    bench.play(
+        write_tool(),
+        write_tool(twice, "twice", dependencies=["add", "multiply"]),
+        write_tool(twice, "twice", dependencies=["add"]),
+        COMPLETE,
+    )
+    assert told(bench, 2)["problems"] == ["Declared as a dependency and never used: multiply."]
+    assert told(bench, 3) == {"tool": "twice", "version": 1, "problems": []}
+
+
 def test_only_the_first_of_several_calls_is_carried_out(bench: Bench) -> None:
     calls = tuple(ToolCall(f"call_{number}", "save_artifact", {"name": f"{number}.txt", "text": "x"}) for number in range(3))
     task = bench.play(Reply(text="All at once.", tool_calls=calls), COMPLETE)

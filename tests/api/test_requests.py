@@ -12,6 +12,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from apps.agents.models import Step
 from apps.core.tenancy import scope
 from apps.runs.models import Artifact
 from apps.workspaces.models import ApiToken
@@ -172,6 +173,21 @@ def test_a_list_takes_the_same_queries_however_long_it_is(cast, things, by_token
     assert len(long) == len(short) + 3
     assert len(many) == len(few)
     assert len(many) <= 14
+
+
+def test_a_tasks_page_takes_the_same_queries_however_many_turns_it_took(cast, things, by_token: Call) -> None:
+    caller = by_token(cast.viewer)
+    caller.get(f"/tasks/{things.task.pk}")
+    counts = []
+    for _ in range(2):
+        with CaptureQueriesContext(connection) as queries:
+            shown = caller.get(f"/tasks/{things.task.pk}").json()
+        counts.append(len(queries))
+        with scope(cast.acme.pk):
+            for number in range(len(shown["steps"]) + 1, 12):
+                Step.objects.create(task=things.task, number=number, tool="run_tool", run=things.run, observation={})
+    assert len(shown["steps"]) == 11
+    assert counts[0] == counts[1]
 
 
 @pytest.mark.parametrize("path", ["/functions", "/runs", "/tasks", "/packages", "/approvals"])
