@@ -96,6 +96,7 @@ def add_member(*, actor: Membership, user: User, role: Role) -> Membership:
         PermissionMissing, LastOwner
     """
     require(actor, Permission.OWN if role == Role.OWNER else Permission.ADMINISTER)
+    _one_change_at_a_time(actor)
     existing = Membership.objects.select_for_update().filter(user=user).first()
     if existing:
         _keep_an_owner(actor, existing, becoming=role)
@@ -111,12 +112,18 @@ def remove_member(*, actor: Membership, membership_id: UUID) -> None:
         PermissionMissing, NoSuchMember, LastOwner
     """
     require(actor, Permission.ADMINISTER)
+    _one_change_at_a_time(actor)
     member = Membership.objects.select_for_update(of=("self",)).select_related("user").filter(pk=membership_id).first()
     if member is None:
         raise NoSuchMember("There is no such member here.")
     _keep_an_owner(actor, member, becoming=None)
     record(actor=actor, action="member.removed", subject=member, role=member.role)
     member.delete()
+
+
+def _one_change_at_a_time(actor: Membership) -> None:
+    """Until the end of the transaction: of two owners who leave at once, each would count on the other."""
+    Workspace.objects.select_for_update(no_key=True).get(pk=actor.workspace_id)
 
 
 def _keep_an_owner(actor: Membership, member: Membership, *, becoming: Role | None) -> None:
