@@ -33,9 +33,7 @@ SWEPT_AT_ONCE = 100
 
 def perform_next_task() -> bool:
     """Claim a task of any workspace and take its turns until it waits or ends; False when none is due."""
-    task = leases.claim(
-        lambda: Task.objects.order_by("id"), from_state=TaskState.QUEUED, to_state=TaskState.WORKING, count_attempt=False
-    )
+    task = leases.claim(Task.objects.in_fair_order, from_state=TaskState.QUEUED, to_state=TaskState.WORKING, count_attempt=False)
     if task is None:
         return False
     try:

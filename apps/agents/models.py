@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import ClassVar
 
 from django.db import models
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Now
 
 from apps.core.leases import Leased
 from apps.core.tenancy import TenantManager, TenantModel, TenantQuerySet
@@ -40,6 +40,13 @@ class WaitsFor(StrEnum):
 class TaskQuerySet(TenantQuerySet["Task"]):
     def for_list(self) -> "TaskQuerySet":
         return self.select_related("started_by__user", "model").order_by("-id")
+
+    def in_fair_order(self) -> "TaskQuerySet":
+        """The workspace with the fewest tasks at work first, since each holds a worker while its model thinks; then by age."""
+        beside = Task.objects.filter(workspace=models.OuterRef("workspace"), state=TaskState.WORKING).order_by()
+        number = beside.values("workspace").annotate(number=models.Count("pk")).values("number")
+        ahead = Coalesce(models.Subquery(number, output_field=models.IntegerField()), 0)
+        return self.annotate(working_beside=ahead).order_by("working_beside", "id")
 
 
 class Task(Leased):

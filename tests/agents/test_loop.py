@@ -4,9 +4,11 @@ import json
 
 from apps.agents import loop
 from apps.agents.models import StepState, TaskState, WaitsFor
+from apps.agents.services import start_task
 from apps.core.leases import LeaseLost
 from apps.core.tenancy import scope
 from apps.functions.models import Function, FunctionVersion
+from apps.llm.models import ConnectionState, Kind, LanguageModel
 from apps.llm.types import Reply, ToolCall, Usage
 from apps.packages.states import PackageState
 from apps.runs.states import RunState
@@ -179,6 +181,26 @@ def test_what_a_model_says_after_the_starter_has_left_is_not_carried_out(bench: 
     assert bench.last(task).observation["problems"] == ["The person who started this task is no longer a member here."]
     with scope(bench.cast.acme.pk):
         assert not Function.objects.exists()
+
+
+def test_a_workspace_with_many_tasks_does_not_keep_the_others_waiting(bench: Bench) -> None:
+    busy = [bench.start() for _ in range(3)]
+    stranger = bench.cast.stranger
+    with scope(bench.cast.globex.pk):
+        model = LanguageModel.objects.create(name="Theirs", kind=Kind.LITELLM, model="openai/x", state=ConnectionState.OK)
+        theirs = start_task(actor=stranger, prompt="Add numbers.", model=model)
+
+    def meanwhile() -> Reply:
+        bench.replies.append(COMPLETE)
+        assert loop.perform_next_task()
+        return COMPLETE
+
+    bench.replies.append(meanwhile)
+    assert loop.perform_next_task()
+    with scope(bench.cast.globex.pk):
+        theirs.refresh_from_db()
+    assert theirs.state == TaskState.COMPLETED
+    assert [bench.see(task).state for task in busy] == [TaskState.COMPLETED, TaskState.QUEUED, TaskState.QUEUED]
 
 
 def test_a_stale_worker_writes_nothing(bench: Bench) -> None:
