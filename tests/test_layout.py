@@ -40,7 +40,8 @@ def test_what_a_newcomer_looks_for_is_at_the_top():
 def test_the_folder_platform_does_not_hide_the_standard_library():
     assert not (CHECKOUT / "platform" / "__init__.py").exists()
     assert platform.python_implementation() == "CPython"
-    assert platform.__file__ and not Path(platform.__file__).is_relative_to(CHECKOUT)
+    assert platform.__file__
+    assert not Path(platform.__file__).is_relative_to(CHECKOUT)
 
 
 def test_tests_are_no_packages():

@@ -123,7 +123,10 @@ def test_only_the_tenant_scope_tells_the_database_who_is_in_scope():
 def test_only_dispatch_speaks_to_celery(word: str):
     """The row is the truth and the message a wake-up: a second kind of message could carry work that is then lost."""
     speakers = {
-        name for name, tree in modules().items() for call in [*calls(tree), *decorators(tree)] if call.rpartition(".")[2].startswith(word)
+        name
+        for name, tree in modules().items()
+        for call in [*calls(tree), *decorators(tree)]
+        if call.rpartition(".")[2].startswith(word)
     }
     assert speakers <= {"apps.core.dispatch"}
 
