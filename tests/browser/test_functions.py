@@ -74,7 +74,7 @@ def test_a_function_that_needs_a_package_waits_at_the_same_gate(visit: Visit) ->
     developer.open("packages/")
     developer.follow("greeting")
     expect(developer.part("What would come in")).to_contain_text("politeness 2.1")
-    keep(developer, "packages")
+    keep(developer, "package")
 
 
 def test_a_syntax_error_is_shown_at_its_line(visit: Visit) -> None:
