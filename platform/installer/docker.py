@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from .system import find_program, write_as_root
 
 CONFIGURATION = Path("/etc/docker/daemon.json")
 BACKUP = "/etc/docker/daemon.json.before-selfsmith"
+CGROUPS = Path("/sys/fs/cgroup")
 PID_FILE = Path("/var/run/docker.pid")
 RUNTIME = "runsc"
 # systrap is the fast platform without nested virtualisation; boxes have no network; the runner's socket is the host's.
@@ -205,5 +207,22 @@ def remove_containers(setup: Setup) -> None:
     """Removes what this installation left in the engine, told by its label; nobody else's."""
     label = f"label=selfsmith.installation={setup.home.installation}"
     found = setup.shell.attempt(["docker", "ps", "--all", "--quiet", "--filter", label], separate_errors=True, must_finish=True)
-    if found.ok and found.output.split():
-        setup.shell.attempt(["docker", "rm", "--force", "--volumes", *found.output.split()], must_finish=True)
+    containers = found.output.split() if found.ok else []
+    if containers:
+        pids = setup.shell.attempt(["docker", "inspect", "--format", "{{.State.Pid}}", *containers], must_finish=True)
+        for pid in pids.output.split():
+            thaw(Path("/proc") / pid / "cgroup")
+        setup.shell.attempt(["docker", "rm", "--force", "--volumes", *containers], must_finish=True)
+
+
+def thaw(membership: Path, root: Path = CGROUPS) -> None:
+    """Lets go on what a worker that was killed left frozen. A frozen process does not die, and removing it would hang."""
+    with suppress(OSError):  # it has ended meanwhile
+        for line in membership.read_text().splitlines():
+            _, names, path = line.split(":", 2)
+            version_1 = root / "freezer" / path.lstrip("/") / "freezer.state"
+            version_2 = root / path.lstrip("/") / "cgroup.freeze"
+            if "freezer" in names.split(",") and version_1.exists():
+                version_1.write_text("THAWED")
+            elif not names and version_2.exists():
+                version_2.write_text("0")

@@ -110,4 +110,25 @@ def test_only_containers_of_this_installation_are_removed(make_setup: Callable[.
     (setup.home.path / "installation").write_text("1f2e3d\n")
     docker.remove_containers(setup)
     assert "label=selfsmith.installation=1f2e3d" in shell.asked[0]
-    assert shell.asked[1] == "docker rm --force --volumes abc def"
+    assert shell.asked[-1] == "docker rm --force --volumes abc def"
+
+
+@pytest.mark.parametrize(
+    ("line", "file", "word"),
+    [
+        ("6:freezer:/docker/abc", "freezer/docker/abc/freezer.state", "THAWED"),
+        ("0::/docker/abc", "docker/abc/cgroup.freeze", "0"),
+    ],
+)
+def test_what_is_frozen_is_thawed_before_it_is_removed(tmp_path: Path, line: str, file: str, word: str) -> None:
+    state = tmp_path / file
+    state.parent.mkdir(parents=True)
+    state.write_text("FROZEN")
+    (tmp_path / "cgroup").write_text(f"5:memory:/docker/abc\n{line}\n")
+    docker.thaw(tmp_path / "cgroup", tmp_path)
+    assert state.read_text() == word
+
+
+def test_a_container_that_has_ended_needs_no_thawing(tmp_path: Path) -> None:
+    docker.thaw(tmp_path / "0" / "cgroup", tmp_path)
+    assert not list(tmp_path.iterdir())

@@ -1,5 +1,6 @@
 """Running installations. Import these fixtures and the hook into another folder's conftest to have them there too."""
 
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -15,6 +16,8 @@ type Installer = Callable[..., Installation]
 
 @pytest.fixture(scope="session")
 def foundation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Foundation]:
+    """Also sees to it that tests which are told to end remove what they have started."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with prepare_foundation(tmp_path_factory.mktemp("foundation")) as made:
         yield made
 

@@ -25,6 +25,8 @@ import docker
 import httpx
 import psycopg
 
+from sandbox import DockerDriver
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 PYTHON = sys.executable
 LOOK_EVERY = 0.02  # seconds between two looks at a condition
@@ -224,9 +226,17 @@ class Installation:
                 self.terminate(name)
         for client in self._clients.values():
             client.close()
-        for box in self.boxes():
-            with suppress(docker.errors.NotFound, docker.errors.APIError):
-                box.remove(force=True)
+        if self.boxes():
+            self._driver().sweep(lambda labels: False)  # which thaws them first: a frozen box cannot be removed by hand
+
+    def _driver(self) -> DockerDriver:
+        return DockerDriver(
+            image=self.variables["SELFSMITH_BOX_IMAGE"],
+            runtime="runsc",
+            home=self.home / "boxes",
+            environments=self.home / "environments",
+            installation=self.name,
+        )
 
 
 def checked(answer: httpx.Response) -> Any:
