@@ -11,7 +11,6 @@ FOLDER = Path(os.environ.get("SELFSMITH_SCREENSHOTS") or CHECKOUT / "var" / "scr
 
 def keep(person: Person, name: str) -> None:
     """Four pictures of the page as it is; it must fit each width, and looks as before afterwards."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
     for size in (PHONE, WIDE):
         person.page.set_viewport_size(size)  # type: ignore[arg-type]  # a plain dict has the same keys
         person.page.evaluate("window.scrollTo(0, 0)")

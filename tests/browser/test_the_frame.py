@@ -1,4 +1,7 @@
-"""What holds on every page: it fits a phone, obeys the keyboard, keeps its theme, and offers only what its reader may do."""
+"""What holds on every page: it fits a phone, obeys the keyboard, keeps its theme, and offers only what its reader may do.
+
+By its name it comes last in the folder, so that it meets the pages of all that the other tests have done.
+"""
 
 import re
 from collections.abc import Iterator
@@ -8,7 +11,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import Visit
 from tests.browser.people import LATER, PHONE, Person
-from tests.browser.pictures import keep
+from tests.browser.pictures import FOLDER, keep
 from tests.processes.installation import Installation
 
 pytestmark = [pytest.mark.browser, pytest.mark.gvisor, pytest.mark.processes]
@@ -56,7 +59,7 @@ def test_a_phones_menu_opens_and_leads_on(visit: Visit) -> None:
     expect(menu).to_be_hidden()
     owner.press("Menu")
     expect(owner.button("Menu")).to_have_attribute("aria-expanded", "true")
-    owner.page.screenshot(animations="disabled")
+    owner.page.screenshot(path=FOLDER / "menu-375-light.png", animations="disabled")
     menu.get_by_role("link", name="Functions").click()
     expect(owner.page.get_by_role("heading", level=1, name="Functions")).to_be_visible()
 
@@ -98,6 +101,13 @@ def test_the_chosen_theme_stays(visit: Visit) -> None:
     expect(root).to_have_attribute("data-bs-theme", "dark")
     viewer.open("tasks/")
     expect(root).to_have_attribute("data-bs-theme", "dark")
+
+
+def test_what_the_policy_blocks_is_heard_by_these_tests(visit: Visit) -> None:
+    viewer = visit("viewer")
+    viewer.open()
+    viewer.page.evaluate("document.body.setAttribute('style', 'color: red')")
+    assert "Content Security Policy" in viewer.complaints.pop()
 
 
 def test_a_viewer_is_offered_nothing_that_is_refused(visit: Visit) -> None:
