@@ -92,8 +92,7 @@ DATABASES = {
         "PASSWORD": read("SELFSMITH_DATABASE_PASSWORD", ""),
         "HOST": read("SELFSMITH_DATABASE_HOST", str(HOME / "postgres")),
         "PORT": read("SELFSMITH_DATABASE_PORT", "5432"),
-        "CONN_MAX_AGE": 60,
-        "CONN_HEALTH_CHECKS": True,
+        "CONN_MAX_AGE": 0,  # under ASGI each request has its own thread; what that keeps waits for the garbage collector
         "OPTIONS": {"options": "-c lock_timeout=10s -c idle_in_transaction_session_timeout=60s"},
     }
 }
