@@ -20,13 +20,6 @@ ACME_ROLES = {
 }
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Side by side, tests that share an installation's processes go to one worker, so that one installation is made."""
-    for item in items:
-        if item.get_closest_marker("browser") or item.get_closest_marker("processes"):
-            item.add_marker(pytest.mark.xdist_group("installation"))
-
-
 def make_cast() -> SimpleNamespace:
     """acme with one member per role, and globex with the stranger as its owner."""
     cast = SimpleNamespace()

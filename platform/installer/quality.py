@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from .application import Application
 
-SIDE_BY_SIDE = ("-n", "2", "--dist", "loadgroup")
+SIDE_BY_SIDE = ("-n", "2")
 FAST = "not gvisor and not browser and not processes and not network"
 CHECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("formatting", ("ruff", "format", "--check", ".")),

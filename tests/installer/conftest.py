@@ -1,6 +1,7 @@
 """A set-up on a machine that a test makes up: facts are given, programs answer what the test says."""
 
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -21,6 +22,13 @@ DEBIAN = Machine(
     system="Linux", architecture="x86_64", distribution="debian", version="13", is_root=True, has_sudo=False, has_systemd=False
 )
 DEADLINE_SECONDS = 20
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """A short path: a home holds sockets, whose paths may have about a hundred characters."""
+    with tempfile.TemporaryDirectory(prefix="installer-") as folder:
+        yield Path(folder)
 
 
 class ScriptedShell(Shell):
