@@ -76,7 +76,9 @@ class Stack:
         Raises: SetupError
         """
         self.prepare_foundation()
-        self.prepare_engines(self.beside("database", self.prepare_cluster), groups)
+        self.prepare_engines(self.beside("database", self.prepare_cluster), (*groups, *assets.needed_groups()))
+        # Tests of pages look at what the pages load.
+        self.step("front end", lambda step: assets.fetch_packages(self.setup, self.application.environment, step))
 
     def prepare_foundation(self) -> None:
         """A home that is ours, and what must be there before anything is fetched from an index."""
