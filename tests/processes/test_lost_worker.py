@@ -58,7 +58,9 @@ def test_a_function_that_must_never_be_tried_twice_is_lost(own: Installation) ->
 
 
 def test_the_boxes_of_dead_workers_are_removed(own: Installation) -> None:
+    own.wait_until(lambda: bool(own.boxes()), SECONDS, "a box that waits")
     orphans = {box.id for box in own.boxes()}
+    assert orphans
     own.kill("worker")
     own.restart("worker")
     own.wait_until(lambda: not orphans & {box.id for box in own.boxes()}, 2 * SECONDS, "the sweep of boxes")
