@@ -33,7 +33,8 @@ class Mask:
         starts = self._lengths
         for start in [at for at in range(end) if data[at : at + SHORTEST] in starts]:
             for length in starts[data[start : start + SHORTEST]]:
-                if data[start : start + length] in self._patterns:
+                # At the end of the data a longer pattern's slice is cut short, and may then equal a shorter one.
+                if start + length <= len(data) and data[start : start + length] in self._patterns:
                     _join(found, start, start + length)
                     break
         return found

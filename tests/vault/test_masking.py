@@ -84,6 +84,11 @@ def test_a_secret_that_begins_like_another_hides_neither() -> None:
     assert shown == b"*** ***-and-less"
 
 
+def test_a_secret_at_the_end_of_a_chunk_hides_nothing_of_the_next_when_a_longer_one_begins_alike() -> None:
+    masker = Masker(["password-one", "password-and-more"])
+    assert masker.feed(b"<password-one") + masker.feed(b"> shown") + masker.flush() == b"<***> shown"
+
+
 def test_overlapping_secrets_are_both_covered() -> None:
     assert Mask(["abcdefghij", "ghijklmnop"]).mask_bytes(b"<abcdefghijklmnop>") == b"<***>"
 
