@@ -28,6 +28,15 @@ RUNTIME_ARGUMENTS = ("--platform=systrap", "--network=none", "--host-uds=open")
 # An engine that only Selfsmith uses needs no bridge and leaves the machine's firewall alone: boxes have no network.
 OWN_ENGINE_ARGUMENTS = {"bridge": "none", "iptables": "false", "ip6tables": "false", "ip-forward": "false"}
 START_SECONDS = 30
+ANSWER_SECONDS = 10  # one that runs answers within some 30 ms, one that hangs would hold the question for minutes
+TIMED_OUT = 124  # how coreutils' timeout says it
+# Where Docker's containers have their control groups: by cgroupfs or systemd, version 1 or 2. File, what it says while frozen.
+FREEZERS = (
+    ("freezer/docker/*/freezer.state", ("FROZEN", "FREEZING"), "THAWED"),
+    ("freezer/system.slice/docker-*.scope/freezer.state", ("FROZEN", "FREEZING"), "THAWED"),
+    ("docker/*/cgroup.freeze", ("1",), "0"),
+    ("system.slice/docker-*.scope/cgroup.freeze", ("1",), "0"),
+)
 RELOAD_SECONDS = 10
 
 
@@ -57,19 +66,23 @@ def ensure_running(setup: Setup, supervisor: Supervisor) -> str:
             "Your account may not use Docker.",
             "Run it as root (`sudo make run`), or join its group (`sudo usermod -aG docker $USER`) and sign in again.",
         )
+    if not (setup.machine.has_systemd or setup.machine.is_root):
+        raise SetupError("The Docker engine does not run, and only root can start it here.", "Run `sudo make run`.")
+    thaw_leftovers(setup)
+    if answer.code == TIMED_OUT:
+        wait_for_answer(setup)  # it is there and was held up; a second one beside it would only fail
+        return "was hanging, goes on"
     if setup.machine.has_systemd:
         setup.shell.run(setup.machine.as_root("systemctl", "start", "docker"), doing="starting Docker")
-    elif setup.machine.is_root:
-        supervisor.start("docker")
     else:
-        raise SetupError("The Docker engine does not run, and only root can start it here.", "Run `sudo make run`.")
+        supervisor.start("docker")
     wait_for_answer(setup)
     return "started by systemd" if setup.machine.has_systemd else "started, ends with Selfsmith"
 
 
 def ask_engine(setup: Setup) -> Result:
-    """Whether an engine answers. Not by `docker info`: with a format it ends with 0 even when none does."""
-    return setup.shell.attempt(["docker", "version", "--format", "{{.Server.Version}}"])
+    """Whether an engine answers in time. Not by `docker info`: with a format it ends with 0 even when none does."""
+    return setup.shell.attempt(["timeout", str(ANSWER_SECONDS), "docker", "version", "--format", "{{.Server.Version}}"])
 
 
 def wait_for_answer(setup: Setup) -> None:
@@ -77,10 +90,42 @@ def wait_for_answer(setup: Setup) -> None:
     while not ask_engine(setup).ok:
         if time.monotonic() > deadline:
             raise SetupError(
-                f"The Docker engine did not start within {START_SECONDS} seconds.",
+                f"The Docker engine did not answer within {START_SECONDS} seconds.",
                 f"Its reasons are at the end of {setup.home.logs / 'docker.log'} (with systemd: `journalctl -u docker`).",
             )
         time.sleep(0.2)
+
+
+def thaw_leftovers(setup: Setup, root: Path = CGROUPS) -> None:
+    """Lets go on every container that is frozen while no engine answers.
+
+    A worker that was killed together with its engine leaves its waiting boxes frozen. An engine that starts asks each
+    container that it finds how it is, and a frozen gVisor box never answers: it would hang for minutes.
+
+    Raises: SetupError
+    """
+    for pattern, frozen, thawed in FREEZERS:
+        for state in sorted(root.glob(pattern)):
+            if says(state, frozen):
+                setup.shell.run(setup.machine.as_root("tee", str(state)), text=thawed, check=False)
+            if says(state, frozen):
+                raise SetupError(
+                    f"A container was left frozen and cannot be let go on: {state}.",
+                    f"Write {thawed} into that file as root; until then the Docker engine hangs when it starts.",
+                )
+
+
+def says(state: Path, words: tuple[str, ...]) -> bool:
+    """Whether the file of a control group reads so; one that is gone says nothing."""
+    try:
+        return state.read_text().strip() in words
+    except OSError:
+        return False
+
+
+def may_freeze(root: Path = CGROUPS) -> bool:
+    """Whether this account may freeze the control groups of containers, version 1 or 2."""
+    return os.access(root / "freezer", os.W_OK) or ((root / "cgroup.controllers").exists() and os.access(root, os.W_OK))
 
 
 def own_engine_command() -> list[str]:

@@ -50,11 +50,24 @@ def look_at_python(setup: Setup) -> str:
 
 
 def look_at_docker(setup: Setup) -> str:
-    if not docker.ask_engine(setup).ok:
+    answer = docker.ask_engine(setup)
+    if answer.code == docker.TIMED_OUT:
+        raise SetupError(
+            f"The Docker engine does not answer within {docker.ANSWER_SECONDS} seconds.",
+            "`make run` lets go on boxes that were left frozen, which is the usual reason.",
+        )
+    if not answer.ok:
         raise SetupError("No Docker engine answers.", "`make run` starts one.")
     if not docker.knows_runtime(setup):
         raise SetupError("The Docker engine does not know gVisor as Selfsmith needs it.", "`make run` registers it.")
     return "runs and knows gVisor"
+
+
+def look_at_freezer(_setup: Setup) -> str:
+    """Nothing is missing without it: boxes then wait awake, so that only one does."""
+    if docker.may_freeze():
+        return "frozen while they wait"
+    return "cannot be frozen by this account: only one waits, and costs 25 to 50 ms of processor time a second"
 
 
 def look_at_image(setup: Setup) -> str:
@@ -77,5 +90,6 @@ EXAMINATIONS: tuple[tuple[str, Examination], ...] = (
     ("Python", look_at_python),
     ("Docker", look_at_docker),
     ("box image", look_at_image),
+    ("warm boxes", look_at_freezer),
     ("Selfsmith", look_at_platform),
 )

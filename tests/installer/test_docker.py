@@ -1,6 +1,7 @@
 """daemon.json keeps what it says; an engine that runs is told, never restarted."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from installer import docker
 from installer.errors import SetupError
 from installer.setup import Setup
-from installer.shell import Result
+from installer.shell import Result, Shell
 from installer.supervise import Supervisor
 
 from .conftest import ScriptedShell
@@ -111,6 +112,77 @@ def test_only_containers_of_this_installation_are_removed(make_setup: Callable[.
     docker.remove_containers(setup)
     assert "label=selfsmith.installation=1f2e3d" in shell.asked[0]
     assert shell.asked[-1] == "docker rm --force --volumes abc def"
+
+
+@pytest.mark.parametrize(
+    ("file", "frozen", "thawed"),
+    [
+        ("freezer/docker/abc/freezer.state", "FROZEN\n", "THAWED"),
+        ("freezer/docker/abc/freezer.state", "FREEZING\n", "THAWED"),
+        ("freezer/system.slice/docker-abc.scope/freezer.state", "FROZEN\n", "THAWED"),
+        ("docker/abc/cgroup.freeze", "1\n", "0"),
+        ("system.slice/docker-abc.scope/cgroup.freeze", "1\n", "0"),
+    ],
+)
+def test_what_a_killed_worker_left_frozen_goes_on_before_an_engine_starts(
+    make_setup: Callable[..., Setup], tmp_path: Path, file: str, frozen: str, thawed: str
+) -> None:
+    state = tmp_path / file
+    state.parent.mkdir(parents=True)
+    state.write_text(frozen)
+    docker.thaw_leftovers(make_setup(shell=Shell()), tmp_path)
+    assert state.read_text() == thawed
+
+
+def test_what_is_not_frozen_is_not_written_to(make_setup: Callable[..., Setup], tmp_path: Path) -> None:
+    state = tmp_path / "freezer/docker/abc/freezer.state"
+    state.parent.mkdir(parents=True)
+    state.write_text("THAWED\n")
+    shell = ScriptedShell()
+    docker.thaw_leftovers(make_setup(shell=shell), tmp_path)
+    assert shell.asked == []
+
+
+def test_a_container_that_cannot_be_thawed_is_named_before_the_engine_hangs_on_it(
+    make_setup: Callable[..., Setup], tmp_path: Path
+) -> None:
+    state = tmp_path / "docker/abc/cgroup.freeze"
+    state.parent.mkdir(parents=True)
+    state.write_text("1\n")
+    setup = make_setup(shell=ScriptedShell({"tee": Result(1, "tee: permission denied\n")}))
+    with pytest.raises(SetupError, match="left frozen") as error:
+        docker.thaw_leftovers(setup, tmp_path)
+    assert str(state) in error.value.sentence
+
+
+def test_an_engine_that_hangs_is_given_up_with_a_sentence(
+    make_setup: Callable[..., Setup], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(docker, "START_SECONDS", 0)
+    monkeypatch.setattr(docker, "thaw_leftovers", lambda setup: None)
+    shell = ScriptedShell({"docker version": Result(docker.TIMED_OUT, "")})
+    setup = make_setup(shell=shell, has_systemd=True)
+    with pytest.raises(SetupError, match="did not answer within"):
+        docker.ensure_running(setup, Supervisor(setup))
+    assert shell.asked[0].startswith(f"timeout {docker.ANSWER_SECONDS} docker version")
+    assert not any("systemctl" in line for line in shell.asked), "a second engine beside one that hangs would only fail"
+
+
+def test_a_silent_engine_is_given_up_after_some_seconds(make_setup: Callable[..., Setup], tmp_path: Path) -> None:
+    silent = tmp_path / "bin" / "docker"
+    silent.parent.mkdir()
+    silent.write_text("#!/bin/sh\nexec sleep 600\n")
+    silent.chmod(0o755)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{silent.parent}:{os.environ['PATH']}")
+        patch.setattr(docker, "ANSWER_SECONDS", 0.2)
+        assert docker.ask_engine(make_setup(shell=Shell())).code == docker.TIMED_OUT
+
+
+@pytest.mark.parametrize(("there", "allowed"), [("freezer", True), ("cgroup.controllers", True), ("memory", False)])
+def test_who_may_freeze_is_told_by_the_control_groups(tmp_path: Path, there: str, *, allowed: bool) -> None:
+    (tmp_path / there).mkdir()
+    assert docker.may_freeze(tmp_path) is allowed
 
 
 @pytest.mark.parametrize(
