@@ -22,6 +22,7 @@ EVERY_WORKSPACE = {
     "apps.core.leases.claim": "a worker takes the next row of any workspace",
     "apps.llm.connection.count_due_tests": "the scheduler counts what is due",
     "apps.llm.connection.sweep_lost_tests": "the sweep looks for vanished workers",
+    "apps.monitoring.measures.take_measures": "an operator's figures count rows of every workspace and name none",
     "apps.packages.work._count_due": "the scheduler counts what is due",
     "apps.packages.work._standing_environment": "environments hold public files and are shared",
     "apps.packages.work._sweep": "the sweep looks for vanished workers",

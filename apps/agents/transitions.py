@@ -28,7 +28,7 @@ def move(
 ) -> bool:
     """Change a task that nobody needs to hold; False when it is in none of `from_states` any more."""
     rows = Task.objects.filter(pk=task.pk, state__in=from_states)
-    changes = {"lease_until": None, "leased_by": "", **_stamped(to_state, fields)}
+    changes = {"lease_until": None, "leased_by": "", **leases.SINCE_NOW, **_stamped(to_state, fields)}
     if rows.update(state=to_state, token=F("token") + 1, **changes) == 0:
         return False
     task.state = to_state

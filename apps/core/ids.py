@@ -4,6 +4,7 @@ import secrets
 import threading
 import time
 import uuid
+from datetime import datetime
 
 _lock = threading.Lock()
 _last = {"milliseconds": 0, "tail": 0}
@@ -28,3 +29,8 @@ def uuid7() -> uuid.UUID:
 def _assemble(milliseconds: int, tail: int) -> uuid.UUID:
     high, low = tail >> 62 & 0xFFF, tail & (1 << 62) - 1
     return uuid.UUID(int=milliseconds << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low)
+
+
+def uuid7_floor(moment: datetime) -> uuid.UUID:
+    """The smallest id that can be made at this moment: ids from then on are not below it."""
+    return _assemble(int(moment.timestamp() * 1000), 0)

@@ -25,6 +25,7 @@ from apps.core.errors import DomainError
 from apps.core.tenancy import TenantModel, every_workspace, scope
 
 log = logging.getLogger(__name__)
+SINCE_NOW = {"not_before": Now()}  # in every change of state: what waits from now on is due, and its age is counted, from now on
 
 
 class LeaseLost(DomainError):
@@ -116,7 +117,8 @@ def leave(row: Leased, *, to_state: str, **fields: Any) -> None:
     Raises:
         LeaseLost: the token is stale; the caller's transaction must write nothing.
     """
-    if held(row).update(state=to_state, leased_by="", lease_until=None, **fields) == 0:
+    changes = {"leased_by": "", "lease_until": None, **SINCE_NOW, **fields}
+    if held(row).update(state=to_state, **changes) == 0:
         raise LeaseLost("This work was taken over by another worker or has ended.", row=str(row.pk))
     row.state = to_state
 

@@ -14,6 +14,7 @@ from uuid import UUID
 from django.db import connection, models, transaction
 
 from apps.core.ids import uuid7
+from apps.core.log_context import bound
 
 EVERY = "every"  # the value that the row level security policies accept for work across workspaces
 _current: ContextVar[UUID | str | None] = ContextVar("workspace", default=None)
@@ -73,7 +74,7 @@ def _entered(where: UUID | str) -> Iterator[None]:
     outer = _current.get()
     token = _current.set(where)
     try:
-        with transaction.atomic():
+        with transaction.atomic(), bound(workspace=where):
             _tell_database(where)
             yield
             if connection.in_atomic_block and not connection.needs_rollback:

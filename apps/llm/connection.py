@@ -35,7 +35,7 @@ def request_test(*, actor: Membership, model_id: UUID) -> None:
     require(actor, Permission.ADMINISTER)
     model = find_model(model_id=model_id)
     idle = LanguageModel.objects.filter(pk=model.pk).exclude(state__in=(ConnectionState.QUEUED, ConnectionState.RUNNING))
-    if idle.update(state=ConnectionState.QUEUED):
+    if idle.update(state=ConnectionState.QUEUED, **leases.SINCE_NOW):
         record(actor=actor, action="model.test_asked", subject=model)
         publish(model.workspace_id, TOPIC)
         wake(TEST_WORK)
@@ -74,7 +74,7 @@ def sweep_lost_tests() -> int:
     with every_workspace(reason="finding connection tests whose worker has vanished"):
         lost = leases.expired(LanguageModel.objects.filter(state=ConnectionState.RUNNING))
         rows = LanguageModel.objects.filter(pk__in=[row.pk for row in lost])
-        return rows.update(state=ConnectionState.QUEUED, leased_by="", lease_until=None)
+        return rows.update(state=ConnectionState.QUEUED, leased_by="", lease_until=None, **leases.SINCE_NOW)
 
 
 def count_due_tests() -> int:

@@ -36,7 +36,8 @@ def move(package_set: PackageSet, *, from_state: PackageState, to_state: Package
     """
     action = _action(package_set, to_state)
     rows = PackageSet.objects.filter(pk=package_set.pk, state=from_state)
-    if rows.update(state=to_state, token=F("token") + 1, leased_by="", lease_until=None, **fields) == 0:
+    changes = {"leased_by": "", "lease_until": None, **leases.SINCE_NOW, **fields}
+    if rows.update(state=to_state, token=F("token") + 1, **changes) == 0:
         return False
     package_set.state = to_state
     announce(package_set, to_state, reason=fields.get("failure", ""), action=action)

@@ -42,6 +42,11 @@ def warm_up() -> None:
         log.error("sandbox.unavailable reason=%s", error)
 
 
+def warm_boxes() -> int:
+    """How many boxes of this process wait for a job."""
+    return pool().ready if pool.cache_info().currsize else 0
+
+
 def close_pool() -> None:
     """Remove the boxes that wait. Those at work belong to their runs."""
     if pool.cache_info().currsize:

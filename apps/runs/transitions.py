@@ -32,7 +32,7 @@ def move(run: Run, *, from_states: tuple[RunState, ...], to_state: RunState, **f
     The token rises, so that a worker that held it until now writes nothing.
     """
     rows = Run.objects.filter(pk=run.pk, state__in=from_states)
-    changes = {"lease_until": None, "leased_by": "", **_stamped(to_state, fields)}
+    changes = {"lease_until": None, "leased_by": "", **leases.SINCE_NOW, **_stamped(to_state, fields)}
     if rows.update(state=to_state, token=F("token") + 1, **changes) == 0:
         return False
     run.state = to_state

@@ -13,6 +13,7 @@ from django.db.models.functions import Coalesce, Now
 
 from apps.core import blobs, leases
 from apps.core.dispatch import wake
+from apps.core.log_context import bound
 from apps.core.tenancy import every_workspace, scope
 from apps.functions.models import FunctionVersion, RetryClass
 from apps.packages.services import verify_environment
@@ -38,11 +39,12 @@ def perform_next_run() -> bool:
     run = leases.claim(_in_fair_order, from_state=RunState.QUEUED, to_state=RunState.RUNNING)
     if run is None:
         return False
-    log.info("run.claimed run=%s attempt=%s", run.pk, run.attempt)
-    try:
-        _perform(run)
-    except leases.LeaseLost:
-        log.warning("run.lease_lost run=%s token=%s", run.pk, run.token)
+    with bound(workspace=run.workspace_id, run=run.pk):
+        log.info("run.claimed attempt=%s", run.attempt)
+        try:
+            _perform(run)
+        except leases.LeaseLost:
+            log.warning("run.lease_lost token=%s", run.token)
     return True
 
 
@@ -155,12 +157,12 @@ def _end(run: Run, state: RunState, artifacts: Sequence[Artifact] = (), **fields
         Artifact.objects.bulk_create(artifacts)  # before the end is announced: whoever waits for it reads them
         _close_attempt(run, fields["outcome"], fields["message"])
         transitions.leave(run, to_state=state, **fields)
-    log.info("run.ended run=%s state=%s", run.pk, state)
+    log.info("run.ended state=%s", state)
 
 
 def _put_back(run: Run, reason: str) -> None:
     """This host could not make a box: nothing of the job has happened, so it waits and is tried again."""
-    log.error("run.no_box run=%s reason=%s", run.pk, reason)
+    log.error("run.no_box reason=%s", reason)
     with scope(run.workspace_id):
         _close_attempt(run, Kind.INFRA, reason)
         transitions.leave(run, to_state=RunState.QUEUED, not_before=Now() + RETRY_AFTER, message=reason)

@@ -1,30 +1,42 @@
 """The Celery application. Its one task says "there is work of this kind"; the rows hold everything else."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from celery import Celery
 from celery.signals import worker_ready, worker_shutdown
 
 from config.env import load_environment_file
 
+if TYPE_CHECKING:
+    from apps.monitoring.reports import Reporter
+
 load_environment_file()
 app = Celery("selfsmith")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["apps.core"], related_name="dispatch")
+_reporters: list[Reporter] = []
 
 
 @worker_ready.connect
 def start_boxes(**_: Any) -> None:
     """A worker with a wrong root key must not write; one that serves has boxes waiting."""
-    from apps.runs.boxes import warm_up
+    from apps.monitoring.models import ProcessKind
+    from apps.monitoring.reports import Reporter
+    from apps.runs.boxes import warm_boxes, warm_up
     from apps.vault.keys import verify_root_key
 
     verify_root_key()
     warm_up()
+    _reporters.append(Reporter(ProcessKind.WORKER, warm_boxes))
+    _reporters[-1].start()
 
 
 @worker_shutdown.connect
 def close_boxes(**_: Any) -> None:
     from apps.runs.boxes import close_pool
 
+    while _reporters:
+        _reporters.pop().end()
     close_pool()

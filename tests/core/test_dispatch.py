@@ -10,7 +10,7 @@ from apps.core.tenancy import scope
 
 
 @pytest.fixture
-def rows(monkeypatch) -> list[int]:
+def rows(monkeypatch, db) -> list[int]:
     """A kind of work with three rows due."""
     monkeypatch.setattr(dispatch, "_kinds", {})
     waiting = [1, 2, 3]

@@ -15,6 +15,7 @@ from apps.workspaces.services import remove_member
 GLOBAL_MODELS = {
     "workspaces.Workspace": "the tenant itself; membership decides who learns of it",
     "accounts.User": "a person may belong to several workspaces",
+    "monitoring.ProcessReport": "a process works for every workspace; it tells of itself only",
 }
 
 

@@ -6,6 +6,7 @@ import django_stubs_ext
 from django.utils.csp import CSP
 
 from config.env import CHECKOUT, DEFAULT_HOME, read, read_bool, read_int, read_list
+from config.logs import logging_settings
 
 django_stubs_ext.monkeypatch()  # lets ModelAdmin[Model] and kin be written at run time
 
@@ -43,11 +44,14 @@ INSTALLED_APPS = [
     "apps.functions",
     "apps.runs",
     "apps.agents",
+    "apps.monitoring",
     "apps.api",
     "apps.dashboard",
 ]
 
 MIDDLEWARE = [
+    "apps.monitoring.middleware.ProbesMiddleware",
+    "apps.monitoring.middleware.RequestLogMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -93,7 +97,7 @@ DATABASES = {
         "HOST": read("SELFSMITH_DATABASE_HOST", str(HOME / "postgres")),
         "PORT": read("SELFSMITH_DATABASE_PORT", "5432"),
         "CONN_MAX_AGE": 0,  # under ASGI each request has its own thread; what that keeps waits for the garbage collector
-        "OPTIONS": {"options": "-c lock_timeout=10s -c idle_in_transaction_session_timeout=60s"},
+        "OPTIONS": {"connect_timeout": 5, "options": "-c lock_timeout=10s -c idle_in_transaction_session_timeout=60s"},
     }
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -188,17 +192,7 @@ LLM_PROVIDERS = read_list(
 )  # empty: those that need nothing but a key (apps/llm/providers.py); * for all
 SCRIPTED_TRACEBACK_WITHHELD = read_bool("SELFSMITH_WITHHOLD_TRACEBACK", default=False)
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": read("SELFSMITH_LOG_LEVEL", "INFO")},
-    "loggers": {
-        "httpx": {"level": "WARNING"},
-        "docker": {"level": "WARNING"},
-        "uvicorn.access": {"level": "WARNING"},
-        "celery.app.trace": {"level": "WARNING"},
-        "celery.worker.strategy": {"level": "WARNING"},
-    },
-}
+METRICS_TOKEN = read("SELFSMITH_METRICS_TOKEN", "")
+METRICS_FROM_LOOPBACK = read_bool("SELFSMITH_METRICS_FROM_LOOPBACK", default=True)  # not through a proxy on this machine
+
+LOGGING = logging_settings(form=read("SELFSMITH_LOG_FORM", "plain"), level=read("SELFSMITH_LOG_LEVEL", "INFO"))
