@@ -12,12 +12,13 @@ A pure library: it knows no database, no tenant, no web framework. In one breath
 
 What you hand in     Job, Source, InputFile, Limits, BoxSize, BuildLimits  (job.py)
 What you hear        Output, SpanStarted, SpanEnded, SpansDropped, Progress, Log, ArtifactStarted, ArtifactData,
-                     ArtifactEnded, ArtifactSkipped; HostRequest by its own callback  (events.py)
+                     ArtifactEnded, ArtifactSkipped, Connection; HostRequest by its own callback  (events.py)
 What you get         Outcome(kind, message, started, kernel, seconds, result, error: JobError | None)  (outcome.py)
 What makes boxes     Driver: check() -> Health, start(labels=…, size=…) -> Box,
                      build_environment(wheels=…, output=…, …) -> BuildOutcome, sweep(is_live) -> list[str]  (driver.py)
 What a box does      run(job, on_event=…, on_request=…, cancelled=…) -> Outcome, once; freeze(), thaw(), claim(labels),
                      destroy() (idempotent; `with` does it)  (box.py)
+What it can reach    nothing, or the job's hosts through a proxy of its own  (egress/)
 What is mounted      environment_digest(folder), verify_environment(folder, digest)  (environment.py)
 
 Rules. What a tool did is an Outcome; only faults of the installation or the caller raise (errors.py). Callbacks run in
@@ -46,6 +47,7 @@ from sandbox.events import (
     ArtifactEnded,
     ArtifactSkipped,
     ArtifactStarted,
+    Connection,
     Event,
     HostRequest,
     Log,
@@ -74,6 +76,7 @@ __all__ = [
     "BoxSpent",
     "BuildLimits",
     "BuildOutcome",
+    "Connection",
     "DockerDriver",
     "Driver",
     "EnvironmentRefused",

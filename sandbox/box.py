@@ -12,6 +12,7 @@ from typing import Any, Protocol, Self
 
 from sandbox.conversation import Ending, converse
 from sandbox.doorway import Doorway
+from sandbox.egress import EgressProxy, Policy, parse_grant
 from sandbox.errors import BoxSpent, InvalidJob
 from sandbox.events import OnEvent, OnRequest, refuse_requests
 from sandbox.job import BoxSize, Job
@@ -113,14 +114,14 @@ class Box:
         if len(first) > frames.HOST_FRAMES[frames.RUN]:
             raise InvalidJob("The job's sources and arguments are larger than a box takes.")
         self._use_up()
-        with self._killing_on_failure(), Wire(self._connection) as wire:
+        with self._killing_on_failure(), self._way_out(job, on_event) as report, Wire(self._connection) as wire:
             answers = Answers(wire, on_request, job.limits.requests)
             listener = Listener(job.limits, on_event=on_event, answers=answers)
             ending = converse(
                 wire,
                 _pieces(first, job),
                 hear=listener.hear,
-                cancelled=lambda: answers.failure is not None or cancelled(),
+                cancelled=lambda: report() or answers.failure is not None or cancelled(),
                 wall_seconds=job.limits.wall_seconds,
             )
             if answers.failure is not None:
@@ -142,6 +143,21 @@ class Box:
             raise BoxSpent("This box has had its job.")
         self._spent = True
         self._vessel.thaw()
+
+    @contextlib.contextmanager
+    def _way_out(self, job: Job, on_event: OnEvent) -> Iterator[Callable[[], None]]:
+        """A proxy for as long as the job runs, if it may reach hosts at all. Gives what passes its records on."""
+        if not job.hosts:
+            yield lambda: None
+            return
+        policy = Policy(frozenset(map(parse_grant, job.hosts)), job.local_hosts)
+        proxy = EgressProxy(self._doorway.open_egress(), policy=policy)
+        try:
+            yield lambda: proxy.report(on_event)
+        finally:
+            self._doorway.close_egress()
+            proxy.close()
+        proxy.report(on_event)
 
     @contextlib.contextmanager
     def _killing_on_failure(self) -> Iterator[None]:
@@ -195,6 +211,7 @@ def _describe(job: Job) -> dict[str, Any]:
         "environment": job.environment,
         "files": [file.name for file in job.files],
         "secrets": dict(job.secrets),
+        "egress": bool(job.hosts),
         "limits": asdict(job.limits),
     }
 

@@ -16,6 +16,7 @@ from sandbox.runner import frames
 from sandbox.runner.frames import FrameReader, ProtocolError
 
 _NOTES = "box.json"
+EGRESS = "egress"
 
 
 class Doorway:
@@ -30,7 +31,7 @@ class Doorway:
         self.control.mkdir()
         self.control.chmod(0o755)
         self.note(labels)
-        self._listener = self._listen()
+        self._listener = self._listen("socket")
 
     def note(self, values: Mapping[str, str]) -> None:
         """Add to what a sweep reads about this box."""
@@ -66,16 +67,25 @@ class Doorway:
         if self.folder.exists():
             shutil.rmtree(self.folder)
 
-    def _listen(self) -> socket.socket:
+    def open_egress(self) -> socket.socket:
+        """A second door, for a job that may reach hosts: whoever is in the box may come, and its proxy listens."""
+        return self._listen(EGRESS)
+
+    def close_egress(self) -> None:
+        """Nobody finds the second door any more. Idempotent."""
+        with contextlib.suppress(FileNotFoundError):
+            (self.control / EGRESS).unlink()
+
+    def _listen(self, name: str) -> socket.socket:
         listener = socket.socket(socket.AF_UNIX)
         folder = os.open(self.control, os.O_RDONLY | os.O_DIRECTORY)
         try:
             # Through the descriptor, because a socket's path may have 107 bytes at most.
-            listener.bind(f"/proc/self/fd/{folder}/socket")
+            listener.bind(f"/proc/self/fd/{folder}/{name}")
         finally:
             os.close(folder)
-        (self.control / "socket").chmod(0o666)  # the runner is a root without power over foreign files
-        listener.listen(1)
+        (self.control / name).chmod(0o666)  # the runner is a root without power over foreign files
+        listener.listen(1 if name == "socket" else 64)
         return listener
 
     def _close(self) -> None:

@@ -91,6 +91,23 @@ class ArtifactSkipped:
 
 
 @dataclass(frozen=True)
+class Connection:
+    """One attempt of a tool to reach a host, as its proxy saw it. The verdict and the counts are the proxy's own; `host`
+    and `reason` may hold what the tool wrote. `port` is None when nothing could be made of that.
+
+    `failed` is what was granted and did not answer; an `allowed` one with a reason was cut.
+    """
+
+    host: str
+    port: int | None
+    verdict: Literal["allowed", "refused", "failed"]
+    reason: str
+    sent: int
+    received: int
+    seconds: float
+
+
+@dataclass(frozen=True)
 class HostRequest:
     """The tool asks its host for something and waits; answered by the `on_request` callback."""
 
@@ -109,6 +126,7 @@ Event = (
     | ArtifactData
     | ArtifactEnded
     | ArtifactSkipped
+    | Connection
 )
 OnEvent = Callable[[Event], None]
 OnRequest = Callable[[HostRequest], Any]

@@ -110,6 +110,8 @@ class FakeDriver:
         (doorway.folder / RUNNER_PACKAGE).symlink_to(RUNNER)
         settings = Settings(
             socket=str(doorway.control / "socket"),
+            egress=str(doorway.control / "egress"),
+            relay_port=0,
             environments=str(self.environments.resolve()),
             wheels=wheels,
             work=str(doorway.folder / "work"),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sandbox.egress.targets import parse_grant
 from sandbox.errors import InvalidJob
 
 MIB = 1 << 20
@@ -109,7 +110,10 @@ class InputFile:
 class Job:
     """One call of one function. `sources` is the closure of what it calls, dependencies first; the last is the entry.
 
-    `environment` is the digest of a package environment, a folder under the driver's environments.
+    `environment` is the digest of a package environment, a folder under the driver's environments. `secrets` are in the
+    environment variables of the tool's process alone. `hosts` are what it may reach: `name`, which means port 443, or
+    `name:port`; without any the box has no way out. `local_hosts` is the operator's list of names that may be at addresses
+    which are not public.
     """
 
     sources: tuple[Source, ...]
@@ -117,6 +121,8 @@ class Job:
     environment: str | None = None
     files: tuple[InputFile, ...] = ()
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    hosts: tuple[str, ...] = ()
+    local_hosts: frozenset[str] = frozenset()
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
@@ -128,6 +134,11 @@ class Job:
                 raise InvalidJob(f"{source.name} depends on what the job does not bring before it: {sorted(unknown)}.")
         if self.environment is not None and not _DIGEST.match(self.environment):
             raise InvalidJob(f"Not the digest of an environment: {self.environment!r}.")
+        for host in self.hosts:
+            try:
+                parse_grant(host)
+            except ValueError as error:
+                raise InvalidJob(str(error)) from None
         if len({file.name for file in self.files}) < len(self.files):
             raise InvalidJob("Two input files have the same name.")
 

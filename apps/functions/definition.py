@@ -9,6 +9,7 @@ from uuid import UUID
 
 from apps.core.errors import Invalid
 from apps.functions.models import FunctionVersion, Origin, RetryClass
+from sandbox.egress.targets import parse_grant
 
 MIB = 1024 * 1024
 MAX_GRANTS = 20
@@ -30,8 +31,6 @@ LIMITS: Mapping[str, tuple[int, int]] = {
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
 _SECRET_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
-_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
-_HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})+")
 _TAG = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 RESERVED_NAMES = frozenset(dir(builtins)) | {"func"}
 
@@ -74,7 +73,9 @@ class Settings:
             InvalidGrant, InvalidLimit
         """
         _check_grants("secret", self.secrets, _SECRET_NAME)
-        _check_grants("host", self.hosts, _HOST)
+        _check_number("host", self.hosts)
+        for host in self.hosts:
+            checked_host(host)
         for name, value in self.limits.items():
             _check_limit(name, value)
 
@@ -130,9 +131,25 @@ def clean_tags(tags: Iterable[str]) -> list[str]:
     return cleaned
 
 
-def _check_grants(kind: str, names: tuple[str, ...], pattern: re.Pattern[str]) -> None:
+def checked_host(text: str) -> str:
+    """A host as it is stored: `name`, or `name:port` where the port is not 443.
+
+    Raises:
+        InvalidGrant
+    """
+    try:
+        return str(parse_grant(text))
+    except ValueError as error:
+        raise InvalidGrant(str(error), name=text[:300]) from None
+
+
+def _check_number(kind: str, names: tuple[str, ...]) -> None:
     if len(names) > MAX_GRANTS:
         raise InvalidGrant(f"At most {MAX_GRANTS} {kind}s are allowed.", most=MAX_GRANTS)
+
+
+def _check_grants(kind: str, names: tuple[str, ...], pattern: re.Pattern[str]) -> None:
+    _check_number(kind, names)
     for name in names:
         if not pattern.fullmatch(name):
             raise InvalidGrant(f"“{name[:100]}” cannot be the name of a {kind}.", name=name[:300])

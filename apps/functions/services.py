@@ -15,7 +15,7 @@ from apps.core.tenancy import current_workspace_id, scope
 from apps.functions.analysis import Analysis
 from apps.functions.checks import check_packages, dependency_names, read
 from apps.functions.closure import resolve_closure
-from apps.functions.definition import BY_HAND, Provenance, Settings, check_name, clean_tags
+from apps.functions.definition import BY_HAND, Provenance, Settings, check_name, checked_host, clean_tags
 from apps.functions.environments import closure_requirements, ensure_environment
 from apps.functions.models import Function, FunctionVersion
 from apps.functions.reader.literals import cleaned
@@ -244,7 +244,7 @@ def _version(actor: Membership, function: Function, draft: _Draft, number: int) 
         requirements=draft.requirements,
         dependencies=draft.dependencies,
         secrets=sorted(set(settings.secrets)),
-        hosts=sorted(set(settings.hosts)),
+        hosts=sorted({checked_host(host) for host in settings.hosts}),
         limits=dict(settings.limits),
         retry_class=settings.effective_retry_class,
         origin=provenance.origin,

@@ -8,23 +8,13 @@ import socket
 from urllib.parse import SplitResult, urlsplit
 
 from apps.core.errors import Invalid
-
-# Prefixes in which an IPv4 address hides inside a global-looking IPv6 one: NAT64 (RFC 6052, 8215) and 6to4 (RFC 3056).
-_TRANSLATED = tuple(ipaddress.ip_network(prefix) for prefix in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16"))
-
-type Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+from sandbox.egress.addresses import is_allowed_local, is_global
 
 
 class AddressRefused(Invalid):
     """The address must not be connected to. Its text is a sentence for a person."""
 
     code = "address_refused"
-
-
-def is_allowed_local(host: str, port: int, allowed: frozenset[str]) -> bool:
-    """Whether the operator's list names the host, as `host` (any port) or `host:port`."""
-    name = host.lower().rstrip(".")
-    return name in allowed or f"{name}:{port}" in allowed
 
 
 def check_base_url(url: str, *, allowed: frozenset[str]) -> None:
@@ -65,15 +55,6 @@ def resolve(host: str, port: int, *, allowed: frozenset[str]) -> list[str]:
                 " SELFSMITH_LLM_ALLOWED_LOCAL_HOSTS."
             )
     return found
-
-
-def is_global(address: Address) -> bool:
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is not None:
-            return is_global(address.ipv4_mapped)
-        if any(address in prefix for prefix in _TRANSLATED):
-            return False
-    return address.is_global and not address.is_multicast
 
 
 def _split(url: str) -> tuple[SplitResult, int]:

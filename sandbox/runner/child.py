@@ -90,7 +90,7 @@ def _run(job: dict[str, Any], settings: Settings, line: Line, work: Path) -> tup
     files: dict[str, str] = {}
     limits: Mapping[str, Any] = job["limits"]
     try:
-        os.environ.update(job["secrets"])
+        os.environ.update({**job["secrets"], **job.get("proxy", {})})
         tool = Tool(job, line=line, work=work)
         files = tool.files
         confinement.apply_limits(limits, settings=settings, with_packages=job["environment"] is not None)

@@ -6,9 +6,14 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True)
 class Settings:
-    """`confined` is False only under the test suite's fake driver: no other uid, no system call filter."""
+    """`confined` is False only under the test suite's fake driver: no other uid, no system call filter.
+
+    `egress` is where a job's proxy listens, `relay_port` where the tool finds it; 0 takes any that is free.
+    """
 
     socket: str = "/control/socket"
+    egress: str = "/control/egress"
+    relay_port: int = 3128
     environments: str = "/environments"
     wheels: str = "/wheels"
     work: str = "/tmp/work"

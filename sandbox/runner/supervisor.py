@@ -14,7 +14,7 @@ import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from . import builder, collector, frames
+from . import builder, collector, frames, relay
 from .child import Pipes, fork_child
 from .settings import Settings
 
@@ -71,7 +71,7 @@ class _Run:
         self._listen(pipes.result[0], self._keep_result)
 
     def supervise(self, job: bytes, incoming: Iterator[tuple[int, bytes]]) -> None:
-        self._send_job(job, incoming)
+        self._send_job(relay.open_way_out(self.settings, job), incoming)
         self.control.sendall(frames.frame_json(frames.STARTED, {}))
         self._watch_host_and_child()
         while self.status is None:
