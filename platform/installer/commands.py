@@ -1,4 +1,4 @@
-"""The commands: run, demo, test, check, lint, sign-ins, doctor. Each is a short story of steps told elsewhere."""
+"""The commands: run, demo, test, check, lint, chaos, sign-ins, doctor. Each is a short story of steps told elsewhere."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ TEMPORARY = "/var/tmp"  # on the disk: /tmp may be in memory, and too small for 
 def main(arguments: Sequence[str]) -> int:
     """Runs one command; what goes wrong is one sentence and an advice, never a traceback."""
     parser = argparse.ArgumentParser(prog="installer", description="Sets Selfsmith up on this machine and runs it.")
-    parser.add_argument("command", choices=sorted([*COMMANDS, *PYTEST_COMMANDS]))
-    parser.add_argument("rest", nargs=argparse.REMAINDER, help="for `test` and `check`: what pytest is told besides")
+    parser.add_argument("command", choices=sorted([*COMMANDS, *COMMANDS_WITH_OPTIONS]))
+    parser.add_argument("rest", nargs=argparse.REMAINDER, help="for `test`, `check` and `chaos`: options of their own")
     options = parser.parse_args(arguments)
     for number in STOP_SIGNALS:
         signal.signal(number, on_signal)
     try:
-        if options.command in PYTEST_COMMANDS:
-            return PYTEST_COMMANDS[options.command](options.rest)
+        if options.command in COMMANDS_WITH_OPTIONS:
+            return COMMANDS_WITH_OPTIONS[options.command](options.rest)
         return COMMANDS[options.command]()
     except SetupError as error:
         print(f"\nSelfsmith cannot go on: {error.sentence}\nWhat to do: {error.advice}", file=sys.stderr, flush=True)
@@ -193,6 +193,15 @@ def lint() -> int:
         return quality.run_checks(stack.application)
 
 
+def chaos(rest: list[str]) -> int:
+    """Breaks things under a running installation of its own and checks what was promised. What follows are its options."""
+    setup = make_setup(test_home(), free_port())
+    with Stack(setup) as stack:
+        stack.bring_up(groups=("dev",)).result()
+        setup.progress.say("")
+        return quality.call(stack.application, ("python", "-m", "tests.chaos", *rest), {})
+
+
 def test_home() -> Home:
     """Tests have a home of their own beside the real one, kept so that the next time is fast."""
     return Home(choose_home(os.environ, CHECKOUT, is_root=os.geteuid() == 0).path / "test")
@@ -210,4 +219,4 @@ COMMANDS: dict[str, Callable[[], int]] = {
     "sign-ins": sign_ins,
     "doctor": doctor,
 }
-PYTEST_COMMANDS: dict[str, Callable[[list[str]], int]] = {"test": test, "check": check}
+COMMANDS_WITH_OPTIONS: dict[str, Callable[[list[str]], int]] = {"test": test, "check": check, "chaos": chaos}

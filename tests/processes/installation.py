@@ -99,10 +99,10 @@ class Installation:
         }
 
     def start(self, name: str) -> None:
-        """Start one process. It ends with this one, whatever happens here."""
+        """Start one process; `worker-2` is a second worker. It ends with this one, whatever happens here."""
         with (self.home / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", "--", *self.commands()[name]],
+                ["setpriv", "--pdeathsig", "KILL", "--", *self.commands()[name.partition("-")[0]]],
                 cwd=CHECKOUT,
                 env=self.variables,
                 stdin=subprocess.DEVNULL,
@@ -221,8 +221,8 @@ class Installation:
 
     def stop(self) -> None:
         """End the processes in order, and remove the boxes that killed workers left."""
-        for name in ("scheduler", "worker", "web", "redis"):
-            if name in self.processes:
+        for kind in ("scheduler", "worker", "web", "redis"):
+            for name in [name for name in self.processes if name.partition("-")[0] == kind]:
                 self.terminate(name)
         for client in self._clients.values():
             client.close()
