@@ -95,3 +95,10 @@ def test_no_file_names_a_place_of_one_machine():
     own = Path(__file__)
     texts = {path: path.read_text(errors="ignore") for path in tracked() if path != own and path.suffix != ".lock"}
     assert {name_of(path): found[0] for path, text in texts.items() if (found := OF_ONE_MACHINE.findall(text))} == {}
+
+
+def test_no_link_leads_out_of_the_checkout():
+    """A link to what one machine has is broken everywhere else."""
+    links = subprocess.run(["git", "ls-files", "--stage"], cwd=CHECKOUT, check=True, capture_output=True, text=True).stdout
+    names = [line.partition("\t")[2] for line in links.splitlines() if line.startswith("120000 ")]
+    assert [name for name in names if not (CHECKOUT / name).resolve().is_relative_to(CHECKOUT)] == []
