@@ -6,7 +6,7 @@ import http.client
 import socket
 import xmlrpc.client
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 TIMEOUT_SECONDS = 10
 WITHOUT_WAITING = False
@@ -43,12 +43,15 @@ class Control:
         self.path = path
 
     def start(self, name: str) -> None:
-        """Asks for a start and does not wait for it; one that runs already keeps running."""
-        self._call("startProcess", name, WITHOUT_WAITING, unless="ALREADY_STARTED")
+        """Asks for a start and does not wait for it; one that runs already keeps running.
+
+        One that has died before supervisord looked is no fault either: it is tried again, and its state tells.
+        """
+        self._call("startProcess", name, WITHOUT_WAITING, unless=("ALREADY_STARTED", "SPAWN_ERROR"))
 
     def stop(self, name: str) -> None:
         """Asks for a stop and does not wait for it."""
-        self._call("stopProcess", name, WITHOUT_WAITING, unless="NOT_RUNNING")
+        self._call("stopProcess", name, WITHOUT_WAITING, unless=("NOT_RUNNING",))
 
     def state(self, name: str) -> str:
         """STOPPED, STARTING, RUNNING, BACKOFF (died at once, tried again), STOPPING, EXITED or FATAL (given up)."""
@@ -61,12 +64,12 @@ class Control:
             return False
         return True
 
-    def _call(self, method: str, *arguments: object, unless: Optional[str] = None) -> Any:
+    def _call(self, method: str, *arguments: object, unless: tuple[str, ...] = ()) -> Any:
         # A connection of its own for each call: calls come from several threads, and a ServerProxy is for one.
         with xmlrpc.client.ServerProxy("http://localhost", transport=SocketTransport(self.path)) as server:
             try:
                 return getattr(server.supervisor, method)(*arguments)
             except xmlrpc.client.Fault as fault:
-                if unless is None or unless not in fault.faultString:
+                if not any(word in fault.faultString for word in unless):
                     raise
                 return None

@@ -4,10 +4,15 @@ import configparser
 import os
 import signal
 import time
+import xmlrpc.client
 from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from installer.control import Control
 from installer.errors import SetupError
 from installer.setup import Setup
 from installer.supervise import Program, Supervisor, configuration
@@ -30,6 +35,18 @@ def test_a_program_that_dies_at_once_is_reported_with_its_last_words(supervisor:
     with pytest.raises(SetupError, match="broken did not start: cannot find the moon"):
         supervisor.wait_until_up("broken")
     assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize(("word", "is_fine"), [("SPAWN_ERROR", True), ("ALREADY_STARTED", True), ("BAD_NAME", False)])
+def test_a_start_that_supervisord_saw_fail_is_told_by_the_state_of_the_program(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, word: str, *, is_fine: bool
+) -> None:
+    def refuse(*_: object) -> None:
+        raise xmlrpc.client.Fault(50, f"{word}: broken")
+
+    monkeypatch.setattr(xmlrpc.client.ServerProxy, "__getattr__", lambda *_: SimpleNamespace(startProcess=refuse))
+    with nullcontext() if is_fine else pytest.raises(xmlrpc.client.Fault):
+        Control(tmp_path / "socket").start("broken")
 
 
 def test_stopping_leaves_nothing(supervisor: Supervisor) -> None:
