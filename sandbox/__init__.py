@@ -5,8 +5,8 @@ A pure library: it knows no database, no tenant, no web framework. In one breath
     driver = DockerDriver(image="selfsmith-box:dev", runtime="runsc", home=Path("/var/lib/selfsmith/boxes"),
                           environments=Path("/var/lib/selfsmith/environments"), installation="main")
     driver.check()                                  # raises SandboxUnavailable with what to do; never falls back
-    with Pool(driver, warm=4) as pool:
-        with pool.take(labels={"run": "…"}, size=job.limits.size) as box:      # thawed, single-use
+    with Pool(driver, limits=PoolLimits(minimum=2, maximum=8)) as pool:
+        with pool.take(labels={"run": "…"}, size=job.limits.size, lane="acme") as box:     # thawed, single-use
             outcome = box.run(job, on_event=print, on_request=refuse_requests, cancelled=lambda: False)
     outcome.kind, outcome.result, outcome.error, outcome.message, outcome.kernel, outcome.seconds, outcome.started
 
@@ -14,10 +14,11 @@ What you hand in     Job, Source, InputFile, Limits, BoxSize, BuildLimits  (job.
 What you hear        Output, SpanStarted, SpanEnded, SpansDropped, Progress, Log, ArtifactStarted, ArtifactData,
                      ArtifactEnded, ArtifactSkipped, Connection; HostRequest by its own callback  (events.py)
 What you get         Outcome(kind, message, started, kernel, seconds, result, error: JobError | None)  (outcome.py)
-What makes boxes     Driver: check() -> Health, start(labels=…, size=…) -> Box,
+What makes boxes     Driver: check() -> Health, edition() -> str, start(labels=…, size=…) -> Box,
                      build_environment(wheels=…, output=…, …) -> BuildOutcome, sweep(is_live) -> list[str]  (driver.py)
-What a box does      run(job, on_event=…, on_request=…, cancelled=…) -> Outcome, once; freeze(), thaw(), claim(labels),
-                     destroy() (idempotent; `with` does it)  (box.py)
+What keeps them warm Pool: take(labels=…, size=…, lane=…, cancelled=…) as a context, report() -> PoolReport, close()  (pool.py)
+What a box does      run(job, on_event=…, on_request=…, cancelled=…) -> Outcome, once; freeze(), thaw(), ping(),
+                     claim(labels), destroy() (idempotent; `with` does it)  (box.py)
 What it can reach    nothing, or the job's hosts through a proxy of its own  (egress/)
 What is mounted      environment_digest(folder), verify_environment(folder, digest)  (environment.py)
 
@@ -38,9 +39,11 @@ from sandbox.errors import (
     BoxSpent,
     EnvironmentRefused,
     InvalidJob,
+    PoolBusy,
     RequestRefused,
     SandboxError,
     SandboxUnavailable,
+    TakeCancelled,
 )
 from sandbox.events import (
     ArtifactData,
@@ -63,7 +66,7 @@ from sandbox.events import (
 from sandbox.fake_driver import FakeDriver
 from sandbox.job import BoxSize, BuildLimits, InputFile, Job, Limits, Source
 from sandbox.outcome import JobError, Kind, Outcome
-from sandbox.pool import Pool
+from sandbox.pool import Pool, PoolLimits, PoolReport
 
 __all__ = [
     "GVISOR",
@@ -96,6 +99,9 @@ __all__ = [
     "Outcome",
     "Output",
     "Pool",
+    "PoolBusy",
+    "PoolLimits",
+    "PoolReport",
     "Progress",
     "RequestRefused",
     "SandboxError",
@@ -104,6 +110,7 @@ __all__ = [
     "SpanEnded",
     "SpanStarted",
     "SpansDropped",
+    "TakeCancelled",
     "environment_digest",
     "refuse_requests",
     "verify_environment",

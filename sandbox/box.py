@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import re
 import socket
 import threading
@@ -19,16 +20,19 @@ from sandbox.job import BoxSize, Job
 from sandbox.listening import Answers, Listener
 from sandbox.outcome import Evidence, Outcome, decide
 from sandbox.runner import frames
-from sandbox.wire import Wire
+from sandbox.runner.frames import ProtocolError
+from sandbox.wire import Wire, hear_one
 
 GVISOR = "gVisor"
+# A thawed box answers within some milliseconds; one that is silent this long costs the run less when it is given up.
+PING_SECONDS = 1.0
 
 
 class Vessel(Protocol):
     """What an engine gives to a box: the container, or for tests a process."""
 
-    def freeze(self) -> None:
-        """Stop all of it from using any processor time, if the engine can."""
+    def freeze(self) -> bool:
+        """Stop all of it from using any processor time. Gives whether this process may do that."""
 
     def thaw(self) -> None:
         """Let it go on. Does nothing when it is not frozen."""
@@ -68,9 +72,9 @@ class Box:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.destroy()
 
-    def freeze(self) -> None:
-        """Let a waiting box use no processor time. Where the engine cannot, it only waits."""
-        self._vessel.freeze()
+    def freeze(self) -> bool:
+        """Let a waiting box use no processor time. Where this process may not do that, it only waits; gives whether it may."""
+        return self._vessel.freeze()
 
     def thaw(self) -> None:
         """Undo `freeze`. Takes about half a millisecond."""
@@ -85,13 +89,13 @@ class Box:
         self._doorway.note(labels)
         threading.Thread(target=self._vessel.rename, args=(name_for(labels),), name=f"rename-{self.id}", daemon=True).start()
 
-    def is_alive(self) -> bool:
-        """Whether the waiting runner still holds its end of the connection."""
+    def ping(self, seconds: float = PING_SECONDS) -> bool:
+        """Whether the waiting runner, with the child for its job, answers in time. One that does not is of no use any more."""
+        token = os.urandom(frames.TOKEN)
         try:
-            return self._connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b""
-        except BlockingIOError:
-            return True
-        except OSError:
+            self._connection.sendall(frames.frame(frames.PING, token))
+            return hear_one(self._connection, frames.PONG, seconds) == token
+        except (OSError, EOFError, ProtocolError):
             return False
 
     def run(

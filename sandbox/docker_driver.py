@@ -1,17 +1,15 @@
 """Boxes by the local Docker engine, in gVisor. Refuses to make any that is not what it was asked for."""
 
-import contextlib
 import shutil
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import docker
-from docker.errors import APIError, DockerException, ImageNotFound, NotFound
-from requests.exceptions import RequestException
+from docker.errors import ImageNotFound
 
 from sandbox.box import Box, never, parse_ready
 from sandbox.build import BuildOutcome, build
@@ -24,6 +22,7 @@ from sandbox.docker_vessel import (
     create_arguments,
     end_processes_of,
     ended_is_fine,
+    engine_faults,
 )
 from sandbox.doorway import Doorway, read_notes
 from sandbox.driver import DEFAULT_BUILD_LIMITS, DEFAULT_SIZE, NO_LABELS, Health, IsLive, Labels
@@ -60,12 +59,16 @@ class DockerDriver:
 
     def check(self) -> Health:
         began = time.monotonic()
-        with _engine_faults():
+        with engine_faults():
             self._check_runtime(self._client().info())
             image = self._find_image()
         with self.start(labels={"purpose": "check"}) as box:
             run_canary(box, must_be_gvisor=self.runtime == "runsc")
             return Health(self.runtime, box.kernel, box.is_gvisor, image, time.monotonic() - began)
+
+    def edition(self) -> str:
+        with engine_faults():
+            return self._find_image()
 
     def start(self, *, labels: Labels = NO_LABELS, size: BoxSize = DEFAULT_SIZE) -> Box:
         doorway, vessel, connection, kernel, is_gvisor = self._open(labels, size, {self._environments(): "/environments"})
@@ -97,7 +100,7 @@ class DockerDriver:
             doorway.remove()
 
     def sweep(self, is_live: IsLive) -> list[str]:
-        with _engine_faults():
+        with engine_faults():
             found = self._boxes_of_the_engine()
             folders = {folder.name: folder for folder in self.home.iterdir()} if self.home.is_dir() else {}
             dead = []
@@ -106,6 +109,8 @@ class DockerDriver:
                 container_id, labels = found.get(box_id, (notes.get("container"), {}))
                 if is_live({**labels, **notes}):
                     continue
+                if box_id in folders and read_notes(folders[box_id]) != notes:
+                    continue  # it changed hands while that was asked; the next sweep sees for whom it works
                 self._remove_remains(container_id, folders.get(box_id))
                 dead.append(box_id)
         return dead
@@ -147,7 +152,7 @@ class DockerDriver:
             doorway.remove()
             raise
         try:
-            with _engine_faults():
+            with engine_faults():
                 vessel.container.start()
                 connection, ready = doorway.admit(_READY_SECONDS, vessel.is_running)
                 kernel, is_gvisor = parse_ready(ready)
@@ -170,7 +175,7 @@ class DockerDriver:
             labels={f"{LABEL}{name}": value for name, value in own.items()},
             mounts={doorway.control: "/control", RUNNER: f"/opt/selfsmith/{RUNNER_PACKAGE}", **mounts},
         )
-        with _engine_faults():
+        with engine_faults():
             container = self._client().containers.create(self.image, **arguments)
         doorway.note({"container": str(container.id)})
         return DockerVessel(container)
@@ -204,7 +209,7 @@ class DockerDriver:
     def _client(self) -> docker.DockerClient:
         """One client per thread: its connections are not shared."""
         if not hasattr(self._clients, "client"):
-            with _engine_faults():
+            with engine_faults():
                 self._clients.client = (
                     docker.DockerClient(base_url=self._engine, timeout=_ENGINE_SECONDS)
                     if self._engine
@@ -212,13 +217,3 @@ class DockerDriver:
                 )
         client: docker.DockerClient = self._clients.client
         return client
-
-
-@contextlib.contextmanager
-def _engine_faults() -> Iterator[None]:
-    try:
-        yield
-    except (NotFound, APIError) as error:
-        raise SandboxUnavailable(f"Docker refused: {error.explanation or error}") from error
-    except (DockerException, RequestException) as error:
-        raise SandboxUnavailable(f"Docker does not answer. Is dockerd running? ({error})") from error

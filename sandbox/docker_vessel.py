@@ -13,6 +13,7 @@ from docker.models.containers import Container
 from requests.exceptions import RequestException
 
 from sandbox.cgroup import Cgroup
+from sandbox.errors import SandboxUnavailable
 from sandbox.job import BoxSize
 from sandbox.runner.settings import Settings
 
@@ -83,9 +84,10 @@ class DockerVessel:
         self.cgroup: Cgroup | None = None
         self._removed = False
 
-    def freeze(self) -> None:
+    def freeze(self) -> bool:
         if self.cgroup is not None:
             self.cgroup.freeze()
+        return self.cgroup is not None
 
     def thaw(self) -> None:
         if self.cgroup is not None:
@@ -100,7 +102,7 @@ class DockerVessel:
         if self._removed:
             return
         self.thaw()
-        with ended_is_fine():
+        with engine_faults(), ended_is_fine():
             self.container.remove(force=True)
         if self.cgroup is not None:
             self.cgroup.close()
@@ -142,6 +144,17 @@ def ended_is_fine() -> Iterator[None]:
     except APIError as error:
         if error.status_code != 409:
             raise
+
+
+@contextlib.contextmanager
+def engine_faults() -> Iterator[None]:
+    """What the engine refuses or does not answer, as SandboxUnavailable."""
+    try:
+        yield
+    except APIError as error:
+        raise SandboxUnavailable(f"Docker refused: {error.explanation or error}") from error
+    except (DockerException, RequestException) as error:
+        raise SandboxUnavailable(f"Docker does not answer. Is dockerd running? ({error})") from error
 
 
 def end_processes_of(container_id: str) -> int:

@@ -36,6 +36,12 @@ class Driver(Protocol):
         Raises: SandboxUnavailable, saying what is missing and what to do. There is no falling back.
         """
 
+    def edition(self) -> str:
+        """What boxes are made of at this moment. One that was made of something else should not be used any more.
+
+        Raises: SandboxUnavailable.
+        """
+
     def start(self, *, labels: Labels = NO_LABELS, size: BoxSize = DEFAULT_SIZE) -> Box:
         """A box whose runner waits for its job. Takes about half a second.
 

@@ -13,6 +13,14 @@ class SandboxUnavailable(SandboxError):
     """No box can be had: the engine, the runtime, the image or the isolation is missing. Says what to do about it."""
 
 
+class PoolBusy(SandboxUnavailable):
+    """Others took every box for as long as a taker may wait. Nothing is broken; later there will be one."""
+
+
+class TakeCancelled(SandboxError):
+    """The taker was told to stop while it waited for a box."""
+
+
 class BoxSpent(SandboxError):
     """A box does one job; this one has done its job or was destroyed."""
 

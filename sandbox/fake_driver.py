@@ -29,8 +29,9 @@ class _ProcessVessel:
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         self._process = process
 
-    def freeze(self) -> None:
+    def freeze(self) -> bool:
         self._signal(signal.SIGSTOP)
+        return True
 
     def thaw(self) -> None:
         self._signal(signal.SIGCONT)
@@ -70,6 +71,9 @@ class FakeDriver:
         began = time.monotonic()
         with self.start() as box:
             return Health("fake", box.kernel, is_gvisor=False, image="", seconds=time.monotonic() - began)
+
+    def edition(self) -> str:
+        return BOOTSTRAP
 
     def start(self, *, labels: Labels = NO_LABELS, size: BoxSize = DEFAULT_SIZE) -> Box:
         doorway, vessel, connection, kernel = self._open(labels, wheels="")

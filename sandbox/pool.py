@@ -2,35 +2,96 @@
 
 import contextlib
 import logging
+import random
 import threading
+import time
 from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from sandbox.box import Box
+from sandbox.box import Box, never
+from sandbox.demand import Demand
+from sandbox.disposal import Disposal
 from sandbox.driver import DEFAULT_SIZE, NO_LABELS, Driver, Labels
-from sandbox.errors import SandboxError
+from sandbox.errors import PoolBusy, SandboxError, TakeCancelled
 from sandbox.job import BoxSize
+from sandbox.waiting_line import WaitingLine
 
 logger = logging.getLogger(__name__)
 
 # After a failed start the engine is asked again this much later, doubling up to the second figure. Seconds.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
+# One thread starts 2.2 boxes a second on two cores, two 3.1, four only 3.5 (measured).
+_REFILLERS = 2
+_GLANCE_SECONDS = 0.1  # how long a cancellation may wait to be noticed
+
+
+@dataclass(frozen=True)
+class PoolLimits:
+    """`minimum` boxes wait always, and more up to `maximum` while there is demand; with a maximum of 0 none does.
+
+    `age_seconds`: how long a box waits at most before another takes its place, give or take a fifth so that not all go
+    together. `starts`: how many boxes are being started at a time. `wait_seconds`: how long a taker waits for its turn.
+    `look_seconds`: how often it is asked whether boxes are still made of the same.
+    """
+
+    minimum: int = 2
+    maximum: int = 8
+    age_seconds: float = 600
+    starts: int = 4
+    wait_seconds: float = 30
+    look_seconds: float = 30
+
+
+@dataclass(frozen=True)
+class PoolReport:
+    """`warm` of `target` boxes wait; `starting` are on their way, `waiting` takers have none yet."""
+
+    warm: int
+    target: int
+    starting: int
+    waiting: int
+    can_freeze: bool
+
+
+@dataclass(frozen=True)
+class _Warm:
+    """A box that waits."""
+
+    box: Box
+    edition: str
+    until: float
 
 
 class Pool:
-    """`warm` frozen boxes of one size, refilled by one thread. Boxes of other sizes are started when asked for.
+    """Frozen boxes of one size, refilled as they are taken. Boxes of other sizes are started when asked for.
 
-    One refilling thread starts 2.2 boxes a second on two cores, four threads only 3.5 (measured).
+    Where this process may not freeze them, a waiting box costs processor time, so that only one waits.
     """
 
-    def __init__(self, driver: Driver, *, warm: int, size: BoxSize = DEFAULT_SIZE, labels: Labels = NO_LABELS) -> None:
-        self._driver, self._warm, self._size, self._labels = driver, warm, size, labels
-        self._boxes: deque[Box] = deque()
+    def __init__(
+        self,
+        driver: Driver,
+        *,
+        limits: PoolLimits | None = None,
+        size: BoxSize = DEFAULT_SIZE,
+        labels: Labels = NO_LABELS,
+    ) -> None:
+        self._driver, self._limits, self._size, self._labels = driver, limits or PoolLimits(), size, labels
+        self._warm: deque[_Warm] = deque()
+        self._line = WaitingLine()
+        self._demand = Demand(min(self._limits.minimum, self._limits.maximum), self._limits.maximum)
+        self._disposal = Disposal()
         self._change = threading.Condition()
         self._closed = False
-        self._thread = threading.Thread(target=self._refill, name="box-pool", daemon=True)
-        self._thread.start()
+        self._can_freeze = True
+        self._starting = self._refilling = 0
+        self._pause, self._not_before, self._look_at = _FIRST_PAUSE, 0.0, time.monotonic() + self._limits.look_seconds
+        self._threads = [threading.Thread(target=self._refill, name=f"box-refill-{n}", daemon=True) for n in range(_REFILLERS)]
+        for thread in self._threads:
+            thread.start()
 
     def __enter__(self) -> Self:
         return self
@@ -38,72 +99,165 @@ class Pool:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def take(self, *, labels: Labels = NO_LABELS, size: BoxSize | None = None) -> Box:
-        """A box for one job, thawed and alive; the caller destroys it. Started afresh when none is warm.
+    @contextlib.contextmanager
+    def take(
+        self,
+        *,
+        labels: Labels = NO_LABELS,
+        size: BoxSize | None = None,
+        lane: str = "",
+        cancelled: Callable[[], bool] = never,
+    ) -> Iterator[Box]:
+        """A box for one job, thawed and answering; removed afterwards. Started afresh when none is warm.
 
-        Raises: SandboxUnavailable, SandboxError after `close`.
+        Takers who must wait are served by turns between their lanes.
+
+        Raises: SandboxUnavailable, PoolBusy after `wait_seconds`, TakeCancelled, SandboxError after `close`.
         """
-        wanted = size or self._size
-        while wanted == self._size and (box := self._pop()) is not None:
-            box.thaw()
-            if box.is_alive():
-                box.claim(labels)
-                return box
-            logger.warning("a warm box had died", extra={"box": box.id})
-            box.destroy()
-        return self._driver.start(labels={**self._labels, **labels}, size=wanted)
+        box = self._obtain(labels, size or self._size, lane, cancelled)
+        try:
+            yield box
+        finally:
+            self._disposal.put(box)
 
     @property
     def ready(self) -> int:
         """How many boxes are warm now."""
-        return len(self._boxes)
+        return len(self._warm)
+
+    def report(self) -> PoolReport:
+        """How things are now."""
+        with self._change:
+            return PoolReport(len(self._warm), self._target(), self._starting, len(self._line), self._can_freeze)
 
     def wait_until_warm(self, seconds: float) -> bool:
-        """Wait for a full pool. Gives whether it is."""
+        """Wait for as many boxes as should be warm. Gives whether they are."""
         with self._change:
-            return self._change.wait_for(lambda: len(self._boxes) >= self._warm or self._closed, seconds)
+            return self._change.wait_for(lambda: len(self._warm) >= self._target() or self._closed, seconds)
 
     def close(self) -> None:
-        """Destroy every warm box and start no more. Boxes that were taken belong to their takers. Idempotent."""
+        """Remove every box that waits and start no more. Boxes that were taken belong to their takers. Idempotent."""
         with self._change:
             self._closed = True
             self._change.notify_all()
-        self._thread.join()
-        with contextlib.ExitStack() as stack:
-            while self._boxes:
-                stack.callback(self._boxes.pop().destroy)
+        for thread in self._threads:
+            thread.join()
+        while self._warm:
+            self._disposal.put(self._warm.pop().box)
+        self._disposal.close()
 
-    def _pop(self) -> Box | None:
+    def _obtain(self, labels: Labels, size: BoxSize, lane: str, cancelled: Callable[[], bool]) -> Box:
+        deadline = time.monotonic() + self._limits.wait_seconds
+        while (box := self._wait_for_turn(size, lane, cancelled, deadline)) is not None:
+            box.thaw()
+            if box.ping():
+                box.claim(labels)
+                return box
+            logger.warning("box.silent box=%s", box.id)
+            self._disposal.put(box)
+        try:
+            return self._driver.start(labels={**self._labels, **labels}, size=size)
+        finally:
+            self._started()
+
+    def _wait_for_turn(self, size: BoxSize, lane: str, cancelled: Callable[[], bool], deadline: float) -> Box | None:
+        """A warm box, or None for the right to start one, which ends with `_started`."""
         with self._change:
-            if self._closed:
+            self._demand.arrived()
+            ticket = self._line.join(lane, takes_warm=size == self._size)
+            served = False
+            try:
+                while not self._closed:
+                    if ticket.takes_warm and self._warm and self._line.is_next(ticket, for_warm=True):
+                        served = True
+                        return self._warm.popleft().box
+                    if self._starting < self._limits.starts and self._line.is_next(ticket):
+                        served = True
+                        self._starting += 1
+                        return None
+                    if cancelled():
+                        raise TakeCancelled("Cancelled while it waited for a box.")
+                    if (left := deadline - time.monotonic()) <= 0:
+                        raise PoolBusy(f"No box was free within {self._limits.wait_seconds:g} seconds.")
+                    self._change.wait(min(left, _GLANCE_SECONDS))
                 raise SandboxError("The pool is closed.")
+            finally:
+                self._line.leave(ticket, served=served)
+                self._change.notify_all()
+
+    def _started(self) -> None:
+        with self._change:
+            self._starting -= 1
             self._change.notify_all()
-            return self._boxes.popleft() if self._boxes else None
+
+    def _target(self) -> int:
+        return self._demand.target if self._can_freeze else min(1, self._demand.target)
 
     def _refill(self) -> None:
-        pause = _FIRST_PAUSE
-        while self._wait_for_room():
+        while (task := self._next_task()) is not None:
             try:
-                box = self._driver.start(labels=self._labels, size=self._size)
-            except SandboxError as error:
-                logger.error("no box could be started: %s", error)
-                self._wait(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
-                continue
-            pause = _FIRST_PAUSE
-            box.freeze()
-            self._keep(box)
+                task()
+            except (SandboxError, OSError) as error:
+                logger.error("box.not_warmed error=%s", error)
+                with self._change:
+                    self._not_before = time.monotonic() + self._pause
+                    self._pause = min(2 * self._pause, _LONGEST_PAUSE)
 
-    def _keep(self, box: Box) -> None:
+    def _next_task(self) -> Callable[[], None] | None:
+        """Wait for something to do; None once the pool is closed."""
         with self._change:
-            self._boxes.append(box)
-            self._change.notify_all()
+            while not self._closed:
+                now = time.monotonic()
+                self._retire(lambda warm: warm.until <= now)  # noqa: B023 (called at once)
+                if now >= self._look_at:
+                    self._look_at = now + self._limits.look_seconds
+                    return self._compare_editions
+                if now >= self._not_before and self._has_room():
+                    self._refilling += 1
+                    self._starting += 1
+                    return self._warm_one
+                self._change.wait(self._seconds_to_next_event(now))
+            return None
 
-    def _wait_for_room(self) -> bool:
-        with self._change:
-            self._change.wait_for(lambda: self._closed or len(self._boxes) < self._warm)
-            return not self._closed
+    def _has_room(self) -> bool:
+        """Whoever waits for a box comes first."""
+        is_wanted = len(self._warm) + self._refilling < self._target()
+        return is_wanted and not self._line and self._starting < self._limits.starts
 
-    def _wait(self, seconds: float) -> None:
+    def _seconds_to_next_event(self, now: float) -> float:
+        events = [self._look_at, *(warm.until for warm in self._warm)]
+        if now < self._not_before:
+            events.append(self._not_before)
+        return max(0.0, min(events) - now)
+
+    def _warm_one(self) -> None:
+        try:
+            edition = self._driver.edition()
+            began = time.monotonic()
+            box = self._driver.start(labels=self._labels, size=self._size)
+            seconds = time.monotonic() - began
+            try:
+                can_freeze = box.freeze()
+            except BaseException:
+                self._disposal.put(box)
+                raise
+            age = self._limits.age_seconds * random.uniform(0.8, 1.2)  # noqa: S311 (no secret)
+            with self._change:
+                self._can_freeze = can_freeze
+                self._demand.refilled(seconds)
+                self._warm.append(_Warm(box, edition, time.monotonic() + age))
+                self._pause = _FIRST_PAUSE
+        finally:
+            with self._change:
+                self._refilling -= 1
+            self._started()
+
+    def _compare_editions(self) -> None:
+        edition = self._driver.edition()
         with self._change:
-            self._change.wait_for(lambda: self._closed, seconds)
+            self._retire(lambda warm: warm.edition != edition)
+
+    def _retire(self, is_over: Callable[[_Warm], bool]) -> None:
+        for warm in [each for each in self._warm if is_over(each)]:
+            self._warm.remove(warm)
+            self._disposal.put(warm.box)

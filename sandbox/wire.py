@@ -4,12 +4,32 @@ import os
 import select
 import socket
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
+from sandbox.runner import frames
+
 _RECEIVE = 256 * 1024
+
+
+def hear_one(connection: socket.socket, kind: int, seconds: float) -> bytes | None:
+    """The payload of the one frame that a box sends now, of this type; None when it does not come in time.
+
+    Raises: ProtocolError for any other frame, EOFError when the box hangs up, OSError.
+    """
+    reader = frames.FrameReader({kind: frames.BOX_FRAMES[kind]})
+    poll = select.poll()
+    poll.register(connection, select.POLLIN)
+    deadline = time.monotonic() + seconds
+    while poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+        if not (data := connection.recv(frames.CHUNK)):
+            raise EOFError("the box has hung up")
+        for _, payload in reader.feed(data):
+            return payload
+    return None
 
 
 class Wire:

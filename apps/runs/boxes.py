@@ -16,7 +16,7 @@ from apps.packages import configured
 from apps.packages.models import PackageSet
 from apps.runs.models import Run
 from apps.runs.states import RunState
-from sandbox import Pool, SandboxError
+from sandbox import Pool, PoolLimits, SandboxError
 
 log = logging.getLogger(__name__)
 SWEEP_SECONDS = 30
@@ -31,7 +31,14 @@ def pool() -> Pool:
     Raises:
         sandbox.SandboxUnavailable: with what to do about it. Nothing weaker is ever used instead.
     """
-    return Pool(configured.driver(), warm=settings.SANDBOX_WARM_BOXES, labels={"process": _process_name()})
+    limits = PoolLimits(
+        minimum=settings.BOXES_MIN,
+        maximum=settings.BOXES_MAX,
+        age_seconds=settings.BOXES_AGE_SECONDS,
+        starts=settings.BOXES_STARTS,
+        wait_seconds=settings.BOXES_WAIT_SECONDS,
+    )
+    return Pool(configured.driver(), limits=limits, labels={"process": _process_name()})
 
 
 def warm_up() -> None:

@@ -23,7 +23,7 @@ from apps.runs.recorder import Recorder
 from apps.runs.requests import answer_for
 from apps.runs.services import input_name
 from apps.runs.states import STATE_OF_OUTCOME, RunState
-from sandbox import InputFile, InvalidJob, Job, Kind, Limits, Outcome, SandboxError, Source
+from sandbox import InputFile, InvalidJob, Job, Kind, Limits, Outcome, SandboxError, Source, TakeCancelled
 
 log = logging.getLogger(__name__)
 MAX_LOSSES = 3  # a run that has outlived this many workers is taken for their killer
@@ -122,8 +122,12 @@ def _frozen_sources(run: Run) -> tuple[Source, ...]:
 def _execute(run: Run, job: Job, pulse: leases.Heartbeat) -> tuple[Outcome, list[Artifact]]:
     recorder = Recorder(run)
     try:
-        with boxes.pool().take(labels=run.labels(), size=job.limits.size) as box:
+        with boxes.pool().take(
+            labels=run.labels(), size=job.limits.size, lane=str(run.workspace_id), cancelled=pulse.stop_requested
+        ) as box:
             outcome = box.run(job, on_event=recorder.hear, on_request=answer_for(run), cancelled=pulse.stop_requested)
+    except TakeCancelled as stopped:
+        outcome = Outcome(Kind.KILLED, str(stopped), started=False, kernel="", seconds=0.0)
     finally:
         recorder.close()
     return outcome, recorder.artifacts()

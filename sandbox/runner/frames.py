@@ -6,14 +6,14 @@ import struct
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-PROTOCOL = 1
+PROTOCOL = 2
 HEADER = struct.Struct(">IB")
 CHUNK = 64 * 1024
 
 # Host to box.
-RUN, BUILD, FILE, REPLY = 64, 65, 66, 67
+RUN, BUILD, FILE, REPLY, PING = 64, 65, 66, 67, 68
 # Box to host, about the box itself.
-READY, STARTED, RESULT, ERROR, EXIT = 1, 2, 3, 4, 5
+READY, STARTED, RESULT, ERROR, EXIT, PONG = 1, 2, 3, 4, 5, 6
 # Box to host, passed on from the tool's pipes.
 STDOUT, STDERR, SPAN_STARTED, SPAN_ENDED, SPANS_DROPPED, PROGRESS, LOG, REQUEST = 10, 11, 12, 13, 14, 15, 16, 17
 ARTIFACT_STARTED, ARTIFACT_DATA, ARTIFACT_ENDED, ARTIFACT_SKIPPED = 20, 21, 22, 23
@@ -21,6 +21,7 @@ ARTIFACT_STARTED, ARTIFACT_DATA, ARTIFACT_ENDED, ARTIFACT_SKIPPED = 20, 21, 22, 
 # A write of at most this many bytes to a pipe is never mixed with another process's (POSIX PIPE_BUF on Linux).
 ATOMIC = 4096
 SMALL, LARGE = ATOMIC - HEADER.size, 8 << 20
+TOKEN = 8
 
 # The most bytes that a payload of each type may have. What is not in a table is not accepted there.
 TOOL_FRAMES: Mapping[int, int] = {
@@ -42,13 +43,14 @@ BOX_FRAMES: Mapping[int, int] = {
     READY: 16 * 1024,
     STARTED: SMALL,
     EXIT: SMALL,
+    PONG: TOKEN,
     STDOUT: CHUNK,
     STDERR: CHUNK,
     **TOOL_FRAMES,
     **RESULT_FRAMES,
     **FILE_FRAMES,
 }
-HOST_FRAMES: Mapping[int, int] = {RUN: 64 << 20, BUILD: SMALL, FILE: CHUNK, REPLY: 4 << 20}
+HOST_FRAMES: Mapping[int, int] = {RUN: 64 << 20, BUILD: SMALL, FILE: CHUNK, REPLY: 4 << 20, PING: TOKEN}
 
 
 class ProtocolError(Exception):

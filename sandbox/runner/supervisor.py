@@ -30,6 +30,11 @@ def main(settings: Settings) -> None:
     control.sendall(frames.frame_json(frames.READY, {"protocol": frames.PROTOCOL, **describe_kernel()}))
     incoming = _host_frames(control)
     kind, payload = next(incoming)
+    while kind == frames.PING and _still_waits(child):
+        control.sendall(frames.frame(frames.PONG, payload))
+        kind, payload = next(incoming)
+    if kind == frames.PING:
+        return  # the child has died, and with it what this box was good for; the host hears no answer
     if kind == frames.BUILD:
         _build(settings, control, json.loads(payload))
         _end_everything(child)
@@ -52,6 +57,10 @@ def _host_frames(control: socket.socket) -> Iterator[tuple[int, bytes]]:
     reader = frames.FrameReader(frames.HOST_FRAMES)
     while data := control.recv(frames.CHUNK):
         yield from reader.feed(data)
+
+
+def _still_waits(child: int) -> bool:
+    return os.waitpid(child, os.WNOHANG) == (0, 0)
 
 
 class _Run:

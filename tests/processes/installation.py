@@ -302,7 +302,7 @@ def _variables(home: Path, port: int, database: str, settings: Mapping[str, str]
         "SELFSMITH_DATABASE_NAME": database,
         "SELFSMITH_REDIS_URL": f"unix://{home / 'redis.sock'}",
         "SELFSMITH_BOX_IMAGE": os.environ.get("SELFSMITH_BOX_IMAGE", "selfsmith-box:dev"),
-        "SELFSMITH_WARM_BOXES": "1",
+        "SELFSMITH_BOXES_MIN": "1",
         "DJANGO_SETTINGS_MODULE": "config.settings.embedded",
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
         "PYTHONUNBUFFERED": "1",

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.processes, pytest.mark.gvisor]
 @pytest.fixture(scope="module")
 def cold(installer: Installer) -> Installation:
     """Without warm boxes, as for a run whose limits differ from the usual: each is started for its run."""
-    return installer(SELFSMITH_WARM_BOXES="0")
+    return installer(SELFSMITH_BOXES_MIN="0", SELFSMITH_BOXES_MAX="0")
 
 
 @pytest.mark.parametrize("kind", ["installation", "cold"])

@@ -343,6 +343,19 @@ def test_a_callback_that_fails_ends_the_box_and_is_raised(driver: Driver, make_j
         box.run(make_job("def main():\n    print(1)\n    while True: pass"), on_event=on_event)
 
 
+def test_a_waiting_box_answers_and_then_does_its_job(driver: Driver, make_job: Callable[..., Job]) -> None:
+    with driver.start() as box:
+        assert box.ping()
+        assert box.ping()
+        assert box.run(make_job("def main():\n    return 1"), on_event=lambda event: None).result == 1
+
+
+def test_a_frozen_box_is_silent(driver: Driver) -> None:
+    with driver.start() as box:
+        assert box.freeze()
+        assert not box.ping(seconds=0.1)
+
+
 def test_a_box_does_one_job(driver: Driver, make_job: Callable[..., Job]) -> None:
     job = make_job("def main():\n    return 1")
     with driver.start() as box:
@@ -368,7 +381,7 @@ def test_destroying_twice_is_fine_and_leaves_no_folder(driver: Driver, home: Pat
 def test_a_box_that_is_gone_before_its_job_has_started_nothing(driver: Driver, make_job: Callable[..., Job]) -> None:
     with driver.start() as box:
         box._vessel.kill()
-        while box.is_alive():
+        while box.ping():
             pass
         outcome = box.run(make_job("def main():\n    return 1"), on_event=lambda event: None)
     assert outcome.kind is Kind.INFRA

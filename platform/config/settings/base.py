@@ -181,7 +181,11 @@ REQUEST_MAX_BYTES = 4 * UPLOAD_MAX_BYTES + 2 * 1024 * 1024  # a task may bring s
 
 SANDBOX_RUNTIME = read("SANDBOX_RUNTIME", "runsc")
 BOX_IMAGE = read("SELFSMITH_BOX_IMAGE", "")
-SANDBOX_WARM_BOXES = read_int("SELFSMITH_WARM_BOXES", 2)
+BOXES_MIN = read_int("SELFSMITH_BOXES_MIN", 2)  # wait in every worker; 0 to start each for its run
+BOXES_MAX = read_int("SELFSMITH_BOXES_MAX", 8)  # wait while there is demand; 28 MiB each
+BOXES_AGE_SECONDS = read_int("SELFSMITH_BOXES_AGE", 600)
+BOXES_STARTS = read_int("SELFSMITH_BOXES_STARTS", 4)  # at a time; more are not faster on two cores
+BOXES_WAIT_SECONDS = read_int("SELFSMITH_BOXES_WAIT", 30)
 LEASE_SECONDS = read_int("SELFSMITH_LEASE_SECONDS", 15)
 VAULT_ROOT_KEY = read("SELFSMITH_VAULT_ROOT_KEY", "")
 PACKAGES_INDEX = read("SELFSMITH_PACKAGES_INDEX", "https://pypi.org/simple")
