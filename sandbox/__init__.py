@@ -10,10 +10,10 @@ A pure library: it knows no database, no tenant, no web framework. In one breath
             outcome = box.run(job, on_event=print, on_request=refuse_requests, cancelled=lambda: False)
     outcome.kind, outcome.result, outcome.error, outcome.message, outcome.kernel, outcome.seconds, outcome.started
 
-What you hand in     Job, Source, InputFile, Limits, BoxSize, BuildLimits  (job.py)
-What you hear        Output, SpanStarted, SpanEnded, SpansDropped, Progress, Log, ArtifactStarted, ArtifactData,
+What you hand in     Job, Source, InputFile, Limits, BoxSize, BuildLimits  (job.py); what each limit means: LIMITS  (limits.py)
+What you hear        Output, OutputCut, SpanStarted, SpanEnded, SpansDropped, Progress, Log, ArtifactStarted, ArtifactData,
                      ArtifactEnded, ArtifactSkipped, Connection; HostRequest by its own callback  (events.py)
-What you get         Outcome(kind, message, started, kernel, seconds, result, error: JobError | None)  (outcome.py)
+What you get         Outcome(kind, message, started, kernel, seconds, result, error: JobError | None, limit, used)  (outcome.py)
 What makes boxes     Driver: check() -> Health, edition() -> str, start(labels=…, size=…) -> Box,
                      build_environment(wheels=…, output=…, …) -> BuildOutcome, sweep(is_live) -> list[str]  (driver.py)
 What keeps them warm Pool: take(labels=…, size=…, lane=…, cancelled=…) as a context, report() -> PoolReport, close()  (pool.py)
@@ -57,6 +57,7 @@ from sandbox.events import (
     OnEvent,
     OnRequest,
     Output,
+    OutputCut,
     Progress,
     SpanEnded,
     SpansDropped,
@@ -65,11 +66,13 @@ from sandbox.events import (
 )
 from sandbox.fake_driver import FakeDriver
 from sandbox.job import BoxSize, BuildLimits, InputFile, Job, Limits, Source
+from sandbox.limits import LIMITS
 from sandbox.outcome import JobError, Kind, Outcome
 from sandbox.pool import Pool, PoolLimits, PoolReport
 
 __all__ = [
     "GVISOR",
+    "LIMITS",
     "ArtifactData",
     "ArtifactEnded",
     "ArtifactSkipped",
@@ -98,6 +101,7 @@ __all__ = [
     "OnRequest",
     "Outcome",
     "Output",
+    "OutputCut",
     "Pool",
     "PoolBusy",
     "PoolLimits",

@@ -16,11 +16,12 @@ from sandbox.doorway import Doorway
 from sandbox.egress import EgressProxy, Policy, parse_grant
 from sandbox.errors import BoxSpent, InvalidJob
 from sandbox.events import OnEvent, OnRequest, refuse_requests
-from sandbox.job import BoxSize, Job
+from sandbox.job import BoxSize, Job, Limits
 from sandbox.listening import Answers, Listener
 from sandbox.outcome import Evidence, Outcome, decide
 from sandbox.runner import frames
 from sandbox.runner.frames import ProtocolError
+from sandbox.usage import Meter, Usage
 from sandbox.wire import Wire, hear_one
 
 GVISOR = "gVisor"
@@ -48,6 +49,9 @@ class Vessel(Protocol):
 
     def ran_out_of_memory(self) -> bool:
         """Whether there is any trace of a memory shortage in it."""
+
+    def usage(self) -> Usage:
+        """What it has used since it was made, as far as the engine tells."""
 
 
 def never() -> bool:
@@ -121,16 +125,17 @@ class Box:
         with self._killing_on_failure(), self._way_out(job, on_event) as report, Wire(self._connection) as wire:
             answers = Answers(wire, on_request, job.limits.requests)
             listener = Listener(job.limits, on_event=on_event, answers=answers)
+            meter = Meter(self._vessel.usage, cpu_seconds=job.limits.cpu_seconds)
             ending = converse(
                 wire,
                 _pieces(first, job),
                 hear=listener.hear,
-                cancelled=lambda: report() or answers.failure is not None or cancelled(),
+                cancelled=lambda: report() or answers.failure is not None or meter.look() or cancelled(),
                 wall_seconds=job.limits.wall_seconds,
             )
             if answers.failure is not None:
                 raise answers.failure
-        return self._conclude(ending, listener)
+        return self._conclude(ending, listener, meter, job.limits)
 
     def destroy(self) -> None:
         """Leave nothing of this box behind. Idempotent."""
@@ -171,17 +176,20 @@ class Box:
             self._vessel.kill()
             raise
 
-    def _conclude(self, ending: Ending, heard: Listener) -> Outcome:
-        hung_up = not (ending.exited or ending.cancelled or ending.out_of_time or ending.flooded)
+    def _conclude(self, ending: Ending, heard: Listener, meter: Meter, limits: Limits) -> Outcome:
+        measured = meter.used()  # first of all: a box that has ended takes its counts with it
+        hung_up = not (ending.exited or ending.cancelled or ending.out_of_time or ending.flooded or ending.asked_too_often)
         shortage = (hung_up or not heard.has_result) and self._vessel.ran_out_of_memory()
         if not ending.exited:
             self._vessel.kill()
-        kind, message = decide(
+        decision = decide(
             Evidence(
                 started=ending.delivered or heard.exit is not None,
-                cancelled=ending.cancelled,
+                cancelled=ending.cancelled and not meter.is_over,
+                out_of_cpu=ending.cancelled and meter.is_over,
                 out_of_time=ending.out_of_time,
                 flooded=ending.flooded,
+                asked_too_often=ending.asked_too_often,
                 broken=ending.broken,
                 spoiled=ending.spoiled,
                 exit=heard.exit,
@@ -189,16 +197,21 @@ class Box:
                 limit=heard.limit,
                 has_result=heard.has_result,
                 out_of_memory=shortage,
-            )
+                cpu_seconds=measured.get("cpu_seconds"),
+                left_out=heard.left_out,
+            ),
+            limits,
         )
         return Outcome(
-            kind=kind,
-            message=message,
+            kind=decision.kind,
+            message=decision.message,
             started=ending.delivered or heard.exit is not None,
             kernel=self.kernel,
             seconds=ending.seconds,
-            result=heard.result if kind.value == "ok" else None,
+            result=heard.result if decision.kind.value == "ok" else None,
             error=heard.error,
+            limit=decision.limit,
+            used={"wall_seconds": round(ending.seconds, 3), **measured, **heard.used},
         )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from sandbox.conversation import Ending, converse
 from sandbox.environment import EnvironmentWriter, remove_environment, seal
 from sandbox.incoming_files import IncomingFiles
-from sandbox.job import BuildLimits
+from sandbox.job import BuildLimits, Limits
 from sandbox.outcome import Evidence, Exit, JobError, Kind, decide
 from sandbox.protocol import parse_error, parse_exit
 from sandbox.runner import frames
@@ -78,7 +78,7 @@ def build(
         with Wire(connection) as wire:
             order = frames.frame_json(frames.BUILD, asdict(limits))
             ending = converse(wire, iter([order]), hear=listener.hear, cancelled=cancelled, wall_seconds=limits.wall_seconds)
-        kind, message = _decide(ending, listener, ran_out_of_memory)
+        kind, message = _decide(ending, listener, limits, ran_out_of_memory)
         done = kind is Kind.OK
         return BuildOutcome(kind, message, kernel, ending.seconds, seal(output) if done else None, writer.files, writer.bytes)
     finally:
@@ -87,8 +87,11 @@ def build(
             remove_environment(output)
 
 
-def _decide(ending: Ending, heard: _BuildListener, ran_out_of_memory: Callable[[], bool]) -> tuple[Kind, str]:
-    return decide(
+def _decide(
+    ending: Ending, heard: _BuildListener, limits: BuildLimits, ran_out_of_memory: Callable[[], bool]
+) -> tuple[Kind, str]:
+    """A build has no author who could raise a limit, so it is told in sentences of its own where it met one."""
+    decision = decide(
         Evidence(
             started=ending.delivered,
             cancelled=ending.cancelled,
@@ -98,5 +101,11 @@ def _decide(ending: Ending, heard: _BuildListener, ran_out_of_memory: Callable[[
             error=heard.error,
             has_result=heard.error is None and heard.exit is not None,
             out_of_memory=not ending.exited and ran_out_of_memory(),
-        )
+        ),
+        Limits(),
     )
+    if decision.limit == "wall_seconds":
+        return decision.kind, f"Unpacking and compiling took longer than {limits.wall_seconds:.0f} s."
+    if decision.limit == "memory_bytes":
+        return decision.kind, f"Unpacking and compiling needed more than {limits.memory_bytes >> 20} MiB of memory."
+    return decision.kind, decision.message

@@ -1,4 +1,4 @@
-"""A container's control groups, version 1 and 2: freezing, and noticing that memory ran out.
+"""A container's control groups, version 1 and 2: freezing, noticing that memory ran out, and what was used.
 
 Docker's own pause is no substitute: under gVisor it leaves the box using processor time (measured).
 """
@@ -11,13 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
+from sandbox.usage import Usage
+
 _ROOT = Path("/sys/fs/cgroup")
 _PROC = Path("/proc")
 _THAW_SECONDS = 2.0
 
 
 class Cgroup(Protocol):
-    """The two things that are done with a container's groups."""
+    """What is done with a container's groups."""
 
     def freeze(self) -> None:
         """Stop every process in it."""
@@ -27,6 +29,9 @@ class Cgroup(Protocol):
 
     def ran_out_of_memory(self) -> bool:
         """Whether it ever did, as far as can be seen from here, even after the container has ended."""
+
+    def usage(self) -> Usage:
+        """What it has used since it was made; nothing is known of a group that is gone."""
 
     def close(self) -> None:
         """Give back what is held open."""
@@ -41,7 +46,8 @@ def find_cgroup(pid: int) -> Cgroup | None:
     paths = {name: path for _, names, path in (line.split(":", 2) for line in lines) for name in names.split(",")}
     if "freezer" in paths and "memory" in paths:
         freezer, memory = (_ROOT / name / paths[name].lstrip("/") for name in ("freezer", "memory"))
-        return CgroupV1(freezer, memory) if os.access(freezer / "freezer.state", os.W_OK) else None
+        processor = _ROOT / "cpuacct" / paths["cpuacct"].lstrip("/") if "cpuacct" in paths else None
+        return CgroupV1(freezer, memory, processor) if os.access(freezer / "freezer.state", os.W_OK) else None
     unified = _ROOT / paths.get("", "/").lstrip("/")
     return CgroupV2(unified) if os.access(unified / "cgroup.freeze", os.W_OK) else None
 
@@ -49,7 +55,8 @@ def find_cgroup(pid: int) -> Cgroup | None:
 class CgroupV1:
     """Freezer by state file; memory shortage by an event counter, because the files go with the container."""
 
-    def __init__(self, freezer: Path, memory: Path) -> None:
+    def __init__(self, freezer: Path, memory: Path, processor: Path | None = None) -> None:
+        self._processor = processor
         self._state = freezer / "freezer.state"
         self._memory = memory
         self._frozen = False
@@ -80,6 +87,13 @@ class CgroupV1:
                 self._shortages += os.eventfd_read(self._counter)
             if before == self._memory.exists():
                 return self._shortages > (0 if before else 1)
+
+    def usage(self) -> Usage:
+        nanoseconds = _number(self._processor / "cpuacct.usage") if self._processor else None
+        return Usage(
+            cpu_seconds=None if nanoseconds is None else nanoseconds / 1e9,
+            peak_memory_bytes=_number(self._memory / "memory.max_usage_in_bytes"),
+        )
 
     def close(self) -> None:
         os.close(self._counter)
@@ -119,8 +133,26 @@ class CgroupV2:
             return False  # the files are gone with the container; the engine's own word remains
         return int(counts.get("oom_kill", 0)) > 0
 
+    def usage(self) -> Usage:
+        try:
+            counts = dict(line.split() for line in (self._folder / "cpu.stat").read_text().splitlines())
+        except OSError:
+            return Usage()
+        return Usage(
+            cpu_seconds=int(counts["usage_usec"]) / 1e6 if "usage_usec" in counts else None,
+            peak_memory_bytes=_number(self._folder / "memory.peak"),  # since Linux 5.19
+        )
+
     def close(self) -> None:
         self._events.close()
+
+
+def _number(file: Path) -> int | None:
+    """What stands in it; None when it is gone, or never was."""
+    try:
+        return int(file.read_text())
+    except (OSError, ValueError):
+        return None
 
 
 @contextlib.contextmanager

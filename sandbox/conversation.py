@@ -16,6 +16,10 @@ class Flooded(Exception):
     """The box said more than it may."""
 
 
+class AskedTooOften(Exception):
+    """The tool asked its host for more than it may."""
+
+
 class Spoiled(Exception):
     """The tool wrote something into its own pipes that makes no sense."""
 
@@ -30,6 +34,7 @@ class Ending:
     cancelled: bool = False
     out_of_time: bool = False
     flooded: bool = False
+    asked_too_often: bool = False
     broken: str | None = None
     spoiled: str | None = None
 
@@ -56,6 +61,8 @@ def converse(
                 return end(exited=True)
         except Flooded:
             return end(flooded=True)
+        except AskedTooOften:
+            return end(asked_too_often=True)
         except Spoiled as error:
             return end(spoiled=f"The tool wrote rubbish where the platform listens: {error}.")
         except ProtocolError as error:

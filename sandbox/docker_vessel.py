@@ -16,6 +16,7 @@ from sandbox.cgroup import Cgroup
 from sandbox.errors import SandboxUnavailable
 from sandbox.job import BoxSize
 from sandbox.runner.settings import Settings
+from sandbox.usage import Usage
 
 log = logging.getLogger(__name__)
 RUNNER = Path(__file__).parent / "runner"
@@ -67,7 +68,8 @@ def create_arguments(*, runtime: str, size: BoxSize, labels: Mapping[str, str], 
         "security_opt": ["no-new-privileges"],
         "mem_limit": size.memory_bytes,
         "memswap_limit": size.memory_bytes,
-        "nano_cpus": int(size.cores * 10**9),
+        # The engine refuses more than its host has; the limit says "at most", so that many it is.
+        "nano_cpus": int(min(size.cores, os.cpu_count() or 1) * 10**9),
         "pids_limit": _HOST_THREADS,
         "log_config": {"Type": "none"},
         "restart_policy": {"Name": "no"},
@@ -132,6 +134,9 @@ class DockerVessel:
         except NotFound:
             return False
         return bool(self.container.attrs["State"]["OOMKilled"])
+
+    def usage(self) -> Usage:
+        return self.cgroup.usage() if self.cgroup is not None else Usage()
 
 
 @contextlib.contextmanager

@@ -16,6 +16,13 @@ class Output:
 
 
 @dataclass(frozen=True)
+class OutputCut:
+    """Told once: more was printed than `limit` bytes, and what follows is not passed on."""
+
+    limit: int
+
+
+@dataclass(frozen=True)
 class SpanStarted:
     """One function begins; `parent` is the span that called it, None for the job's entry."""
 
@@ -117,6 +124,7 @@ class HostRequest:
 
 Event = (
     Output
+    | OutputCut
     | SpanStarted
     | SpanEnded
     | SpansDropped

@@ -19,6 +19,7 @@ from sandbox.driver import DEFAULT_BUILD_LIMITS, DEFAULT_SIZE, NO_LABELS, Health
 from sandbox.errors import SandboxUnavailable
 from sandbox.job import BoxSize, BuildLimits
 from sandbox.runner.settings import Settings
+from sandbox.usage import Usage
 
 _READY_SECONDS = 20.0
 
@@ -51,6 +52,9 @@ class _ProcessVessel:
 
     def ran_out_of_memory(self) -> bool:
         return False
+
+    def usage(self) -> Usage:
+        return Usage()
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process.poll() is None:

@@ -32,10 +32,7 @@ class BoxSize:
 
 @dataclass(frozen=True)
 class Limits:
-    """What one job may use. A file in scratch space counts as memory too.
-
-    Wall time and output are enforced by the host, memory and scratch space by the box, the rest inside it.
-    """
+    """What one job may use. What each of them means, and how high it may go, stands in `limits.LIMITS`."""
 
     wall_seconds: float = 30
     cpu_seconds: int = 20
@@ -49,16 +46,18 @@ class Limits:
     artifact_files: int = 20
     spans: int = 2000
     requests: int = 1000
+    cores: float = 1.0
+    call_depth: int = 50
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if value < 0 or (value == 0 and not name.startswith("artifact")):
+            if not 0 <= value < float("inf") or (value == 0 and not name.startswith("artifact")):
                 raise InvalidJob(f"The limit {name} must be positive, not {value}.")
 
     @property
     def size(self) -> BoxSize:
         """The box that this job needs."""
-        return BoxSize(memory_bytes=self.memory_bytes, scratch_bytes=self.scratch_bytes)
+        return BoxSize(memory_bytes=self.memory_bytes, scratch_bytes=self.scratch_bytes, cores=self.cores)
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,23 @@ import json
 import threading
 from typing import Any
 
-from sandbox.conversation import Flooded, Spoiled
+from sandbox.conversation import AskedTooOften, Flooded, Spoiled
 from sandbox.errors import RequestRefused
-from sandbox.events import HostRequest, OnEvent, OnRequest, Output
+from sandbox.events import (
+    ArtifactEnded,
+    ArtifactSkipped,
+    Event,
+    HostRequest,
+    Log,
+    OnEvent,
+    OnRequest,
+    Output,
+    OutputCut,
+    SpanStarted,
+)
 from sandbox.incoming_files import IncomingFiles
 from sandbox.job import Limits
+from sandbox.limits import Amount
 from sandbox.outcome import Exit, JobError
 from sandbox.protocol import parse_error, parse_event, parse_exit, parse_json, parse_request
 from sandbox.runner import frames
@@ -28,9 +40,9 @@ class Listener:
 
     def __init__(self, limits: Limits, *, on_event: OnEvent, answers: "Answers") -> None:
         self._limits, self._on_event, self._answers = limits, on_event, answers
-        self._files = IncomingFiles(files=limits.artifact_files, total_bytes=limits.artifact_bytes, on_event=on_event)
-        self._output_left = limits.output_bytes
-        self._skipped_left = _SKIPPED_TOLD
+        self._files = IncomingFiles(files=limits.artifact_files, total_bytes=limits.artifact_bytes, on_event=self._pass_on)
+        self.used: dict[str, Amount] = dict.fromkeys(("output_bytes", "artifact_files", "artifact_bytes", "spans", "requests"), 0)
+        self.left_out = 0
         self._chatter_left = _CHATTER_PER_RUN + 2 * limits.spans
         self.result: Any = None
         self.has_result = False
@@ -39,7 +51,7 @@ class Listener:
         self.exit: Exit | None = None
 
     def hear(self, kind: int, payload: bytes) -> None:
-        """Raises: Flooded, Spoiled (the tool's doing), ProtocolError (the runner's)."""
+        """Raises: Flooded, AskedTooOften, Spoiled (the tool's doing), ProtocolError (the runner's)."""
         try:
             self._hear(kind, payload)
         except ProtocolError as error:
@@ -53,6 +65,7 @@ class Listener:
         elif kind in _FILES:
             self._files.hear(kind, payload)
         elif kind == frames.REQUEST:
+            self.used["requests"] += 1
             self._answers.begin(parse_request(payload))
         elif kind == frames.RESULT:
             self._hear_result(payload)
@@ -64,15 +77,34 @@ class Listener:
             self._hear_chatter(kind, payload)
 
     def _hear_output(self, stream: Any, payload: bytes) -> None:
-        if allowed := payload[: self._output_left]:
-            self._on_event(Output(stream, allowed))
-        self._output_left -= len(payload)
-        if self._output_left < 0:
+        kept = payload[: max(0, self._limits.output_bytes - int(self.used["output_bytes"]))]
+        if kept:
+            self._on_event(Output(stream, kept))
+        self._count_output(len(payload))
+
+    def _hear_log(self, event: Log) -> None:
+        """A line of the tool's own to the watchers: output too, whole or not at all."""
+        length = len(event.text.encode())
+        if self.used["output_bytes"] + length <= self._limits.output_bytes:
+            self._on_event(event)
+        self._count_output(length)
+
+    def _count_output(self, length: int) -> None:
+        """Beyond the limit output is not kept, which is told once; the budget that ends the run is twice as large.
+
+        Raises: Flooded.
+        """
+        limit, before = self._limits.output_bytes, self.used["output_bytes"]
+        self.used["output_bytes"] = before + length
+        if before <= limit < before + length:
+            self._on_event(OutputCut(limit))
+        if before + length > 2 * limit:
             raise Flooded
 
     def _hear_result(self, payload: bytes) -> None:
         if len(payload) > self._limits.result_bytes:
             raise ProtocolError("a result over its limit")
+        self.used["result_bytes"] = len(payload)
         self.result, self.has_result = parse_json(payload), True
 
     def _hear_chatter(self, kind: int, payload: bytes) -> None:
@@ -80,10 +112,21 @@ class Listener:
         if self._chatter_left < 0:
             raise Flooded
         event = parse_event(kind, payload)
-        if kind == frames.ARTIFACT_SKIPPED:
-            self._skipped_left -= 1
-            if self._skipped_left < 0:
+        if isinstance(event, ArtifactSkipped):
+            self.left_out += 1
+            if self.left_out > _SKIPPED_TOLD:
                 return
+        if isinstance(event, Log):
+            self._hear_log(event)
+        else:
+            self._pass_on(event)
+
+    def _pass_on(self, event: Event) -> None:
+        if isinstance(event, SpanStarted):
+            self.used["spans"] += 1
+        elif isinstance(event, ArtifactEnded):
+            self.used["artifact_files"] += 1
+            self.used["artifact_bytes"] += event.size
         self._on_event(event)
 
 
@@ -96,10 +139,12 @@ class Answers:
         self.failure: BaseException | None = None
 
     def begin(self, request: HostRequest) -> None:
-        """Raises: ProtocolError when the tool asks twice at a time, or too often."""
+        """Raises: AskedTooOften; ProtocolError when the tool asks twice at a time."""
         self._left -= 1
-        if self._left < 0 or not self._busy.acquire(blocking=False):
-            raise ProtocolError("too many requests")
+        if self._left < 0:
+            raise AskedTooOften
+        if not self._busy.acquire(blocking=False):
+            raise ProtocolError("two requests at a time")
         threading.Thread(target=self._answer, args=(request,), name="box-request", daemon=True).start()
 
     def _answer(self, request: HostRequest) -> None:

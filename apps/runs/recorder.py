@@ -21,6 +21,7 @@ from apps.core.tenancy import scope
 from apps.runs.models import Artifact, LogChunk, Run, Span
 from apps.runs.services import media_type_of
 from sandbox import (
+    LIMITS,
     ArtifactData,
     ArtifactEnded,
     ArtifactSkipped,
@@ -28,6 +29,7 @@ from sandbox import (
     Event,
     Log,
     Output,
+    OutputCut,
     Progress,
     SpanEnded,
     SpansDropped,
@@ -207,6 +209,9 @@ def _said(event: Event) -> tuple[str, bytes] | None:
             return event.stream, event.data
         case Log():
             return "system", f"[{_one_line(event.level)}] {_one_line(event.text)}\n".encode()
+        case OutputCut():
+            shown = LIMITS["output_bytes"].show(event.limit)
+            return "system", f"… output over the limit of {shown} is not kept\n".encode()
         case SpansDropped():
             return "system", b"More calls were made than are recorded; the rest is left out of the call tree.\n"
         case ArtifactSkipped():

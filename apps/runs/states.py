@@ -29,6 +29,9 @@ STATE_OF_OUTCOME: dict[Kind, RunState] = {
     Kind.OUTPUT: RunState.FAILED,
     Kind.DISK: RunState.FAILED,
     Kind.PROCESSES: RunState.FAILED,
+    Kind.FILES: RunState.FAILED,
+    Kind.DEPTH: RunState.FAILED,
+    Kind.REQUESTS: RunState.FAILED,
     Kind.TIMEOUT: RunState.TIMED_OUT,
     Kind.KILLED: RunState.CANCELLED,
 }

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import confinement, failure, frames
+from . import confinement, errors_seen, failure, frames
 from .encoding import encode
 from .func_module import Line
 from .settings import Settings
 from .tool import Tool, use_environment
 
-_OUT_OF_WORDS = {"type": "MemoryError", "message": "no memory was left to say more", "limit": "memory"}
+_OUT_OF_WORDS = {"type": "MemoryError", "message": "no memory was left to say more", "limit": "memory_bytes"}
+_USUAL_RECURSION = 1_000
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def _rehearse(work: Path) -> None:
     """Run through a small job before the real one is known: pages are copied and code is warm when it comes."""
     source = {"name": "rehearsal", "text": "def rehearsal(x):\n    return {'x': x}\n", "entry": "rehearsal", "dependencies": []}
     nowhere = os.open(os.devnull, os.O_RDWR)
-    tool = Tool({"sources": [source], "limits": {"spans": 10}}, line=Line(nowhere, nowhere), work=work)
+    tool = Tool({"sources": [source], "limits": {"spans": 10, "call_depth": 10}}, line=Line(nowhere, nowhere), work=work)
     encode(tool.run({"x": 1}), 1000)
     tool.forget()
     os.close(nowhere)
@@ -113,10 +114,14 @@ def _rehearse(work: Path) -> None:
 def _describe(error: BaseException, files: Mapping[str, str], processes: int | None) -> bytes:
     try:
         confinement.free_last_words()
+        sys.setrecursionlimit(_USUAL_RECURSION)  # the tool may have left a few levels only
         described = failure.describe(error, files, has_all_processes=lambda: _is_full(processes))
         return json.dumps(described).encode()
     except MemoryError:
         return json.dumps(_OUT_OF_WORDS).encode()
+    except BaseException as second:
+        said = f"more cannot be said: describing it raised {errors_seen.name_of(second)}"
+        return json.dumps({"type": errors_seen.name_of(error), "message": said, "limit": None}).encode()
 
 
 def _is_full(processes: int | None) -> bool:

@@ -29,6 +29,7 @@ class _Collection:
     """Counts what has been taken."""
 
     def __init__(self, limits: dict[str, Any], write: Write) -> None:
+        self.limits = limits
         self.files, self.bytes = int(limits["artifact_files"]), int(limits["artifact_bytes"])
         self.entries = MAX_ENTRIES
         self.write = write
@@ -67,12 +68,21 @@ class _Collection:
         descriptor = os.open(entry, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
         with open(descriptor, "rb") as file:
             size = os.fstat(file.fileno()).st_size
-            if self.files < 1 or size > self.bytes:
-                self._skip(name, "more files or bytes than a run may keep")
+            if reason := self._no_room(size):
+                self._skip(name, reason)
                 return
             self.files -= 1
             self.bytes -= size
             self._stream(name, file, size)
+
+    def _no_room(self, size: int) -> str:
+        """Why a file of this size is left out, empty when it is not."""
+        if self.files < 1:
+            return f"a run of this function may keep {self.limits['artifact_files']} files (limit “Files kept”)"
+        if size > self.bytes:
+            most = self.limits["artifact_bytes"]
+            return f"it has {size} bytes, and of {most} (limit “Size of files kept”) {self.bytes} are left"
+        return ""
 
     def _stream(self, name: str, file: Any, size: int) -> None:
         self.write(frames.ARTIFACT_STARTED, json.dumps({"name": name}).encode())

@@ -25,13 +25,17 @@ class NotJson(TypeError):
 
 
 class TooLarge(ValueError):
-    """The result is larger or deeper than allowed."""
+    """The result is larger than allowed."""
+
+
+class TooDeep(TooLarge):
+    """The result is nested deeper than allowed, which no limit changes."""
 
 
 def encode(value: Any, max_bytes: int) -> bytes:
     """The JSON text of a result.
 
-    Raises: NotJson, TooLarge.
+    Raises: NotJson, TooLarge, TooDeep.
     """
     text = json.dumps(plain(value), separators=(",", ":"), allow_nan=False).encode()
     if len(text) > max_bytes:
@@ -42,7 +46,7 @@ def encode(value: Any, max_bytes: int) -> bytes:
 def plain(value: Any, place: str = "result", depth: int = 0) -> Any:
     """The same value in lists, dicts and scalars."""
     if depth > MAX_DEPTH:
-        raise TooLarge(f"the result is nested deeper than {MAX_DEPTH} levels")
+        raise TooDeep(f"the result is nested deeper than {MAX_DEPTH} levels")
     if isinstance(value, enum.Enum):
         return plain(value.value, place, depth)
     if value is None or isinstance(value, bool):

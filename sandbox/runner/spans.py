@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from . import frames
+from . import errors_seen, frames
 
 PREVIEW = 500
 Send = Callable[[int, dict[str, Any]], None]
@@ -19,10 +19,15 @@ Send = Callable[[int, dict[str, Any]], None]
 
 @dataclass(frozen=True)
 class Place:
-    """Where in the call tree the running code is: its span and the function it belongs to."""
+    """Where in the call tree the running code is: its span, the function it belongs to, and how deep that is."""
 
     span: str | None
     function: str
+    depth: int = 1
+
+
+class CallTooDeep(RuntimeError):
+    """Functions called each other deeper than the run may."""
 
 
 # A thread that the tool starts begins outside of every span: its calls are children of none.
@@ -38,20 +43,17 @@ def preview(value: Any) -> str:
     """At most PREVIEW characters that show the value, whatever its own repr does."""
     try:
         return _short.repr(value)[:PREVIEW]
-    except Exception as error:
-        return f"<{type(value).__name__}: its repr raised {type(error).__name__}>"[:PREVIEW]
+    except BaseException as error:
+        return f"<{errors_seen.name_of(value)}: its repr raised {errors_seen.name_of(error)}>"[:PREVIEW]
 
 
 def describe(error: BaseException) -> str:
     """Type and message in one short line, whatever the message does."""
-    try:
-        return f"{type(error).__name__}: {error}"[:PREVIEW]
-    except Exception:
-        return type(error).__name__[:PREVIEW]
+    return f"{errors_seen.name_of(error)}: {errors_seen.message_of(error)}"[:PREVIEW]
 
 
 def _line_in(error: BaseException, filename: str) -> int | None:
-    line, trace = None, error.__traceback__
+    line, trace = None, errors_seen.trace_of(error)
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == filename:
             line = trace.tb_lineno
@@ -60,11 +62,15 @@ def _line_in(error: BaseException, filename: str) -> int | None:
 
 
 class SpanRecorder:
-    """Wraps functions so that every call is told, up to a limit after which one mark is told and then nothing."""
+    """Wraps functions so that every call is told, up to a limit after which one mark is told and then nothing.
 
-    def __init__(self, send: Send, limit: int) -> None:
+    A call deeper than `deepest` is not made.
+    """
+
+    def __init__(self, send: Send, limit: int, deepest: int) -> None:
         self._send = send
         self._limit = limit
+        self._deepest = deepest
         self._numbers = itertools.count(1)
 
     def wrap(self, name: str, filename: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -92,6 +98,16 @@ class SpanRecorder:
             self._send(frames.SPANS_DROPPED, {})
         return f"{os.getpid():x}-{number:x}" if number <= self._limit else None
 
+    def depth_below(self, outer: Place | None, name: str) -> int:
+        """How deep a call from there is.
+
+        Raises: CallTooDeep.
+        """
+        depth = outer.depth + 1 if outer else 1
+        if depth > self._deepest:
+            raise CallTooDeep(f"{name} would be called {depth} functions deep; {self._deepest} is the limit of this run")
+        return depth
+
     def tell(self, kind: int, fields: dict[str, Any]) -> None:
         self._send(kind, fields)
 
@@ -101,15 +117,16 @@ class _Span:
 
     def __init__(self, recorder: SpanRecorder, name: str, filename: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.recorder, self.filename = recorder, filename
-        self.id = recorder.number()
         outer = current.get()
+        depth = recorder.depth_below(outer, name)
+        self.id = recorder.number()
         self.fields = {"id": self.id, "parent": outer.span if outer else None, "function": name}
         self.result: str | None = None
         if self.id:
             shown = [preview(value) for value in args] + [f"{key}={preview(value)}" for key, value in kwargs.items()]
             recorder.tell(frames.SPAN_STARTED, {**self.fields, "arguments": ", ".join(shown)[:PREVIEW]})
         # Calls beyond the limit are not told, but what they call still belongs to the nearest span that is.
-        self.place = Place(self.id or self.fields["parent"], name)
+        self.place = Place(self.id or self.fields["parent"], name, depth)
 
     def __enter__(self) -> "_Span":
         self.token = current.set(self.place)

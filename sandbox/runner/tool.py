@@ -36,7 +36,7 @@ class Tool:
     def __init__(self, job: Mapping[str, Any], *, line: Line, work: Path) -> None:
         self.sources: list[dict[str, Any]] = job["sources"]
         self.entry: str = self.sources[-1]["name"]
-        self._recorder = SpanRecorder(line.tell, job["limits"]["spans"])
+        self._recorder = SpanRecorder(line.tell, job["limits"]["spans"], job["limits"]["call_depth"])
         self._declared: dict[str, dict[str, Callable[..., Any]]] = {source["name"]: {} for source in self.sources}
         self._functions: dict[str, Callable[..., Any]] = {}
         self._func = make_module(line=line, work=work, dependencies=self._declared, entry=self.entry)

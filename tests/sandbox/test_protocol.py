@@ -9,38 +9,42 @@ import pytest
 
 from sandbox import Limits
 from sandbox.conversation import Ending, converse
-from sandbox.errors import RequestRefused
-from sandbox.events import HostRequest, Output
+from sandbox.events import OnRequest, Output, refuse_requests
 from sandbox.listening import Answers, Listener
 from sandbox.protocol import MAX_DEPTH, check_artifact_name, parse_event, parse_json
 from sandbox.runner import frames
 from sandbox.runner.frames import FrameReader, ProtocolError, frame, frame_json
 from sandbox.wire import Wire
 
+QUESTION = frame_json(frames.REQUEST, {"verb": "a", "payload": {}})
 LAST_WORD = frame_json(frames.EXIT, {"code": 0, "signal": None})
 
 
 class Conversation:
     """A run against a runner that is played by the test."""
 
-    def __init__(self, said: bytes, *, limits: Limits | None = None, hang_up: bool = True, wall_seconds: float = 5) -> None:
+    def __init__(
+        self,
+        said: bytes,
+        *,
+        limits: Limits | None = None,
+        hang_up: bool = True,
+        wall_seconds: float = 5,
+        answer: OnRequest = refuse_requests,
+    ) -> None:
         limits = limits or Limits()
         self.events: list[object] = []
         ours, theirs = socket.socketpair()
         with ours, theirs, Wire(ours) as wire:
             speaker = threading.Thread(target=self._speak, args=(theirs, said, hang_up))
             speaker.start()
-            answers = Answers(wire, self._refuse, limits.requests)
+            answers = Answers(wire, answer, limits.requests)
             self.listener = Listener(limits, on_event=self.events.append, answers=answers)
             self.ending: Ending = converse(
                 wire, iter([b"job"]), hear=self.listener.hear, cancelled=lambda: False, wall_seconds=wall_seconds
             )
             ours.shutdown(socket.SHUT_RDWR)
             speaker.join()
-
-    @staticmethod
-    def _refuse(request: HostRequest) -> None:
-        raise RequestRefused("no")
 
     @staticmethod
     def _speak(theirs: socket.socket, said: bytes, hang_up: bool) -> None:
@@ -92,8 +96,8 @@ def test_silence_ends_by_the_hosts_clock() -> None:
     assert 0.2 <= ending.seconds < 2
 
 
-def test_output_over_its_limit_is_cut_there_and_ends_the_run() -> None:
-    heard = Conversation(frame(frames.STDOUT, b"x" * 1000) * 3, limits=Limits(output_bytes=1500))
+def test_output_over_its_limit_is_cut_there_and_ends_the_run_at_twice_as_much() -> None:
+    heard = Conversation(frame(frames.STDOUT, b"x" * 1000) * 4, limits=Limits(output_bytes=1500))
     assert heard.ending.flooded
     assert sum(len(event.data) for event in heard.events if isinstance(event, Output)) == 1500
 
@@ -169,6 +173,15 @@ def test_files_out_of_order_or_over_their_limits_break_the_protocol(said: bytes)
 
 
 def test_two_requests_at_a_time_are_the_tools_error() -> None:
-    question = frame_json(frames.REQUEST, {"verb": "a", "payload": {}})
-    heard = Conversation(question * 3, limits=Limits(requests=1))
+    is_over = threading.Event()
+    heard = Conversation(QUESTION * 2, answer=lambda request: is_over.wait(20))
+    is_over.set()
     assert heard.ending.spoiled is not None
+
+
+def test_more_requests_than_the_limit_end_the_run() -> None:
+    assert Conversation(QUESTION, limits=Limits(requests=1)).ending.asked_too_often is False
+    is_over = threading.Event()
+    heard = Conversation(QUESTION * 2, limits=Limits(requests=1), answer=lambda request: is_over.wait(20))
+    is_over.set()
+    assert heard.ending.asked_too_often
