@@ -32,7 +32,7 @@ def _error(run: Run) -> dict[str, Any] | None:
     withheld = settings.SCRIPTED_TRACEBACK_WITHHELD
     return {
         "type": run.error["type"],
-        "message": run.error["message"],
+        "message": run.message if run.limit_reached else run.error["message"],
         "traceback": "" if withheld else run.error["traceback"],
     }
 

@@ -1,6 +1,7 @@
 """The library: write functions, read them, run them."""
 
 import time
+from dataclasses import replace
 from uuid import UUID
 
 from ninja import HeaderEx, P, Router, Status
@@ -9,6 +10,7 @@ from apps.api.authentication import ApiRequest, in_scope
 from apps.api.paging import USUAL, page_of
 from apps.api.schemas import FunctionIn, FunctionOut, Page, RunIn, RunOut, VersionIn
 from apps.core.tenancy import scope
+from apps.functions.definition import Settings
 from apps.functions.models import Function
 from apps.functions.services import NoSuchFunction, create_function, find_function, save_version
 from apps.runs.models import Run
@@ -33,7 +35,9 @@ def list_functions(request: ApiRequest, after: UUID | None = None, limit: int = 
 @router.post("", response={201: FunctionOut}, summary="Write a function")
 @in_scope
 def create(request: ApiRequest, body: FunctionIn) -> Status[FunctionOut]:
-    return Status(201, FunctionOut.of(create_function(actor=request.membership, **body.dict())))
+    given = body.dict(exclude={"limits"})
+    made = create_function(actor=request.membership, settings=Settings(limits=body.limits), **given)
+    return Status(201, FunctionOut.of(made))
 
 
 @router.get("/{name}", response=FunctionOut, summary="One function with its active version")
@@ -46,7 +50,10 @@ def show(request: ApiRequest, name: str) -> FunctionOut:
 @in_scope
 def write_version(request: ApiRequest, name: str, body: VersionIn) -> Status[FunctionOut]:
     function = _find(request.membership, name)
-    save_version(actor=request.membership, function=function, **body.dict())
+    settings = Settings.of(function.active_version)
+    if body.limits is not None:
+        settings = replace(settings, limits=body.limits)
+    save_version(actor=request.membership, function=function, settings=settings, **body.dict(exclude={"limits"}))
     return Status(201, FunctionOut.of(_find(request.membership, name)))
 
 

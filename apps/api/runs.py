@@ -33,6 +33,9 @@ def show(request: ApiRequest, run_id: UUID) -> RunDetailOut:
         task=run.task_id,
         lock_digest=run.package_set.lock_digest if run.package_set else "",
         packages=run.package_set.pins if run.package_set else [],
+        limits=run.limits,
+        used=run.used,
+        limit_reached=run.limit_reached,
         artifacts=[ArtifactOut.of(artifact) for artifact in run.artifacts.order_by("id")],
     )
 

@@ -1,13 +1,14 @@
 """The JSON of the API: what comes in is checked here for shape, what goes out is listed here and nowhere else."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from ninja import Field, Schema
 
 from apps.agents.models import Step, Task
 from apps.approvals.models import ApprovalRequest
+from apps.functions.limits import LIMITS, Amount, Limit, Unit
 from apps.functions.models import Function
 from apps.packages.models import PackageSet
 from apps.runs.models import Artifact, Run
@@ -87,6 +88,50 @@ class TaskDetailOut(TaskOut):
     artifacts: list[ArtifactOut]
 
 
+def _limit_schema() -> dict[str, Any]:
+    """For the description of the API; what is wrong with a limit is told by the domain, in a sentence."""
+    kinds = {name: "number" if row.unit is Unit.CORES else "integer" for name, row in LIMITS.items()}
+    return {
+        "properties": {
+            name: {
+                "type": kinds[name],
+                "minimum": row.least,
+                "maximum": row.most,
+                "default": row.default,
+                "description": row.at_it,
+            }
+            for name, row in LIMITS.items()
+        },
+        "additionalProperties": False,
+    }
+
+
+type LimitsGiven = Annotated[
+    dict[str, Any],
+    Field(description="What differs from the defaults; units are in the names", json_schema_extra=_limit_schema()),
+]
+
+
+class LimitOut(Schema):
+    """One limit as it stands in the workspace: a version may ask for `maximum`, which an admin may raise up to `most`."""
+
+    name: str
+    label: str
+    unit: str
+    default: Amount
+    least: Amount
+    maximum: Amount
+    most: Amount
+    description: str
+
+    @staticmethod
+    def of(row: Limit, maximum: Amount) -> "LimitOut":
+        return LimitOut(
+            name=row.name, label=row.label, unit=row.unit.name.lower(), default=min(row.default, maximum), least=row.least,
+            maximum=maximum, most=row.most, description=row.at_it,
+        )  # fmt: skip
+
+
 class FunctionIn(Schema):
     source: str
     name: str | None = None
@@ -94,12 +139,14 @@ class FunctionIn(Schema):
     requirements: list[str] = []
     dependencies: list[str] | None = None
     tags: list[str] = []
+    limits: LimitsGiven = {}
 
 
 class VersionIn(Schema):
     source: str
     requirements: list[str] = []
     dependencies: list[str] | None = None
+    limits: LimitsGiven | None = Field(None, description="left out: as the active version has them")
 
 
 class FunctionOut(Schema):
@@ -112,6 +159,7 @@ class FunctionOut(Schema):
     input_schema: dict[str, Any]
     requirements: list[str]
     dependencies: list[str]
+    limits: dict[str, Amount]
 
     @staticmethod
     def of(function: Function) -> "FunctionOut":
@@ -126,6 +174,7 @@ class FunctionOut(Schema):
             input_schema=version.input_schema if version else {},
             requirements=version.requirements if version else [],
             dependencies=version.dependencies if version else [],
+            limits=version.limits if version else {},
         )
 
 
@@ -162,6 +211,9 @@ class RunDetailOut(RunOut):
     lock_digest: str
     packages: list[str]
     artifacts: list[ArtifactOut]
+    limits: dict[str, Amount]
+    used: dict[str, Amount]
+    limit_reached: str
 
 
 class LogLineOut(Schema):

@@ -1,7 +1,7 @@
 """Functions: the list, one function with its run form, writing one, running one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -15,12 +15,14 @@ from apps.core.errors import DomainError, NotFound
 from apps.dashboard.access import FORM, POST, PageRequest, page
 from apps.dashboard.filters import search_text
 from apps.dashboard.forms.functions import FunctionForm, VersionForm, version_initial
+from apps.dashboard.limits import version_rows
 from apps.dashboard.paging import paginate
 from apps.dashboard.respond import UNPROCESSABLE, attempt, go, refuse, show
 from apps.dashboard.uploads import store_files
 from apps.functions.definition import Settings
 from apps.functions.form import Field, form_fields, parse_form, refill
-from apps.functions.models import Function, FunctionVersion, RetryClass
+from apps.functions.limits import workspace_maxima
+from apps.functions.models import Function, FunctionVersion
 from apps.functions.services import create_function, get_function, get_version, save_version, update_details
 from apps.packages.states import TERMINAL, PackageState
 from apps.runs.models import Run
@@ -82,14 +84,16 @@ def function_run(request: PageRequest, function_id: UUID) -> HttpResponse:
 
 @page(Permission.DEVELOP, FORM)
 def function_new(request: PageRequest) -> HttpResponse:
-    form = FunctionForm(request.POST or None)
+    form = FunctionForm(request.POST or None, maxima=workspace_maxima())
     outcome = None
     if request.method == "POST" and form.is_valid():
         given = {
             **form.cleaned_data,
             "name": form.cleaned_data["name"] or None,
             "description": form.cleaned_data["description"] or None,
+            "settings": Settings(limits=form.cleaned_data["limits"]),
         }
+        del given["limits"]
         outcome = attempt(request, lambda: create_function(actor=request.membership, **given))
         if isinstance(outcome, Function):
             return go(request, "function-detail", function_id=outcome.pk, say=f"{outcome.name} is saved.")
@@ -99,7 +103,8 @@ def function_new(request: PageRequest) -> HttpResponse:
 @page(Permission.DEVELOP, FORM)
 def function_edit(request: PageRequest, function_id: UUID) -> HttpResponse:
     function = get_function(actor=request.membership, function_id=function_id)
-    form = VersionForm(request.POST or None, initial=version_initial(function, function.active_version))
+    initial = version_initial(function, function.active_version)
+    form = VersionForm(request.POST or None, initial=initial, maxima=workspace_maxima())
     outcome = None
     if request.method == "POST" and form.is_valid():
         outcome = attempt(request, lambda: _save(request, function, form.cleaned_data))
@@ -109,19 +114,13 @@ def function_edit(request: PageRequest, function_id: UUID) -> HttpResponse:
 
 
 def _save(request: PageRequest, function: Function, given: dict[str, Any]) -> FunctionVersion:
-    """A version with the secrets, hosts and limits of the one before: the form does not speak of them."""
+    """A version with the secrets and hosts of the one before: the form does not speak of them."""
     code = {name: given[name] for name in ("source", "requirements", "dependencies")}
-    version = save_version(actor=request.membership, function=function, settings=_kept_settings(function), **code)
+    settings = replace(Settings.of(function.active_version), limits=given["limits"])
+    version = save_version(actor=request.membership, function=function, settings=settings, **code)
     if (function.description, function.tags) != (given["description"], given["tags"]):
         update_details(actor=request.membership, function=function, description=given["description"], tags=given["tags"])
     return version
-
-
-def _kept_settings(function: Function) -> Settings:
-    before = function.active_version
-    if before is None:
-        return Settings()
-    return Settings(tuple(before.secrets), tuple(before.hosts), before.limits, RetryClass(before.retry_class))
 
 
 def _show_form(request: PageRequest, form: FunctionForm, outcome: object, *, function: Function | None) -> HttpResponse:
@@ -131,7 +130,13 @@ def _show_form(request: PageRequest, form: FunctionForm, outcome: object, *, fun
     if refusal and not problems:
         status = refuse(form, refusal)
     source = str(form.cleaned_data.get("source", "")) if problems else ""
-    context = {"form": form, "function": function, "problems": problems, "source_with_problem": source}
+    context = {
+        "form": form,
+        "function": function,
+        "problems": problems,
+        "source_with_problem": source,
+        "shows_limits": form.has_limit_errors() or "limits" in request.GET,
+    }
     return show(request, "functions/form.html", context, status=status)
 
 
@@ -186,6 +191,7 @@ def _told(
 ) -> dict[str, Any]:
     visible = Function.objects.visible_in(function.task_id)
     history = FunctionVersion.objects.for_history().defer("source").filter(function=function)
+    limits = version_rows(version)
     return {
         "function": function,
         "version": version,
@@ -194,6 +200,8 @@ def _told(
         "dependencies": visible.filter(name__in=version.dependencies).order_by("name"),
         "callers": visible.filter(active_version__dependencies__contains=[function.name]).order_by("name"),
         "fields": fields,
+        "limits": limits,
+        "limits_above": any(row.is_above for row in limits),
         "may_run": request.membership.can(Permission.RUN),
         "why_not": _package_notice(version),
         "errors": errors,

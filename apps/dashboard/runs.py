@@ -11,6 +11,7 @@ from apps.core.errors import NotFound
 from apps.dashboard.access import POST, PageRequest, page
 from apps.dashboard.calls import MOST_SPANS, call_tree
 from apps.dashboard.filters import search_text, state_filter
+from apps.dashboard.limits import run_rows
 from apps.dashboard.paging import paginate
 from apps.dashboard.previews import previews_of
 from apps.dashboard.respond import go, show
@@ -24,15 +25,11 @@ from apps.workspaces.roles import Permission
 SHOWN_CHUNKS = 500  # of the end of the log; the download has all of it
 
 HINTS = {
-    "oom": "It needed more memory than its version may use. Let it read its input in pieces, or raise the limit memory_bytes.",
-    "output": "It printed more than its version may. Print less, or save long output as a file.",
-    "disk": "It wrote more to its folder than its version may. Write less, or raise the limit scratch_bytes.",
-    "processes": "It started more processes or threads than its version may.",
-    "timeout": "It took longer than its version may. Do less in one run, or raise the limit wall_seconds.",
     "digest": "What was stored is not what was frozen on the run, so it was not executed. Tell whoever runs this installation.",
     "lost": "The worker or its box vanished. Nothing is known of what the function had done by then: look before you repeat it.",
     "packages": "Open the packages to see what is wrong with them.",
 }
+"""What to do where the message does not say it: of a limit or an error of the function, it does."""
 
 
 class BadFilter(NotFound):
@@ -61,7 +58,7 @@ def runs_list(request: PageRequest) -> HttpResponse:
 
 @page(Permission.VIEW)
 def run_detail(request: PageRequest, run_id: UUID) -> HttpResponse:
-    return show(request, "runs/detail.html", _told(find_run(run_id)), part="live")
+    return show(request, "runs/detail.html", _told(request, find_run(run_id)), part="live")
 
 
 @page(Permission.RUN, POST)
@@ -91,7 +88,7 @@ def _function_filter(request: HttpRequest) -> Function | None:
     return get_function(actor=request.membership, function_id=function_id)  # type: ignore[attr-defined]
 
 
-def _told(run: Run) -> dict[str, Any]:
+def _told(request: PageRequest, run: Run) -> dict[str, Any]:
     """All that the page shows, in a fixed number of queries."""
     return {
         "run": run,
@@ -103,11 +100,13 @@ def _told(run: Run) -> dict[str, Any]:
         "closure_text": [part["name"] for part in run.closure],
         "message_title": _message_title(run),
         "message_hint": "" if run.is_open else HINTS.get(run.outcome, ""),
+        "limits": run_rows(run.limits, run.used, run.limit_reached),
+        "may_change_limit": bool(run.limit_reached and not run.function.task_id and request.membership.can(Permission.DEVELOP)),
     }
 
 
 def _message_title(run: Run) -> str:
-    """A run that succeeded has a message too, which says no more than its state."""
+    """A run that succeeded has a message too, which is no trouble."""
     if not run.message or run.state == RunState.SUCCEEDED:
         return ""
     return "It has to wait" if run.is_open else "It did not end well"

@@ -10,6 +10,7 @@ from apps.dashboard import (
     health,
     home,
     language_models,
+    limits,
     members,
     packages,
     runs,
@@ -19,7 +20,22 @@ from apps.dashboard import (
     workspaces,
 )
 
-NOUNS = (home, tasks, functions, runs, artifacts, approvals, packages, secrets, language_models, members, tokens, audit, health)
+NOUNS = (
+    home,
+    tasks,
+    functions,
+    runs,
+    artifacts,
+    approvals,
+    packages,
+    secrets,
+    language_models,
+    members,
+    limits,
+    tokens,
+    audit,
+    health,
+)
 of_workspace = [address for noun in NOUNS for address in noun.urlpatterns]
 
 urlpatterns = [*workspaces.urlpatterns, path("w/<slug:slug>/", include(of_workspace))]

@@ -8,26 +8,12 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from apps.core.errors import Invalid
+from apps.functions.limits import Amount, check_limits
 from apps.functions.models import FunctionVersion, Origin, RetryClass
 from sandbox.egress.targets import parse_grant
 
-MIB = 1024 * 1024
 MAX_GRANTS = 20
 MAX_TAGS = 20
-
-LIMITS: Mapping[str, tuple[int, int]] = {
-    "wall_seconds": (1, 3600),
-    "cpu_seconds": (1, 3600),
-    "memory_bytes": (64 * MIB, 4096 * MIB),
-    "processes": (1, 512),
-    "open_files": (16, 4096),
-    "scratch_bytes": (1 * MIB, 1024 * MIB),
-    "output_bytes": (1024, 16 * MIB),
-    "result_bytes": (1024, 16 * MIB),
-    "artifact_bytes": (0, 256 * MIB),
-    "artifact_files": (0, 200),
-}
-"""Least and most of each limit that a version may set; the names are those of the sandbox, which has the defaults."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
 _SECRET_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
@@ -37,10 +23,6 @@ RESERVED_NAMES = frozenset(dir(builtins)) | {"func"}
 
 class InvalidName(Invalid):
     code = "invalid_name"
-
-
-class InvalidLimit(Invalid):
-    code = "invalid_limit"
 
 
 class InvalidGrant(Invalid):
@@ -63,7 +45,7 @@ class Settings:
 
     secrets: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
-    limits: Mapping[str, int] = field(default_factory=dict)
+    limits: Mapping[str, Amount] = field(default_factory=dict)
     retry_class: RetryClass | None = None
 
     def check(self) -> None:
@@ -76,8 +58,14 @@ class Settings:
         _check_number("host", self.hosts)
         for host in self.hosts:
             checked_host(host)
-        for name, value in self.limits.items():
-            _check_limit(name, value)
+        check_limits(self.limits)
+
+    @classmethod
+    def of(cls, version: FunctionVersion | None) -> "Settings":
+        """What a version has, for a next one that keeps it."""
+        if version is None:
+            return cls()
+        return cls(tuple(version.secrets), tuple(version.hosts), version.limits, RetryClass(version.retry_class))
 
     @property
     def effective_retry_class(self) -> RetryClass:
@@ -153,11 +141,3 @@ def _check_grants(kind: str, names: tuple[str, ...], pattern: re.Pattern[str]) -
     for name in names:
         if not pattern.fullmatch(name):
             raise InvalidGrant(f"“{name[:100]}” cannot be the name of a {kind}.", name=name[:300])
-
-
-def _check_limit(name: str, value: object) -> None:
-    if name not in LIMITS:
-        raise InvalidLimit(f"There is no limit named “{name[:50]}”. Known are {', '.join(LIMITS)}.", name=name[:100])
-    least, most = LIMITS[name]
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise InvalidLimit(f"The limit {name} must be a whole number from {least} to {most}.", name=name, least=least, most=most)

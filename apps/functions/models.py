@@ -185,3 +185,21 @@ class FunctionVersion(TenantModel):
     def compute_digest(self) -> str:
         """SHA-256 over the canonical JSON of the content; a run compares it with `digest` when it is claimed."""
         return digest_of(self.content())
+
+
+class LimitMaximum(TenantModel):
+    """The most of one limit that versions of this workspace may ask for; without a row it is the table's."""
+
+    name = models.CharField(max_length=30)
+    amount = models.FloatField()
+    set_by = models.ForeignKey("workspaces.Membership", null=True, on_delete=models.SET_NULL, related_name="+")
+    set_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["workspace", "name"], name="functions_limit_maximum_once")]
+
+    class Tenancy(TenantModel.Tenancy):
+        immutable = ("name",)
+
+    def __str__(self) -> str:
+        return f"{self.name} at most {self.amount:g}"

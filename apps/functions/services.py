@@ -17,6 +17,7 @@ from apps.functions.checks import check_packages, dependency_names, read
 from apps.functions.closure import resolve_closure
 from apps.functions.definition import BY_HAND, Provenance, Settings, check_name, checked_host, clean_tags
 from apps.functions.environments import closure_requirements, ensure_environment
+from apps.functions.limits import check_maxima, workspace_maxima
 from apps.functions.models import Function, FunctionVersion
 from apps.functions.reader.literals import cleaned
 from apps.packages.requirements import parse_requirements
@@ -77,7 +78,8 @@ def create_function(
 
     Raises:
         PermissionMissing, InvalidName, NameTaken, SourceInvalid, SourceTooLarge, UnknownDependency, UnusedDependency,
-        DependencyCycle, ClosureTooLarge, MissingPackage, BadRequirement, InvalidGrant, InvalidLimit, InvalidTag
+        DependencyCycle, ClosureTooLarge, MissingPackage, BadRequirement, InvalidGrant, InvalidLimit,
+        LimitAboveMaximum, InvalidTag
     """
     require(actor, Permission.DEVELOP)
     if name is not None:
@@ -185,6 +187,7 @@ def _draft(
     provenance: Provenance,
 ) -> _Draft:
     settings.check()
+    check_maxima(settings.limits, workspace_maxima())
     normalised = [str(requirement) for requirement in parse_requirements(requirements)] if requirements else []
     analysis = read(source, entry=name)
     check_packages(analysis, normalised)

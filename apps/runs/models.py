@@ -8,8 +8,9 @@ from django.db.models.functions import Now
 from apps.core.leases import Leased
 from apps.core.tenancy import TenantManager, TenantModel, TenantQuerySet
 from apps.functions.models import RetryClass
-from apps.runs.states import OPEN, TERMINAL
+from apps.runs.states import OPEN, TERMINAL, RunState
 from sandbox import GVISOR
+from sandbox.sentences import DONE
 
 
 class RunQuerySet(TenantQuerySet["Run"]):
@@ -29,6 +30,7 @@ class Run(Leased):
     """One execution of one function version, with everything that it will use frozen on it.
 
     `closure` lists the versions (dependencies first, the entry last) that the box gets: name, version id, digest.
+    `limits` are all that apply; `used` is what the host counted of them, `limit_reached` the one that ended the run.
     """
 
     function = models.ForeignKey("functions.Function", on_delete=models.PROTECT, related_name="runs")
@@ -57,6 +59,8 @@ class Run(Leased):
     error = models.JSONField(null=True)
     kernel = models.CharField(max_length=300, blank=True, default="")
     seconds = models.FloatField(null=True)
+    limit_reached = models.CharField(max_length=30, blank=True, default="")
+    used = models.JSONField(default=dict)
 
     objects: ClassVar = TenantManager.from_queryset(RunQuerySet)()  # type: ignore[assignment]  # narrower than its base
 
@@ -86,6 +90,11 @@ class Run(Leased):
     def short_id(self) -> str:
         """The random end of the id: the beginning is the clock and looks alike in a list."""
         return str(self.pk)[-8:]
+
+    @property
+    def success_note(self) -> str:
+        """What a run that went well has to add, such as files that were not kept; empty for all others."""
+        return self.message if self.state == RunState.SUCCEEDED and self.message != DONE else ""
 
     @property
     def ran_without_gvisor(self) -> bool:

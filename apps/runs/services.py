@@ -17,6 +17,7 @@ from apps.core.dispatch import wake
 from apps.core.errors import Conflict, Invalid, NotFound
 from apps.core.notify import publish
 from apps.functions.arguments import validate_arguments
+from apps.functions.limits import limits_for_run
 from apps.functions.models import FunctionVersion
 from apps.functions.services import ensure_environment, resolve_closure
 from apps.runs import transitions
@@ -68,7 +69,7 @@ def start_run(
     request gives the run that was started first.
 
     Raises:
-        PermissionMissing, ArgumentsInvalid, SameFileName, UnknownDependency, DependencyCycle, KeyReused
+        PermissionMissing, ArgumentsInvalid, SameFileName, UnknownDependency, DependencyCycle, LimitAboveMaximum, KeyReused
     """
     require(actor, Permission.RUN)
     validate_arguments(version.input_schema, arguments)
@@ -78,6 +79,7 @@ def start_run(
     request_digest = digest_of([frozen, arguments, [[file.name, file.sha256] for file in files]])
     if earlier := _find_earlier(actor, idempotency_key, request_digest):
         return earlier
+    limits = limits_for_run(version)
     package_set = ensure_environment(
         actor=actor, closure=closure, reason=f"A run of “{version.function.name}” needs it.", task_id=task_id
     )
@@ -92,7 +94,7 @@ def start_run(
         environment_digest=package_set.environment_digest if package_set else "",
         arguments=arguments,
         closure=frozen,
-        limits=version.limits,
+        limits=limits,
         retry_class=version.retry_class,
         idempotency_key=idempotency_key,
         request_digest=request_digest,

@@ -153,6 +153,8 @@ def _finish(run: Run, outcome: Outcome, artifacts: list[Artifact]) -> None:
             error=error,
             kernel=outcome.kernel[:300],
             seconds=outcome.seconds,
+            limit_reached=outcome.limit or "",
+            used=dict(outcome.used),
         )
 
 

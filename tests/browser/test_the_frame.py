@@ -16,7 +16,7 @@ from tests.processes.installation import Installation
 
 pytestmark = [pytest.mark.browser, pytest.mark.gvisor, pytest.mark.processes]
 
-NOUNS = ["tasks", "functions", "runs", "approvals", "packages", "secrets", "models", "members", "audit", "health"]
+NOUNS = ["tasks", "functions", "runs", "approvals", "packages", "secrets", "models", "members", "limits", "audit", "health"]
 LISTS = ["", *(f"{noun}/" for noun in NOUNS), "approvals/?state="]
 
 

@@ -86,6 +86,47 @@ def test_packages_from_elsewhere_than_the_index_are_refused(client, cast, name: 
         assert not PackageSet.objects.exists()
 
 
+def test_limits_are_written_as_people_write_them(client, cast) -> None:
+    response = client.post(NEW, {"source": SOURCE, "limit_memory_bytes": "512 MiB", "limit_wall_seconds": "2 min"})
+    with scope(cast.acme.pk):
+        version = FunctionVersion.objects.get()
+        assert version.limits == {"memory_bytes": 512 << 20, "wall_seconds": 120}
+    page = client.get(response.headers["Location"]).content.decode()
+    assert "<dt>Memory</dt><dd>512 MiB</dd>" in page
+    assert "<dt>Processor cores</dt><dd>1 cores</dd>" in page
+    edit = client.get(f"{response.headers['Location']}edit").content.decode()
+    assert 'value="512 MiB"' in edit
+    assert 'placeholder="64"' in edit
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("memory_bytes", "512", "Write it like 256 MiB."),
+        ("memory_bytes", "2 GiB", "may be at most 1 GiB in this workspace. An admin or owner may raise that"),
+        ("memory_bytes", "9 GiB", "must be from 64 MiB to 8 GiB."),
+        ("output_bytes", "11 MiB", "must be from 1 KiB to 10 MiB."),
+        ("processes", "many", "Write it like 64."),
+    ],
+)
+def test_a_limit_that_cannot_be_is_told_at_its_field_and_nothing_is_kept(client, cast, name, text, words) -> None:
+    response = client.post(NEW, {"source": SOURCE, f"limit_{name}": text})
+    page = response.content.decode()
+    assert response.status_code == 422
+    assert words in page
+    assert f'value="{text}"' in page
+    assert '<details class="disclosure" id="limits" open>' in page
+    with scope(cast.acme.pk):
+        assert not Function.objects.exists()
+
+
+def test_an_emptied_limit_is_the_usual_one_again(client, cast) -> None:
+    url = client.post(NEW, {"source": SOURCE, "limit_wall_seconds": "9 s"}).headers["Location"]
+    assert client.post(f"{url}edit", {"source": SOURCE, "limit_wall_seconds": ""}).status_code == 302
+    with scope(cast.acme.pk):
+        assert FunctionVersion.objects.get(number=2).limits == {}
+
+
 def test_an_edit_makes_a_version_and_keeps_the_limits(client, cast, shout) -> None:
     with scope(cast.acme.pk):
         function = shout.function

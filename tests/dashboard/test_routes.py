@@ -69,6 +69,8 @@ TABLE: dict[tuple[str, str], Row] = {
     ("members-list", "GET"): Row(V, 200),
     ("members-list", "POST"): Row(A, 422),
     ("member-remove", "POST"): Row(A, 302),
+    ("limits", "GET"): Row(V, 200),
+    ("limits", "POST"): Row(A, 422, {"limit_memory_bytes": "version_id"}),
     ("tokens-list", "GET"): Row(V, 200),
     ("tokens-list", "POST"): Row(V, 422),
     ("token-revoke", "POST"): Row(V, 404),

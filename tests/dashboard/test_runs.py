@@ -82,9 +82,45 @@ def test_a_page_of_an_open_run_refreshes_itself_and_one_of_an_ended_run_does_not
 
 def test_what_to_do_about_an_outcome_is_said(client, cast, run) -> None:
     with scope(cast.acme.pk):
-        Run.objects.filter(pk=run.pk).update(state=RunState.FAILED, outcome="oom", message="It needed more memory.")
+        Run.objects.filter(pk=run.pk).update(state=RunState.FAILED, outcome="digest", message="It is not what it was.")
     page = client.get(f"/w/acme/runs/{run.pk}/").content.decode()
-    assert "memory_bytes" in page
+    assert page.index("It is not what it was.") < page.index("Tell whoever runs this installation.")
+
+
+def test_an_end_at_a_limit_leads_those_who_may_to_the_limit(client, cast, run, sign_in) -> None:
+    with scope(cast.acme.pk):
+        Run.objects.filter(pk=run.pk).update(
+            state=RunState.FAILED, outcome="oom", limit_reached="memory_bytes", message="Out of memory at 256 MiB.",
+            error={"type": "MemoryError", "message": "", "traceback": "", "line": 1},
+        )  # fmt: skip
+    url, link = f"/w/acme/runs/{run.pk}/", f"/w/acme/functions/{run.function_id}/edit?limits#id_limit_memory_bytes"
+    page = sign_in(cast.developer).get(url).content.decode()
+    assert page.index("Out of memory at 256 MiB.") < page.index("MemoryError") < page.index(link)
+    assert link not in client.get(url).content.decode()
+    form = sign_in(cast.developer).get(link.partition("#")[0]).content.decode()
+    assert '<details class="disclosure" id="limits" open>' in form
+    assert 'id="id_limit_memory_bytes"' in form
+
+
+def test_limits_stand_beside_what_was_used_as_far_as_that_is_known(client, cast, run) -> None:
+    with scope(cast.acme.pk):
+        Run.objects.filter(pk=run.pk).update(
+            state=RunState.TIMED_OUT, limit_reached="wall_seconds", message="Too long.",
+            limits={"wall_seconds": 30, "memory_bytes": 256 << 20, "processes": 64},
+            used={"wall_seconds": 30.02, "memory_bytes": 40_000_000},
+        )  # fmt: skip
+    page = client.get(f"/w/acme/runs/{run.pk}/").content.decode()
+    assert '30.0 s <span class="quiet">of 30 s</span> <span class="tag">reached</span>' in page
+    assert '38.1 MiB <span class="quiet">of 256 MiB</span>' in page
+    assert "<dt>Processes and threads</dt><dd>64</dd>" in page
+
+
+def test_what_a_good_end_has_to_add_is_shown(client, cast, run) -> None:
+    with scope(cast.acme.pk):
+        Run.objects.filter(pk=run.pk).update(state=RunState.SUCCEEDED, message="Done, but 2 files were not kept.")
+    page = client.get(f"/w/acme/runs/{run.pk}/").content.decode()
+    assert "Done, but 2 files were not kept." in page
+    assert "It did not end well" not in page
 
 
 def test_a_run_that_succeeded_is_not_told_as_trouble_and_one_that_waits_for_a_box_says_why(client, cast, run) -> None:

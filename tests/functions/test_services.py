@@ -11,7 +11,7 @@ from apps.core.tenancy import scope
 from apps.functions.analysis import MAX_SOURCE_BYTES
 from apps.functions.checks import MissingPackage, SourceInvalid, SourceTooLarge, UnusedDependency
 from apps.functions.closure import UnknownDependency
-from apps.functions.definition import InvalidGrant, InvalidLimit, InvalidName, InvalidTag, Provenance, Settings
+from apps.functions.definition import InvalidGrant, InvalidName, InvalidTag, Provenance, Settings
 from apps.functions.models import Function, FunctionVersion, Origin, RetryClass
 from apps.functions.services import (
     NameTaken,
@@ -241,11 +241,6 @@ def test_outside_access_is_never_retried_unless_the_author_says_so(make) -> None
 @pytest.mark.parametrize(
     ("settings", "error"),
     [
-        (Settings(limits={"wall_seconds": 3601}), InvalidLimit),
-        (Settings(limits={"wall_seconds": True}), InvalidLimit),
-        (Settings(limits={"wall_seconds": 1.5}), InvalidLimit),
-        (Settings(limits={"memory_bytes": 0}), InvalidLimit),
-        (Settings(limits={"speed": 1}), InvalidLimit),
         (Settings(secrets=("two words",)), InvalidGrant),
         (Settings(hosts=("*.example.com",)), InvalidGrant),
         (Settings(hosts=("http://example.com",)), InvalidGrant),

@@ -4,6 +4,7 @@ import pytest
 
 from apps.core import blobs
 from apps.core.tenancy import scope
+from apps.functions.definition import Settings
 from apps.runs.models import Artifact, LogChunk, Span
 
 pytestmark = pytest.mark.gvisor
@@ -59,6 +60,17 @@ def test_output_is_stored_as_text_whatever_bytes_came(cast, run_now) -> None:
     run = run_now("import sys\n\ndef noise() -> None:\n    sys.stdout.buffer.write(b'a\\x00b\\xff\\n')\n")
     assert run.state == "succeeded"
     assert log_of(cast, run) == "a␀b\ufffd\n"
+
+
+def test_a_limit_that_was_met_is_stored_with_its_sentence_and_what_was_used(cast, run_now) -> None:
+    settings = Settings(limits={"memory_bytes": 128 << 20})
+    run = run_now("def eat() -> int:\n    return len(b'x' * (100 << 20))\n", {"settings": settings})
+    assert (run.state, run.outcome, run.limit_reached) == ("failed", "oom", "memory_bytes")
+    assert "Out of memory at 128 MiB" in run.message
+    assert "raise the limit “Memory” to 256 MiB" in run.message
+    assert run.limits["memory_bytes"] == 128 << 20
+    assert 0 < run.used["wall_seconds"] < 30
+    assert 0 < run.used["memory_bytes"] <= 128 << 20
 
 
 def test_a_run_that_ended_cannot_be_changed_in_the_database(cast, run_now) -> None:

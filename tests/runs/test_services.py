@@ -11,6 +11,8 @@ from apps.core.blobs import BlobTooLarge
 from apps.core.events import emit
 from apps.core.tenancy import scope
 from apps.functions.arguments import ArgumentsInvalid
+from apps.functions.definition import Settings
+from apps.functions.limits import LIMITS, LimitAboveMaximum, set_maxima
 from apps.packages.models import PackageSet
 from apps.runs.models import Artifact, Attempt, LogChunk, Run
 from apps.runs.recorder import Recorder
@@ -27,7 +29,7 @@ from apps.runs.services import (
 )
 from apps.runs.work import perform_next_run, sweep_lost_runs
 from apps.workspaces.services import PermissionMissing
-from sandbox import Output
+from sandbox import Output, OutputCut
 from tests.runs.conftest import begin, write
 
 SOURCE = "def double(n: int) -> int:\n    return 2 * n\n"
@@ -153,6 +155,36 @@ def test_a_zombie_s_output_is_not_stored(cast, version) -> None:
         recorder.close()
     with scope(cast.acme.pk):
         assert not LogChunk.objects.exists()
+
+
+def test_output_over_the_limit_leaves_one_line_of_the_platforms(cast, version) -> None:
+    run = begin(cast, version, n=1)
+    recorder = Recorder(claim())
+    recorder.hear(Output("stdout", b"as far as this"))
+    recorder.hear(OutputCut(1 << 20))
+    recorder.close()
+    with scope(cast.acme.pk):
+        stored = list(LogChunk.objects.filter(run=run).order_by("seq").values_list("stream", "text"))
+    assert stored == [("stdout", "as far as this"), ("system", "… output over the limit of 1 MiB is not kept\n")]
+
+
+def test_a_run_has_every_limit_on_it_and_keeps_them_when_the_workspaces_change(cast, version) -> None:
+    run = begin(cast, version, n=1)
+    with scope(cast.acme.pk):
+        set_maxima(actor=cast.owner, amounts={"wall_seconds": 10})
+        assert find_run(run.pk).limits["wall_seconds"] == 30
+        assert begin(cast, version, n=2).limits["wall_seconds"] == 10
+    assert set(run.limits) == set(LIMITS)
+
+
+def test_a_key_gives_its_run_again_also_when_a_new_one_would_be_refused(cast) -> None:
+    version = write(cast, SOURCE, settings=Settings(limits={"wall_seconds": 60}))
+    with scope(cast.acme.pk):
+        first = start_run(actor=cast.developer, version=version, arguments={"n": 1}, idempotency_key="k")
+        set_maxima(actor=cast.owner, amounts={"wall_seconds": 10})
+        with pytest.raises(LimitAboveMaximum):
+            start_run(actor=cast.developer, version=version, arguments={"n": 1})
+        assert start_run(actor=cast.developer, version=version, arguments={"n": 1}, idempotency_key="k").pk == first.pk
 
 
 def test_log_numbers_go_on_through_attempts(cast, version) -> None:

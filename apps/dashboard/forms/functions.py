@@ -4,11 +4,12 @@ from typing import Any
 
 from django import forms
 
+from apps.dashboard.forms.limits import LimitsForm, limit_initial
 from apps.functions.models import Function, FunctionVersion
 
 
-class FunctionForm(forms.Form):
-    """Name, source and what goes with it. The lists come as one entry a line, or parted by commas."""
+class FunctionForm(LimitsForm):
+    """Name, source, limits and what goes with it. The lists come as one entry a line, or parted by commas."""
 
     name = forms.CharField(
         label="Name",
@@ -52,6 +53,7 @@ def version_initial(function: Function, version: FunctionVersion | None) -> dict
     initial: dict[str, Any] = {"description": function.description, "tags": ", ".join(function.tags)}
     if version is not None:
         initial |= {"source": version.source, "requirements": "\n".join(version.requirements)}
+        initial |= limit_initial(version.limits)
     return initial
 
 

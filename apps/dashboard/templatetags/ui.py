@@ -82,8 +82,7 @@ def field(bound: BoundField, kind: str = "", rows: int = 0, placeholder: str = "
     """`{% field form.name %}`: label, control, help and errors, tied together for screen readers by Django's aria-describedby."""
     widget = bound.field.widget
     is_check = isinstance(widget, CheckboxInput)
-    look = "form-check-input" if is_check else "form-select" if isinstance(widget, Select) else "form-control"
-    attributes: dict[str, Any] = {"class": " ".join(filter(None, [look, "is-invalid" if bound.errors else "", kind]))}
+    attributes = _look(bound, kind)
     if rows:
         attributes["rows"] = rows
     if placeholder:
@@ -99,18 +98,25 @@ def field(bound: BoundField, kind: str = "", rows: int = 0, placeholder: str = "
     }
 
 
+@register.simple_tag
+def control(bound: BoundField) -> SafeString:
+    """`{% control form.name %}`: the input alone, where a table's head says what it is for."""
+    return bound.as_widget(attrs=_look(bound))
+
+
+def _look(bound: BoundField, kind: str = "") -> dict[str, Any]:
+    widget = bound.field.widget
+    is_check, is_select = isinstance(widget, CheckboxInput), isinstance(widget, Select)
+    look = "form-check-input" if is_check else "form-select" if is_select else "form-control"
+    return {"class": " ".join(filter(None, [look, "is-invalid" if bound.errors else "", kind]))}
+
+
 @register.simple_tag(takes_context=True)
 def current_section(context: Context) -> str:
     """The noun of the page, from its URL name: task for tasks-list and task-detail. Marks the entry in the navigation."""
     request = context.get("request")
     match = getattr(request, "resolver_match", None)
     return str(match.url_name).split("-")[0].removesuffix("s") if match and match.url_name else ""
-
-
-@register.filter
-def wordy(name: str) -> str:
-    """A limit's name as words; the unit stands with the value: wall_seconds reads Wall."""
-    return name.removesuffix("_seconds").removesuffix("_bytes").replace("_", " ").capitalize()
 
 
 @register.filter
