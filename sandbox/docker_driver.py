@@ -115,6 +115,12 @@ class DockerDriver:
                 dead.append(box_id)
         return dead
 
+    def has_container(self, box_id: str) -> bool:
+        """Whether the engine still knows a container of this box."""
+        with _engine_faults():
+            label = f"{LABEL}box={box_id}"
+            return bool(self._client().containers.list(all=True, ignore_removed=True, filters={"label": label}))
+
     def _boxes_of_the_engine(self) -> dict[str, tuple[str | None, dict[str, str]]]:
         """Box id → container id and labels, of this installation only."""
         containers = self._client().containers.list(
@@ -182,7 +188,7 @@ class DockerDriver:
 
     def _environments(self) -> Path:
         if not self.environments.is_dir():
-            self.environments.mkdir(parents=True)
+            self.environments.mkdir(parents=True, exist_ok=True)  # another thread may be at it as well
             self.environments.chmod(0o711)  # a tool may enter the one it is told of, and cannot see the others
         return self.environments.resolve()
 

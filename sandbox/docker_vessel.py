@@ -59,7 +59,8 @@ def create_arguments(*, runtime: str, size: BoxSize, labels: Mapping[str, str], 
         "ipc_mode": "private",
         "read_only": True,
         "tmpfs": {
-            "/tmp": f"size={size.scratch_bytes},nosuid,nodev,mode=1777"  # noqa: S108 (the box's own)
+            "/tmp": f"size={size.scratch_bytes},nosuid,nodev,mode=1777",  # noqa: S108 (the box's own)
+            "/sys/fs/cgroup": "size=4096,ro,nosuid,nodev,noexec,mode=555",  # instead of groups named by the container's id
         },
         "shm_size": 16 << 20,
         "volumes": {str(host): {"bind": place, "mode": "ro"} for host, place in mounts.items()},
@@ -165,12 +166,17 @@ def engine_faults() -> Iterator[None]:
 def end_processes_of(container_id: str) -> int:
     """End host processes that a container left behind: a failed start leaves gVisor's own, unknown to the engine."""
     ended = 0
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit() and int(folder.name) != os.getpid() and _belongs(folder, container_id):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(int(folder.name), signal.SIGKILL)
-                ended += 1
+    for pid in processes_of(container_id):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+            ended += 1
     return ended
+
+
+def processes_of(container_id: str) -> list[int]:
+    """Host processes of the engine and of gVisor that work for this container."""
+    folders = (folder for folder in Path("/proc").iterdir() if folder.name.isdigit() and int(folder.name) != os.getpid())
+    return [int(folder.name) for folder in folders if _belongs(folder, container_id)]
 
 
 def _belongs(folder: Path, container_id: str) -> bool:

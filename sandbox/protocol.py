@@ -106,8 +106,7 @@ def check_artifact_name(name: str) -> str:
 
     Raises: ProtocolError.
     """
-    parts = name.split("/")
-    if not name.isprintable() or len(name) > 255 or "\\" in name or any(part in ("", ".", "..") for part in parts):
+    if not frames.is_plain_name(name):
         raise ProtocolError("an artifact with a name that is no plain relative path")
     return name
 

@@ -1,5 +1,6 @@
 """Takes the files that a tool left in `artifacts/`: regular files under plain names, within the limits, nothing else."""
 
+import errno
 import hashlib
 import json
 import os
@@ -36,7 +37,7 @@ class _Collection:
 
     def take(self, folder: Path) -> None:
         try:
-            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            descriptor = _open_folder(folder)
         except OSError as error:
             self._skip("artifacts", f"the folder cannot be read: {error.strerror}")
             return
@@ -51,21 +52,36 @@ class _Collection:
                 self._skip(prefix or ".", f"there are more than {MAX_ENTRIES} entries")
                 return
             name = f"{prefix}{entry}"
-            mode = os.stat(entry, dir_fd=folder, follow_symlinks=False).st_mode
+            try:
+                mode = os.stat(entry, dir_fd=folder, follow_symlinks=False).st_mode
+            except OSError as error:  # in a folder that may be listed and not entered
+                self._skip(name, f"it cannot be read: {error.strerror}")
+                continue
             if stat.S_ISREG(mode):
                 yield name, folder, entry
             elif stat.S_ISDIR(mode) and depth < MAX_DEPTH:
-                inner = os.open(entry, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
-                yield from self._walk(inner, f"{name}/", depth + 1)
-                os.close(inner)
+                inner = self._open(name, folder, entry, os.O_DIRECTORY)
+                if inner is not None:
+                    yield from self._walk(inner, f"{name}/", depth + 1)
+                    os.close(inner)
             else:
                 self._skip(name, "only regular files are taken, in folders at most 8 deep")
 
+    def _open(self, name: str, folder: int, entry: str, flags: int) -> int | None:
+        """None, and told, for what the tool closed to itself: that must not cost the files beside it."""
+        try:
+            return os.open(entry, os.O_RDONLY | os.O_NOFOLLOW | flags, dir_fd=folder)
+        except OSError as error:
+            self._skip(name, f"it cannot be read: {error.strerror}")
+            return None
+
     def _take_file(self, name: str, folder: int, entry: str) -> None:
-        if not _is_plain(name):
+        if not frames.is_plain_name(name):
             self._skip(name, "the name is not plain text")
             return
-        descriptor = os.open(entry, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+        descriptor = self._open(name, folder, entry, os.O_NONBLOCK)
+        if descriptor is None:
+            return
         with open(descriptor, "rb") as file:
             size = os.fstat(file.fileno()).st_size
             if reason := self._no_room(size):
@@ -98,9 +114,20 @@ class _Collection:
         self.write(frames.ARTIFACT_SKIPPED, json.dumps({"name": shown, "reason": reason}).encode())
 
 
+def _open_folder(folder: Path) -> int:
+    """Raises: OSError, also when a tool has put a link in the folder's place.
+
+    Looked at first, because gVisor follows a link in spite of O_NOFOLLOW when a directory is asked for (tried). Nobody
+    is left who could exchange it in between.
+    """
+    if not stat.S_ISDIR(os.lstat(folder).st_mode):
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+
+
 def _is_surely_empty(folder: Path) -> bool:
     try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        descriptor = _open_folder(folder)
     except OSError:
         return False
     try:
@@ -108,7 +135,3 @@ def _is_surely_empty(folder: Path) -> bool:
             return next(entries, None) is None
     finally:
         os.close(descriptor)
-
-
-def _is_plain(name: str) -> bool:
-    return name.isprintable() and len(name) <= 255

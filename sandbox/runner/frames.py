@@ -57,6 +57,12 @@ class ProtocolError(Exception):
     """The other side sent what the protocol does not know. There is no way to go on."""
 
 
+def is_plain_name(name: str) -> bool:
+    """Whether a file may be handed over under this name: a relative path of plain parts. Asked on both sides."""
+    parts = name.split("/")
+    return name.isprintable() and len(name) <= 255 and "\\" not in name and not any(part in ("", ".", "..") for part in parts)
+
+
 def frame(kind: int, payload: bytes = b"") -> bytes:
     """One frame, ready to send."""
     return HEADER.pack(len(payload), kind) + payload

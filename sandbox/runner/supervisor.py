@@ -24,6 +24,8 @@ _GARBLED = {"type": "GarbledResult", "message": "something else was written wher
 def main(settings: Settings) -> None:
     """Prepare, report ready, do one job, report its end."""
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    if settings.confined:
+        _leave_streams()
     child, pipes = fork_child(settings)
     control = socket.socket(socket.AF_UNIX)
     control.connect(settings.socket)
@@ -41,6 +43,17 @@ def main(settings: Settings) -> None:
     else:
         _Run(settings, control, child, pipes).supervise(payload, incoming)
     control.shutdown(socket.SHUT_WR)
+
+
+def _leave_streams() -> None:
+    """Exchange the three streams that the engine gave for the box's own /dev/null.
+
+    They belong to the host, nobody reads them, and another user in the box can open the first one by its name in /proc.
+    """
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nowhere, stream)
+    os.close(nowhere)
 
 
 def describe_kernel() -> dict[str, str]:
@@ -70,6 +83,7 @@ class _Run:
         self.settings, self.control, self.child = settings, control, child
         self.job, self.replies = pipes.job[1], pipes.replies[1]
         self.status: int | None = None
+        self.cpu_seconds = float("inf")
         self.results: list[tuple[int, bytes]] = []
         self.garbled = False
         self.selector = selectors.DefaultSelector()
@@ -80,6 +94,8 @@ class _Run:
         self._listen(pipes.result[0], self._keep_result)
 
     def supervise(self, job: bytes, incoming: Iterator[tuple[int, bytes]]) -> None:
+        limits = json.loads(job)["limits"]
+        self.cpu_seconds = float(limits["cpu_seconds"])
         self._send_job(relay.open_way_out(self.settings, job), incoming)
         self.control.sendall(frames.frame_json(frames.STARTED, {}))
         self._watch_host_and_child()
@@ -87,7 +103,7 @@ class _Run:
             self._turn()
         _end_everything(self.child)
         self._drain()
-        collector.collect(self.settings, json.loads(job)["limits"], self.control.sendall)
+        collector.collect(self.settings, limits, self.control.sendall)
         self._tell_end()
 
     def _send_job(self, job: bytes, incoming: Iterator[tuple[int, bytes]]) -> None:
@@ -118,13 +134,15 @@ class _Run:
         """Take the status of whatever has ended; orphans of the tool end up here as well."""
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, status, used = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
                 return
             if pid == 0:
                 return
             if pid == self.child:
-                self.status = status
+                # A tool that ignores the first signal of its processor time is killed a second later, without a name.
+                is_over = used.ru_utime + used.ru_stime >= self.cpu_seconds
+                self.status = signal.SIGXCPU if status == signal.SIGKILL and is_over else status
 
     def _listen(self, descriptor: int, handle: Callable[[bytes], None]) -> None:
         os.set_blocking(descriptor, False)

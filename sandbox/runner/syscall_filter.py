@@ -1,5 +1,6 @@
 """A seccomp filter that takes from the tool what would lift its limits: above all new user namespaces, which start
-without process and tmpfs limits. Docker's own profile is not applied inside gVisor, hence one of our own.
+without process and tmpfs limits, then what administers a kernel. Docker's own profile is not applied inside gVisor,
+hence one of our own; and gVisor lets everybody make device files, which are its own and still not a tool's business.
 
 clone3 answers ENOSYS, so that the C library falls back to clone, whose flags a filter can read.
 """
@@ -12,9 +13,11 @@ from dataclasses import dataclass
 
 _LOAD, _JUMP_EQUAL, _JUMP_ANY, _JUMP_GREATER_EQUAL, _RETURN = 0x20, 0x15, 0x45, 0x35, 0x06
 _ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
-_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16
+_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT, _ARGUMENT_SIZE = 0, 4, 16, 8
 # CLONE_NEW{CGROUP,UTS,IPC,USER,PID,NET,NS}. CLONE_NEWTIME lies in clone's signal byte: only unshare and clone3 know it.
 _NEW_NAMESPACE_FLAGS = 0x7E020000
+_DEVICE_BIT = 0o020000  # set in the mode of character and block devices, not in that of files, pipes and sockets
+_ANY_BIT = 0xFFFFFFFF
 _FOREIGN_CALLS = 0x40000000  # x32 numbers, under the same architecture mark
 _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, _PR_SET_NO_NEW_PRIVS = 22, 2, 38
 _CLONE3 = 435
@@ -24,16 +27,33 @@ _REFUSED_EVERYWHERE = (425, 426, 427, 428, 429, 430, 431, 432, 433, 438, 442)
 
 @dataclass(frozen=True)
 class _Machine:
+    """`refused_by_argument`: call, number of the argument, bits of which none may be set in it."""
+
     mark: int
-    clone: int
-    refused: tuple[int, ...]
+    escapes: tuple[int, ...]
+    administration: tuple[int, ...]
+    refused_by_argument: tuple[tuple[int, int, int], ...]
 
 
-# unshare, setns, mount, umount2, pivot_root, chroot, ptrace, process_vm_readv, process_vm_writev, add_key, request_key,
+# Escapes: unshare, setns, mount, umount2, pivot_root, chroot, ptrace, process_vm_readv, process_vm_writev, add_key, request_key,
 # keyctl, bpf, perf_event_open, userfaultfd, in this order.
+# Administration: name_to_handle_at, open_by_handle_at, kcmp, acct, swapon,
+# swapoff, reboot, quotactl, fanotify_init, settimeofday, clock_settime, adjtimex, clock_adjtime, sethostname,
+# setdomainname, init_module, delete_module, finit_module, kexec_load, kexec_file_load.
+# By argument: clone with new namespaces, mknod and mknodat of devices, setpriority of others.
 _MACHINES = {
-    "x86_64": _Machine(0xC000003E, 56, (272, 308, 165, 166, 155, 161, 101, 310, 311, 248, 249, 250, 321, 298, 323)),
-    "aarch64": _Machine(0xC00000B7, 220, (97, 268, 40, 39, 41, 51, 117, 270, 271, 217, 218, 219, 280, 241, 282)),
+    "x86_64": _Machine(
+        0xC000003E,
+        (272, 308, 165, 166, 155, 161, 101, 310, 311, 248, 249, 250, 321, 298, 323),
+        (303, 304, 312, 163, 167, 168, 169, 179, 300, 164, 227, 159, 305, 170, 171, 175, 176, 313, 246, 320),
+        ((56, 0, _NEW_NAMESPACE_FLAGS), (133, 1, _DEVICE_BIT), (259, 2, _DEVICE_BIT), (141, 1, _ANY_BIT)),
+    ),
+    "aarch64": _Machine(
+        0xC00000B7,
+        (97, 268, 40, 39, 41, 51, 117, 270, 271, 217, 218, 219, 280, 241, 282),
+        (264, 265, 272, 89, 224, 225, 142, 60, 262, 170, 112, 171, 266, 161, 162, 105, 106, 273, 104, 294),
+        ((220, 0, _NEW_NAMESPACE_FLAGS), (33, 2, _DEVICE_BIT), (140, 1, _ANY_BIT)),
+    ),
 }
 
 
@@ -62,11 +82,13 @@ def program(machine: str) -> bytes:
         _step(_JUMP_EQUAL, 0, 1, _CLONE3),
         _step(_RETURN, 0, 0, _ERRNO | errno.ENOSYS),
     ]
-    for number in (*numbers.refused, *_REFUSED_EVERYWHERE):
+    for number in (*numbers.escapes, *numbers.administration, *_REFUSED_EVERYWHERE):
         steps += [_step(_JUMP_EQUAL, 0, 1, number), refuse]
-    steps += [_step(_JUMP_EQUAL, 0, 3, numbers.clone), _step(_LOAD, 0, 0, _FIRST_ARGUMENT)]
-    steps += [_step(_JUMP_ANY, 0, 1, _NEW_NAMESPACE_FLAGS), refuse, _step(_RETURN, 0, 0, _ALLOW)]
-    return b"".join(steps)
+    allow = _step(_RETURN, 0, 0, _ALLOW)
+    for number, argument, bits in numbers.refused_by_argument:
+        load = _step(_LOAD, 0, 0, _FIRST_ARGUMENT + _ARGUMENT_SIZE * argument)
+        steps += [_step(_JUMP_EQUAL, 0, 4, number), load, _step(_JUMP_ANY, 0, 1, bits), refuse, allow]
+    return b"".join([*steps, allow])
 
 
 def install() -> None:
