@@ -4,19 +4,21 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Count, Max
 from django.http import HttpResponse
 from django.urls import path
 
 from apps.core.errors import DomainError
-from apps.dashboard.access import FORM, PageRequest, page
+from apps.dashboard.access import FORM, POST, PageRequest, page
 from apps.dashboard.filters import state_filter
 from apps.dashboard.forms.packages import PackagesForm
 from apps.dashboard.paging import paginate
 from apps.dashboard.respond import UNPROCESSABLE, attempt, go, refuse, show
 from apps.functions.models import FunctionVersion
-from apps.packages.models import PackageSet
-from apps.packages.services import get_package_set, require_packages
+from apps.packages.models import EnvironmentCopy, PackageSet
+from apps.packages.services import get_package_set, rebuild_environment, release_environment, require_packages
 from apps.packages.states import REFUSED, TERMINAL, PackageState
+from apps.runs.models import Run
 from apps.workspaces.roles import Permission
 
 SHOWN_VERSIONS = 50
@@ -68,8 +70,35 @@ def package_detail(request: PageRequest, package_set_id: UUID) -> HttpResponse:
         "evidence": package_set.evidence,
         "versions": versions.order_by("-id")[:SHOWN_VERSIONS],
         "stages": _stages(package_set),
+        "failure_title": "They could not be built again" if package_set.environment_digest else "These packages cannot be used",
+        "kept": _files_of(package_set),
     }
     return show(request, "packages/detail.html", context, part="live")
+
+
+@page(Permission.ADMINISTER, POST)
+def package_rebuild(request: PageRequest, package_set_id: UUID) -> HttpResponse:
+    rebuild_environment(actor=request.membership, package_set_id=package_set_id)
+    return go(
+        request, "package-detail", package_set_id=package_set_id, say="A worker looks at the files and builds what is missing."
+    )
+
+
+@page(Permission.ADMINISTER, POST)
+def package_release(request: PageRequest, package_set_id: UUID) -> HttpResponse:
+    release_environment(actor=request.membership, package_set_id=package_set_id)
+    said = "The files go when nothing uses them. A later run has them built again; the approval stays."
+    return go(request, "package-detail", package_set_id=package_set_id, say=said)
+
+
+def _files_of(package_set: PackageSet) -> dict[str, Any]:
+    """What is known of the built files: their size, on how many hosts they lie, and when a run here used them last."""
+    digest = package_set.environment_digest
+    if not digest:
+        return {}
+    known = EnvironmentCopy.objects.filter(digest=digest).aggregate(hosts=Count("pk"), bytes=Max("bytes"), files=Max("files"))
+    used = Run.objects.filter(environment_digest=digest).aggregate(at=Max("started_at"))
+    return {**known, "used_at": used["at"]}
 
 
 def _stages(package_set: PackageSet) -> list[Stage]:
@@ -99,4 +128,6 @@ def _stage(title: str, *, done: bool, active: bool) -> Stage:
 urlpatterns = [
     path("packages/", packages_list, name="packages-list"),
     path("packages/<uuid:package_set_id>/", package_detail, name="package-detail"),
+    path("packages/<uuid:package_set_id>/rebuild", package_rebuild, name="package-rebuild"),
+    path("packages/<uuid:package_set_id>/release", package_release, name="package-release"),
 ]

@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from apps.core.errors import Invalid, Unavailable
+from apps.packages import environments
 from apps.packages.locks import Lock
 from sandbox import BuildOutcome, Driver, Kind, SandboxError
 from sandbox.environment import remove_environment
@@ -34,6 +35,12 @@ class BuildFailed(Invalid):
     code = "build_failed"
 
 
+class EnvironmentDiffers(Invalid):
+    """The same files came out as something else: another Python in the box image, most likely."""
+
+    code = "environment_differs"
+
+
 def build_environment(
     lock: Lock,
     wheels: Mapping[str, Path],
@@ -42,12 +49,14 @@ def build_environment(
     folder: Path,
     labels: Mapping[str, str],
     cancelled: Callable[[], bool],
+    expected: str | None = None,
 ) -> str:
     """Build in a box, and put the result beside the other environments of `folder`; returns the digest of its content.
 
-    Two workers that build the same at once both succeed: the second finds the folder in place and drops its own.
+    Two workers that build the same at once both succeed: the second finds the folder in place and drops its own. With an
+    `expected` digest nothing else is put in place.
 
-    Raises: NoBox, BuildInterrupted, BuildFailed.
+    Raises: NoBox, BuildInterrupted, BuildFailed, EnvironmentDiffers.
     """
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o711)  # a box may open what it knows the digest of, and cannot list the rest
@@ -59,8 +68,26 @@ def build_environment(
         except SandboxError as problem:
             raise NoBox(f"No sandbox could be had to build the packages: {problem}") from problem
         digest = _digest_or_reason(outcome)
+        if expected is not None and digest != expected:
+            raise EnvironmentDiffers(
+                "The same files, unpacked and compiled again, give another environment than the one that was used before. "
+                "The box image has changed since: build the packages again on their page.",
+                expected=expected,
+                found=digest,
+            )
         _put_in_place(output, folder / digest)
     return digest
+
+
+def set_aside(place: Path) -> str:
+    """Move an environment that was changed on the disk out of every box's sight; returns the name that it is kept under."""
+    kept = place.parent.parent / "set-aside"
+    kept.mkdir(mode=0o700, exist_ok=True)
+    name = f"{place.name}.{time.time_ns()}"
+    with suppress(FileNotFoundError):  # another worker found the same
+        place.chmod(0o755)  # moving a folder writes to it
+        place.rename(kept / name)
+    return name
 
 
 @contextmanager
@@ -103,10 +130,16 @@ def _digest_or_reason(outcome: BuildOutcome) -> str:
 
 def _put_in_place(output: Path, target: Path) -> None:
     output.chmod(0o755)  # moving a folder writes to it
-    try:
-        output.rename(target)
-    except OSError:
-        if not target.is_dir():
-            raise
-        return  # another worker was first; equal digests are equal contents
-    target.chmod(0o555)
+    for _ in range(2):
+        try:
+            output.rename(target)
+        except OSError:
+            if not target.is_dir():
+                raise
+            if not environments.find_problem(target.parent, target.name):
+                return  # another worker was first; equal digests are equal contents
+            set_aside(target)
+        else:
+            target.chmod(0o555)
+            return
+    raise BuildInterrupted("Somebody changes the packages on this disk as fast as they are built.")

@@ -36,6 +36,11 @@ def find_problem(folder: Path, digest: str) -> str:
     return ""
 
 
+def is_here(folder: Path, digest: str) -> bool:
+    """Whether there is anything under this digest, intact or not."""
+    return bool(_DIGEST.fullmatch(digest)) and (folder / digest).is_dir()
+
+
 def _look(place: Path) -> str:
     whole = hashlib.sha256()
     for path, status in _entries(str(place)):

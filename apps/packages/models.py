@@ -51,6 +51,7 @@ class PackageSet(Leased):
     evidence_digest = models.CharField(max_length=64, blank=True, default="")
     request = models.OneToOneField("approvals.ApprovalRequest", on_delete=models.PROTECT, null=True, related_name="package_set")
     environment_digest = models.CharField(max_length=64, blank=True, default="")  # of the built files; empty until ready
+    released_at = models.DateTimeField(null=True)  # an admin needs the files no longer; a later use takes that back
     failure_code = models.CharField(max_length=60, blank=True, default="")
     failure = models.TextField(blank=True, default="")  # why it failed or was refused, in the user's words
 
@@ -101,3 +102,20 @@ class PackageSet(Leased):
     def labels(self) -> dict[str, str]:
         """For the box that builds it: what a sweeper needs to know whether its worker still lives."""
         return {"workspace": str(self.workspace_id), "package_set": str(self.pk), "token": str(self.token)}
+
+
+class EnvironmentCopy(models.Model):
+    """An environment on one host's disk. Of no workspace: it holds public files, and a workspace sees its own sets only."""
+
+    host = models.CharField(max_length=200)
+    digest = models.CharField(max_length=64)
+    files = models.PositiveIntegerField()
+    bytes = models.PositiveBigIntegerField()
+    built_at = models.DateTimeField(db_default=Now())
+    last_used_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["host", "digest"], name="packages_environmentcopy_once")]
+
+    def __str__(self) -> str:
+        return f"{self.digest[:12]} on {self.host}"

@@ -1,11 +1,14 @@
-"""Ask for packages, find what is granted, and check an environment before a run mounts it."""
+"""Ask for packages, find what is granted, have what was built built again or let go."""
 
 from collections.abc import Iterable
 from uuid import UUID
 
+from django.db.models.functions import Now
+
+from apps.audit.services import record
 from apps.core.canonical import digest_of
 from apps.core.errors import Conflict, Invalid, NotFound
-from apps.packages import configured, environments, transitions
+from apps.packages import transitions
 from apps.packages.models import PackageSet
 from apps.packages.requirements import parse_requirements
 from apps.packages.states import PackageState
@@ -24,6 +27,10 @@ class ReasonMissing(Invalid):
 
 class DecidedJustNow(Conflict):
     code = "decided_just_now"
+
+
+class NotBuilt(Conflict):
+    code = "packages_not_built"
 
 
 class NoSuchPackageSet(NotFound):
@@ -112,10 +119,42 @@ def get_package_set(*, actor: Membership, package_set_id: UUID) -> PackageSet:
     return found
 
 
-def verify_environment(digest: str) -> str:
-    """Why an environment must not be mounted, in one sentence; empty when it is what was built.
+def rebuild_environment(*, actor: Membership, package_set_id: UUID) -> PackageSet:
+    """Have a worker look at the files and build them again where they are gone or changed. The approval stays what it was.
 
-    The content is hashed the first time that this process sees it, and again whenever a file's time, size or place on
-    the disk has changed since.
+    Raises:
+        PermissionMissing, NoSuchPackageSet, NotBuilt
     """
-    return environments.find_problem(configured.environments(), digest)
+    package_set = _built_set(actor, package_set_id)
+    if not transitions.move(
+        package_set,
+        from_state=PackageState.READY,
+        to_state=PackageState.APPROVED,
+        action="packages.rebuild_asked",
+        actor=actor,
+        attempt=0,
+        failure="",
+        failure_code="",
+    ):
+        raise NotBuilt("These packages are being built at this moment.")
+    return package_set
+
+
+def release_environment(*, actor: Membership, package_set_id: UUID) -> PackageSet:
+    """Say that the files need not be kept here. They go with the next round, unless a run or another workspace uses them.
+
+    Raises:
+        PermissionMissing, NoSuchPackageSet, NotBuilt
+    """
+    package_set = _built_set(actor, package_set_id)
+    PackageSet.objects.filter(pk=package_set.pk).update(released_at=Now())
+    record(actor=actor, action="packages.environment_released", subject=package_set, environment=package_set.environment_digest)
+    return package_set
+
+
+def _built_set(actor: Membership, package_set_id: UUID) -> PackageSet:
+    package_set = get_package_set(actor=actor, package_set_id=package_set_id)
+    require(actor, Permission.ADMINISTER)
+    if not package_set.is_ready:
+        raise NotBuilt("These packages are not built, so there is nothing to build again or to remove.")
+    return package_set

@@ -29,18 +29,27 @@ def leave(package_set: PackageSet, *, to_state: PackageState, **fields: Any) -> 
     announce(package_set, to_state, reason=fields.get("failure", ""), action=action)
 
 
-def move(package_set: PackageSet, *, from_state: PackageState, to_state: PackageState, **fields: Any) -> bool:
+def move(
+    package_set: PackageSet,
+    *,
+    from_state: PackageState,
+    to_state: PackageState,
+    actor: Actor | None = None,
+    action: str = "",
+    **fields: Any,
+) -> bool:
     """Change a set that nobody needs to hold; False when it is not in `from_state` any more.
 
-    The token rises, so that a worker that held it until now writes nothing.
+    The token rises, so that a worker that held it until now writes nothing. `action` stands in the audit trail for the
+    state's name.
     """
-    action = _action(package_set, to_state)
+    action = action or _action(package_set, to_state)
     rows = PackageSet.objects.filter(pk=package_set.pk, state=from_state)
     changes = {"leased_by": "", "lease_until": None, **leases.SINCE_NOW, **fields}
     if rows.update(state=to_state, token=F("token") + 1, **changes) == 0:
         return False
     package_set.state = to_state
-    announce(package_set, to_state, reason=fields.get("failure", ""), action=action)
+    announce(package_set, to_state, reason=fields.get("failure", ""), actor=actor, action=action)
     return True
 
 

@@ -56,6 +56,7 @@ class WheelStore:
         path = self.folder / distribution.sha256
         if path.exists():
             _check(distribution, _digest_of_file(path))
+            os.utime(path)  # young again, so that it is not collected before the row that names it is written
             return path
         self.folder.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(dir=self.folder, prefix=".incoming-")

@@ -17,7 +17,7 @@ from apps.core import leases
 from apps.core.canonical import digest_of
 from apps.core.errors import DomainError, Unavailable
 from apps.core.tenancy import every_workspace, scope
-from apps.packages import approval, configured, environments, transitions
+from apps.packages import approval, configured, copies, environments, transitions
 from apps.packages.build import NoBox, build_environment
 from apps.packages.evidence import gather_evidence
 from apps.packages.locks import Lock, read_lock
@@ -98,8 +98,10 @@ def _build(package_set: PackageSet, pulse: leases.Heartbeat) -> None:
         labels=package_set.labels(),
         cancelled=pulse.stop_requested,
     )
+    copies.note_built(digest)
     with scope(package_set.workspace_id):
-        transitions.leave(package_set, to_state=PackageState.READY, environment_digest=digest, ready_at=Now(), **_NO_PROBLEM)
+        built = {"environment_digest": digest, "ready_at": Now(), "released_at": None, "losses": 0}
+        transitions.leave(package_set, to_state=PackageState.READY, **built, **_NO_PROBLEM)
 
 
 def _driver() -> Driver:
@@ -137,7 +139,12 @@ def _give_up_or_wait(package_set: PackageSet, problem: DomainError) -> None:
             back = _WAITING[PackageState(package_set.state)]
             transitions.leave(package_set, to_state=back, not_before=Now() + pause, **changes)
         else:
-            transitions.leave(package_set, to_state=PackageState.FAILED, **changes)
+            transitions.leave(package_set, to_state=_end_of(package_set), **changes)
+
+
+def _end_of(package_set: PackageSet) -> PackageState:
+    """What was built before stays approved and usable, whatever becomes of an attempt to build it again."""
+    return PackageState.READY if package_set.environment_digest else PackageState.FAILED
 
 
 def sweep_lost_resolutions() -> int:
@@ -167,7 +174,7 @@ def _recover(workspace_id: UUID, pk: UUID, doing: PackageState) -> int:
             transitions.move(row, from_state=doing, to_state=_WAITING[doing], **losses)
         else:
             failure = "The worker vanished each time that it worked on these packages."
-            transitions.move(row, from_state=doing, to_state=PackageState.FAILED, failure_code="lost", failure=failure, **losses)
+            transitions.move(row, from_state=doing, to_state=_end_of(row), failure_code="lost", failure=failure, **losses)
         return 1
 
 

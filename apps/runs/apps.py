@@ -9,10 +9,13 @@ class RunsConfig(AppConfig):
     def ready(self) -> None:
         from apps.core.dispatch import register_work
         from apps.core.events import on
+        from apps.packages.collection import ask_before_removing
         from apps.runs import boxes, reactions, work
+        from apps.runs.environments import is_environment_needed
 
         register_work("runs", step=work.perform_next_run, sweep=work.sweep_lost_runs, pending=work.count_due_runs)
         register_work("runs.boxes", step=boxes.sweep_boxes, sweep=lambda: 0, pending=boxes.sweep_is_due)
+        ask_before_removing(is_environment_needed)
         on("packages.ready", reactions.queue_waiting_runs)
         on("packages.refused", reactions.refuse_waiting_runs)
         on("packages.failed", reactions.fail_waiting_runs)

@@ -16,8 +16,9 @@ from apps.core.dispatch import wake
 from apps.core.log_context import bound
 from apps.core.tenancy import every_workspace, scope
 from apps.functions.models import FunctionVersion, RetryClass
-from apps.packages.services import verify_environment
+from apps.packages.restore import EnvironmentAway, EnvironmentLost
 from apps.runs import boxes, transitions
+from apps.runs.environments import environment_of
 from apps.runs.models import Artifact, Attempt, Run, RunInput
 from apps.runs.recorder import Recorder
 from apps.runs.requests import answer_for
@@ -64,9 +65,14 @@ def _in_fair_order() -> QuerySet[Run]:
 def _perform(run: Run) -> None:
     with leases.heartbeat(run) as pulse:
         try:
-            outcome, artifacts = _execute(run, _prepare(run), pulse)
-        except DigestMismatch as error:
+            job = _prepare(run)
+            with environment_of(run, pulse):
+                outcome, artifacts = _execute(run, job, pulse)
+        except (DigestMismatch, EnvironmentLost) as error:
             _end(run, RunState.FAILED, outcome="digest", message=str(error))
+            return
+        except EnvironmentAway as error:
+            _wait_for_packages(run, error.message, pulse)
             return
         except (InvalidJob, blobs.BlobMissing) as error:  # it would be as wrong the next time
             _end(run, RunState.FAILED, outcome="invalid", message=str(error))
@@ -95,8 +101,6 @@ def _prepare(run: Run) -> Job:
             for link in RunInput.objects.filter(run=run).select_related("artifact")
         )
         transitions.announce(run, RunState.RUNNING)
-    if run.environment_digest and (problem := verify_environment(run.environment_digest)):
-        raise DigestMismatch(problem)
     return Job(
         sources=sources,
         arguments=run.arguments,
@@ -172,6 +176,13 @@ def _put_back(run: Run, reason: str) -> None:
     with scope(run.workspace_id):
         _close_attempt(run, Kind.INFRA, reason)
         transitions.leave(run, to_state=RunState.QUEUED, not_before=Now() + RETRY_AFTER, message=reason)
+
+
+def _wait_for_packages(run: Run, reason: str, pulse: leases.Heartbeat) -> None:
+    if pulse.cancelled.is_set():
+        _end(run, RunState.CANCELLED, outcome=Kind.KILLED, message="Cancelled.")
+    elif not pulse.lost.is_set():
+        _put_back(run, reason)
 
 
 def _close_attempt(run: Run, outcome: str, message: str) -> None:

@@ -14,6 +14,7 @@ from apps.workspaces.services import remove_member
 # Tables of the domain that belong to no workspace, each with its reason.
 GLOBAL_MODELS = {
     "workspaces.Workspace": "the tenant itself; membership decides who learns of it",
+    "packages.EnvironmentCopy": "environments hold public files and are shared; which set names one is the workspace's",
     "accounts.User": "a person may belong to several workspaces",
     "monitoring.ProcessReport": "a process works for every workspace; it tells of itself only",
 }

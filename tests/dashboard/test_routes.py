@@ -54,6 +54,8 @@ TABLE: dict[tuple[str, str], Row] = {
     ("packages-list", "GET"): Row(V, 200),
     ("packages-list", "POST"): Row(D, 422),
     ("package-detail", "GET"): Row(V, 200),
+    ("package-rebuild", "POST"): Row(A, 409),
+    ("package-release", "POST"): Row(A, 409),
     ("secrets-list", "GET"): Row(V, 200),
     ("secret-new", "GET"): Row(A, 200),
     ("secret-new", "POST"): Row(A, 422),

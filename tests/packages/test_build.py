@@ -18,6 +18,7 @@ from apps.packages.wheels import WheelStore
 from sandbox import DockerDriver, Driver, FakeDriver, Job, Source, refuse_requests
 from tests.packages.index_server import LoopbackIndex, make_wheel
 
+IMAGE = os.environ.get("SELFSMITH_BOX_IMAGE", "selfsmith-box:dev")
 type Build = Callable[..., str]
 
 
@@ -27,7 +28,7 @@ def driver(request: pytest.FixtureRequest, tmp_path: Path, short_path: Path) -> 
     folder.mkdir()
     if request.param == "process":
         return FakeDriver(home=boxes, environments=folder, runs_only_trusted_test_code=True)
-    made = DockerDriver(image="selfsmith-box:dev", runtime="runsc", home=boxes, environments=folder, installation="packages-test")
+    made = DockerDriver(image=IMAGE, runtime="runsc", home=boxes, environments=folder, installation="packages-test")
     made.check()
     return made
 
@@ -145,9 +146,7 @@ def test_the_packages_of_the_demo_tasks_work_in_a_box(
     lock = Resolver(real, tmp_path / "uv").resolve(parse_requirements([name]), now=datetime.now(UTC))
     wheels = WheelStore(tmp_path / "wheels", real).fetch(lock)
     folder.mkdir()
-    driver = DockerDriver(
-        image="selfsmith-box:dev", runtime="runsc", home=short_path, environments=folder, installation="packages-test"
-    )
+    driver = DockerDriver(image=IMAGE, runtime="runsc", home=short_path, environments=folder, installation="packages-test")
     digest = build_environment(lock, wheels, driver=driver, folder=folder, labels={}, cancelled=lambda: False)
     job = Job(sources=(Source("tool", f"def tool():\n    {code}\n", "tool"),), arguments={}, environment=digest)
     with driver.start(size=job.limits.size) as box:

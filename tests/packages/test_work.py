@@ -1,88 +1,21 @@
 """The way of a wish through workers and people: resolved, asked, approved, built; or ended, with its reason."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
-from uuid import UUID
 
 import pytest
 from django.utils import timezone
 
 from apps.approvals.models import ApprovalRequest
-from apps.approvals.services import cast_vote, withdraw_request
-from apps.core import events
+from apps.approvals.services import withdraw_request
 from apps.core.canonical import digest_of
 from apps.core.tenancy import every_workspace, scope
-from apps.packages import configured, work
-from apps.packages.models import PackageSet
-from apps.packages.services import require_packages, verify_environment
+from apps.packages import configured, environments, work
 from apps.packages.states import PackageState
 from apps.workspaces.models import Membership
 from apps.workspaces.roles import Role
-from sandbox import FakeDriver, SandboxUnavailable
-from tests.packages.index_server import LoopbackIndex
-
-
-@dataclass
-class House:
-    """acme and globex with a package index, a place on disk, and the news that was told."""
-
-    cast: SimpleNamespace
-    index: LoopbackIndex
-    home: Path
-    woken: list[str]
-    news: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-
-    def ask(self, *lines: str, actor: Membership | None = None) -> UUID:
-        member = actor or self.cast.developer
-        with scope(member.workspace_id):
-            return require_packages(actor=member, requirements=lines, reason="The task needs them").pk
-
-    def see(self, package_set_id: UUID) -> PackageSet:
-        with every_workspace(reason="looking at the outcome"):
-            return PackageSet.objects.select_related("request", "workspace").get(pk=package_set_id)
-
-    def change(self, package_set_id: UUID, **fields: Any) -> None:
-        with every_workspace(reason="as if something had happened"):
-            PackageSet.objects.filter(pk=package_set_id).update(**fields)
-
-    def decide(self, package_set_id: UUID, decision: str, *, actor: Membership | None = None) -> None:
-        voter, request = actor or self.cast.approver, self.see(package_set_id).request
-        assert request is not None
-        with scope(voter.workspace_id):
-            cast_vote(actor=voter, request_id=request.pk, decision=decision, reason="Because", shown_digest=request.digest)
-
-    def approved(self, *lines: str) -> UUID:
-        asked = self.ask(*lines)
-        assert work.resolve_next()
-        self.decide(asked, "approve")
-        return asked
-
-
-@pytest.fixture
-def house(
-    transactional_cast: SimpleNamespace,
-    index: LoopbackIndex,
-    settings: Any,
-    tmp_path: Path,
-    short_path: Path,
-    woken: list[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[House]:
-    settings.PACKAGES_INDEX, settings.HOME = index.url, tmp_path
-    (tmp_path / "environments").mkdir()
-    driver = FakeDriver(home=short_path, environments=tmp_path / "environments", runs_only_trusted_test_code=True)
-    monkeypatch.setattr(configured, "driver", lambda: driver)
-    made = House(transactional_cast, index, tmp_path, woken)
-    told = ("packages.ready", "packages.failed", "packages.refused")
-    before = {name: list(events._handlers[name]) for name in told}
-    for name in told:
-        events._handlers[name] = [lambda _name=name, **payload: made.news.append((_name, payload))]
-    yield made
-    events._handlers.update(before)
+from sandbox import SandboxUnavailable
+from tests.packages.conftest import House
 
 
 def test_an_approved_wish_becomes_an_environment(house: House) -> None:
@@ -101,7 +34,7 @@ def test_an_approved_wish_becomes_an_environment(house: House) -> None:
     ready = house.see(asked)
     assert ready.state == PackageState.READY
     assert (house.home / "environments" / ready.environment_digest / "leaf.py").exists()
-    assert verify_environment(ready.environment_digest) == ""
+    assert environments.find_problem(house.home / "environments", ready.environment_digest) == ""
     assert [(name, payload["package_set_id"]) for name, payload in house.news] == [("packages.ready", asked)]
     assert house.woken == ["packages.resolve", "packages.build"]
 

@@ -190,6 +190,10 @@ LEASE_SECONDS = read_int("SELFSMITH_LEASE_SECONDS", 15)
 VAULT_ROOT_KEY = read("SELFSMITH_VAULT_ROOT_KEY", "")
 PACKAGES_INDEX = read("SELFSMITH_PACKAGES_INDEX", "https://pypi.org/simple")
 PACKAGES_COOLDOWN_DAYS = read_int("SELFSMITH_PACKAGES_COOLDOWN_DAYS", 7)
+ENVIRONMENTS_KEEP_DAYS = read_int("SELFSMITH_ENVIRONMENTS_KEEP_DAYS", 30)  # unused for so long, built again when needed
+ORPHANS_KEEP_HOURS = read_int("SELFSMITH_ORPHANS_KEEP_HOURS", 24)  # files that no row names: what was being stored is younger
+DISK_MIN_FREE_BYTES = read_int("SELFSMITH_DISK_MIN_FREE_BYTES", 2 * 1024**3)  # with less, unused environments go at once
+HOST_NAME = read("SELFSMITH_HOST_NAME", "")  # of this worker's disk, where the machine's own name does not tell
 LLM_ALLOWED_LOCAL_HOSTS = read_list("SELFSMITH_LLM_ALLOWED_LOCAL_HOSTS")
 LLM_PROVIDERS = read_list(
     "SELFSMITH_LLM_PROVIDERS"
