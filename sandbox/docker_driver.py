@@ -117,7 +117,7 @@ class DockerDriver:
 
     def has_container(self, box_id: str) -> bool:
         """Whether the engine still knows a container of this box."""
-        with _engine_faults():
+        with engine_faults():
             label = f"{LABEL}box={box_id}"
             return bool(self._client().containers.list(all=True, ignore_removed=True, filters={"label": label}))
 

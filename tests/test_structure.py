@@ -1,6 +1,7 @@
 """House rules of the code itself: sizes, who opens transactions, who sees every workspace, who sends messages."""
 
 import ast
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -140,3 +141,11 @@ def test_nothing_is_left_for_later_in_the_code(mark: str):
     """What is not done is said in the documents, not in a comment that nobody reads."""
     paths = {name: CHECKOUT.joinpath(*name.split(".")).with_suffix(".py") for name in modules()}
     assert [name for name, path in paths.items() if mark in path.read_text()] == []
+
+
+def test_the_contract_names_all_of_the_sandbox():
+    """Its modules are listed one by one, since two of them are for everybody."""
+    contracts = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    named = next(each["forbidden_modules"] for each in contracts if each["name"] == "Only runs and packages drive the sandbox")
+    top = {f"sandbox.{path.stem}" for path in (CHECKOUT / "sandbox").iterdir() if not path.stem.startswith("__")}
+    assert top - set(named) == {"sandbox.limits"}
