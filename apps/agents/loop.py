@@ -18,6 +18,8 @@ from apps.agents.prompts import TOOLS, conversation
 from apps.agents.replies import store_reply
 from apps.agents.tools import Completed, Wait, call_tool
 from apps.core import leases
+from apps.core.dispatch import MESSAGES_PER_LOOK
+from apps.core.retries import MAX_LOSSES, Backoff, outlived_its_workers
 from apps.core.tenancy import every_workspace, scope
 from apps.llm.errors import ModelUnavailable
 from apps.llm.services import complete
@@ -25,9 +27,8 @@ from apps.llm.types import Waiting
 
 log = logging.getLogger(__name__)
 MAX_MODEL_CALLS = 4  # tries at one reply, for whatever reason
-BACKOFF_SECONDS = (2, 5, 15)
+BACKOFF = Backoff(base=4, cap=30)
 LONGEST_PAUSE_SECONDS = 900  # whatever a provider asks for: a person would rather see the task fail
-MAX_LOSSES = 3  # a step that has outlived this many workers is taken for their killer
 SWEPT_AT_ONCE = 100
 
 
@@ -107,8 +108,9 @@ def _model_failed(task: Task, step: Step, error: ModelUnavailable) -> None:
         if not error.may_pass or step.model_calls >= MAX_MODEL_CALLS:
             transitions.leave(task, to_state=TaskState.FAILED, failure=error.message)
             return
-        pause = min(max(error.retry_after or 0, BACKOFF_SECONDS[step.model_calls - 1]), LONGEST_PAUSE_SECONDS)
-        transitions.leave(task, to_state=TaskState.QUEUED, waits_for=WaitsFor.MODEL, not_before=Now() + timedelta(seconds=pause))
+        asked_for = timedelta(seconds=min(error.retry_after or 0, LONGEST_PAUSE_SECONDS))
+        pause = max(asked_for, BACKOFF.pause(step.model_calls))
+        transitions.leave(task, to_state=TaskState.QUEUED, waits_for=WaitsFor.MODEL, not_before=Now() + pause)
 
 
 def _act(task: Task, step: Step) -> bool:
@@ -133,27 +135,21 @@ def _act(task: Task, step: Step) -> bool:
 
 def sweep_tasks() -> int:
     """Put back tasks whose worker has vanished, and end those that have waited longer than they may live."""
-    with every_workspace(reason="finding tasks whose worker has vanished or that have waited too long"):
-        lost = leases.expired(Task.objects.filter(state=TaskState.WORKING))[:SWEPT_AT_ONCE]
-        lost_ids = [(task.workspace_id, task.pk) for task in lost]
+    recovered = leases.sweep(lambda: Task.objects.filter(state=TaskState.WORKING), _recover)
+    with every_workspace(reason="finding tasks that have waited too long"):
         old = too_old(Task.objects.filter(state=TaskState.WAITING)).values_list("workspace_id", "pk")
         old_ids = list(old[:SWEPT_AT_ONCE])
-    return sum(_recover(*ids) for ids in lost_ids) + sum(_end_old(*ids) for ids in old_ids)
+    return recovered + sum(_end_old(*ids) for ids in old_ids)
 
 
-def _recover(workspace_id: UUID, task_id: UUID) -> int:
+def _recover(task: Task) -> None:
     """The open step tells where to go on."""
-    with scope(workspace_id):
-        working = (TaskState.WORKING,)
-        task = leases.expired(Task.objects.filter(pk=task_id, state=TaskState.WORKING)).first()
-        if task is None:
-            return 0
-        if task.losses + 1 < MAX_LOSSES:
-            transitions.move(task, from_states=working, to_state=TaskState.QUEUED, losses=F("losses") + 1)
-        else:
-            failure = f"The worker vanished or failed {MAX_LOSSES} times at the same step; its log says why."
-            transitions.move(task, from_states=working, to_state=TaskState.FAILED, failure=failure, losses=F("losses") + 1)
-        return 1
+    working = (TaskState.WORKING,)
+    if not outlived_its_workers(task):
+        transitions.move(task, from_states=working, to_state=TaskState.QUEUED, losses=F("losses") + 1)
+    else:
+        failure = f"The worker vanished or failed {MAX_LOSSES} times at the same step; its log says why."
+        transitions.move(task, from_states=working, to_state=TaskState.FAILED, failure=failure, losses=F("losses") + 1)
 
 
 def _end_old(workspace_id: UUID, task_id: UUID) -> int:
@@ -163,5 +159,4 @@ def _end_old(workspace_id: UUID, task_id: UUID) -> int:
 
 
 def count_due_tasks() -> int:
-    with every_workspace(reason="the scheduler counts what is due"):
-        return leases.due(Task.objects.all(), TaskState.QUEUED).count()
+    return leases.count_due(Task.objects.all, TaskState.QUEUED, most=MESSAGES_PER_LOOK)

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db import Error as DatabaseError
@@ -22,6 +23,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from apps.core.errors import DomainError
+from apps.core.nudges import waiting_for
 from apps.core.tenancy import TenantModel, every_workspace, scope
 
 log = logging.getLogger(__name__)
@@ -138,11 +140,41 @@ def expired(rows: models.QuerySet[Any]) -> models.QuerySet[Any]:
     return rows.filter(lease_until__lt=Now()).select_for_update(skip_locked=True, no_key=True, of=("self",))
 
 
-class Heartbeat:
-    """Renews a lease in the background. Ask `stop_requested()` between steps of long work."""
+def sweep[Row: Leased](rows: Callable[[], models.QuerySet[Row]], recover: Callable[[Row], None], *, at_once: int = 100) -> int:
+    """Call `recover` for each of `rows()` whose holder has vanished, locked and in its workspace's scope; gives how many.
 
-    def __init__(self, row: Leased) -> None:
-        self._row = row
+    `rows` is called inside the scopes, and must not look outside of them.
+    """
+    with every_workspace(reason="finding work whose worker has vanished"):
+        lost = [(row.workspace_id, row.pk) for row in expired(rows()).only("workspace_id")[:at_once]]
+    return sum(_recover(workspace_id, pk, rows, recover) for workspace_id, pk in lost)
+
+
+def _recover[Row: Leased](
+    workspace_id: UUID, pk: UUID, rows: Callable[[], models.QuerySet[Row]], recover: Callable[[Row], None]
+) -> int:
+    with scope(workspace_id):
+        row: Row | None = expired(rows().filter(pk=pk)).first()
+        if row is None:
+            return 0  # it was renewed, or another sweeper has it
+        recover(row)
+        return 1
+
+
+def count_due(rows: Callable[[], models.QuerySet[Any]], state: str, *, most: int) -> int:
+    """How many rows of any workspace are due, counted up to `most`: with a long queue nobody needs to know exactly."""
+    with every_workspace(reason="the scheduler counts what is due"):
+        return due(rows(), state)[:most].count()
+
+
+class Heartbeat:
+    """Renews a lease in the background. Ask `stop_requested()` between steps of long work.
+
+    A nudge for the row makes it ask at once: that is how a cancellation arrives. What it hears is the database's word.
+    """
+
+    def __init__(self, row: Leased, hint: threading.Event | None = None) -> None:
+        self._row, self._hint = row, hint or threading.Event()
         self._ended = threading.Event()
         self.cancelled = threading.Event()
         self.lost = threading.Event()
@@ -153,7 +185,7 @@ class Heartbeat:
     def beat(self) -> None:
         """Ends when the lease is lost. A database that is away is asked again until the lease must have run out."""
         renewed_at = time.monotonic()
-        while not self._ended.wait(min(1.0, settings.LEASE_SECONDS / 3)):
+        while not self._rest():
             asked_at = time.monotonic()
             try:
                 if renew(self._row).cancel_requested:
@@ -170,25 +202,33 @@ class Heartbeat:
             finally:
                 close_old_connections()
 
+    def _rest(self) -> bool:
+        """Wait for the next renewal, a nudge or the end; True at the end."""
+        self._hint.wait(min(1.0, settings.LEASE_SECONDS / 3))
+        self._hint.clear()
+        return self._ended.is_set()
+
     def end(self) -> None:
         self._ended.set()
+        self._hint.set()
 
 
 @contextmanager
 def heartbeat(row: Leased) -> Iterator[Heartbeat]:
     """Keep the lease of `row` alive while the block runs."""
-    pulse = Heartbeat(row)
+    with waiting_for(row.pk) as hint:
+        pulse = Heartbeat(row, hint)
 
-    def beat_and_close() -> None:
+        def beat_and_close() -> None:
+            try:
+                pulse.beat()
+            finally:
+                connection.close()
+
+        thread = threading.Thread(target=beat_and_close, name=f"heartbeat-{row.pk}", daemon=True)
+        thread.start()
         try:
-            pulse.beat()
+            yield pulse
         finally:
-            connection.close()
-
-    thread = threading.Thread(target=beat_and_close, name=f"heartbeat-{row.pk}", daemon=True)
-    thread.start()
-    try:
-        yield pulse
-    finally:
-        pulse.end()
-        thread.join()
+            pulse.end()
+            thread.join()

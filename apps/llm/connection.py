@@ -2,15 +2,18 @@
 
 import logging
 import time
+from typing import Any
 from uuid import UUID
 
+from django.db.models import F
 from django.db.models.functions import Now
 
 from apps.audit.services import record
 from apps.core import leases
-from apps.core.dispatch import wake
+from apps.core.dispatch import MESSAGES_PER_LOOK, wake
 from apps.core.notify import publish
-from apps.core.tenancy import every_workspace, scope
+from apps.core.retries import MAX_LOSSES, outlived_its_workers
+from apps.core.tenancy import scope
 from apps.llm.errors import ModelUnavailable
 from apps.llm.models import ConnectionState, LanguageModel
 from apps.llm.services import TEST_WORK, TOPIC, complete, find_model, usable_models
@@ -52,7 +55,7 @@ def perform_next_test() -> bool:
     try:
         with scope(model.workspace_id):
             seconds = time.monotonic() - begun
-            leases.leave(model, to_state=state, tested_at=Now(), test_message=message, test_seconds=seconds)
+            leases.leave(model, to_state=state, tested_at=Now(), test_message=message, test_seconds=seconds, losses=0)
             publish(model.workspace_id, TOPIC)
     except leases.LeaseLost:
         log.warning("model_test.lease_lost model=%s", model.pk)
@@ -70,13 +73,19 @@ def _try(model: LanguageModel) -> tuple[ConnectionState, str]:
 
 
 def sweep_lost_tests() -> int:
-    """Tests whose worker has vanished go back into the queue."""
-    with every_workspace(reason="finding connection tests whose worker has vanished"):
-        lost = leases.expired(LanguageModel.objects.filter(state=ConnectionState.RUNNING))
-        rows = LanguageModel.objects.filter(pk__in=[row.pk for row in lost])
-        return rows.update(state=ConnectionState.QUEUED, leased_by="", lease_until=None, **leases.SINCE_NOW)
+    """Tests whose worker has vanished go back into the queue, until they have outlived too many."""
+    return leases.sweep(lambda: LanguageModel.objects.filter(state=ConnectionState.RUNNING), _recover)
+
+
+def _recover(model: LanguageModel) -> None:
+    changes: dict[str, Any] = {"state": ConnectionState.QUEUED, "losses": F("losses") + 1}
+    if outlived_its_workers(model):
+        message = f"The worker vanished {MAX_LOSSES} times while it tested this model; its log says why."
+        changes = {"state": ConnectionState.FAILED, "tested_at": Now(), "test_message": message, "losses": 0}
+    rows = LanguageModel.objects.filter(pk=model.pk)
+    rows.update(token=F("token") + 1, leased_by="", lease_until=None, **leases.SINCE_NOW, **changes)
+    publish(model.workspace_id, TOPIC)
 
 
 def count_due_tests() -> int:
-    with every_workspace(reason="the scheduler counts what is due"):
-        return leases.due(usable_models(), ConnectionState.QUEUED).count()
+    return leases.count_due(usable_models, ConnectionState.QUEUED, most=MESSAGES_PER_LOOK)

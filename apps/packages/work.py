@@ -5,9 +5,7 @@ A message never says which set: the row is claimed here. No transaction is open 
 
 import logging
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
@@ -15,7 +13,9 @@ from django.utils import timezone
 
 from apps.core import leases
 from apps.core.canonical import digest_of
+from apps.core.dispatch import MESSAGES_PER_LOOK
 from apps.core.errors import DomainError, Unavailable
+from apps.core.retries import Backoff, outlived_its_workers
 from apps.core.tenancy import every_workspace, scope
 from apps.packages import approval, configured, copies, environments, transitions
 from apps.packages.build import NoBox, build_environment
@@ -27,9 +27,8 @@ from apps.packages.states import PackageState
 from sandbox import Driver, SandboxError
 
 log = logging.getLogger(__name__)
-MAX_LOSSES = 3  # a set that has outlived this many workers is taken for their killer
-MAX_TRIES = 4  # with a pause that doubles: an index that is away for a minute is waited for
-FIRST_PAUSE = timedelta(seconds=5)
+MAX_TRIES = 4  # with a pause that grows: an index that is away for a minute is waited for
+BACKOFF = Backoff(base=10, cap=120)
 type _Performer = Callable[[PackageSet, leases.Heartbeat], None]
 _NO_PROBLEM = {"failure_code": "", "failure": ""}
 _WAITING = {PackageState.RESOLVING: PackageState.QUEUED, PackageState.BUILDING: PackageState.APPROVED}
@@ -135,9 +134,8 @@ def _give_up_or_wait(package_set: PackageSet, problem: DomainError) -> None:
     changes: dict[str, Any] = {"failure_code": problem.code, "failure": problem.message}
     with scope(package_set.workspace_id):
         if isinstance(problem, NoBox) or (isinstance(problem, Unavailable) and package_set.attempt < MAX_TRIES):
-            pause = FIRST_PAUSE * 2 ** min(package_set.attempt - 1, MAX_TRIES)
             back = _WAITING[PackageState(package_set.state)]
-            transitions.leave(package_set, to_state=back, not_before=Now() + pause, **changes)
+            transitions.leave(package_set, to_state=back, not_before=Now() + BACKOFF.pause(package_set.attempt), **changes)
         else:
             transitions.leave(package_set, to_state=_end_of(package_set), **changes)
 
@@ -158,24 +156,16 @@ def sweep_lost_builds() -> int:
 
 
 def _sweep(doing: PackageState) -> int:
-    with every_workspace(reason="finding sets of packages whose worker has vanished"):
-        rows = leases.expired(PackageSet.objects.filter(state=doing))[:100]
-        lost = [(row.workspace_id, row.pk) for row in rows]
-    return sum(_recover(workspace_id, pk, doing) for workspace_id, pk in lost)
+    return leases.sweep(lambda: PackageSet.objects.filter(state=doing), _recover)
 
 
-def _recover(workspace_id: UUID, pk: UUID, doing: PackageState) -> int:
-    with scope(workspace_id):
-        row = leases.expired(PackageSet.objects.filter(pk=pk, state=doing)).first()
-        if row is None:
-            return 0
-        losses: dict[str, Any] = {"losses": F("losses") + 1}
-        if row.losses + 1 < MAX_LOSSES:
-            transitions.move(row, from_state=doing, to_state=_WAITING[doing], **losses)
-        else:
-            failure = "The worker vanished each time that it worked on these packages."
-            transitions.move(row, from_state=doing, to_state=_end_of(row), failure_code="lost", failure=failure, **losses)
-        return 1
+def _recover(row: PackageSet) -> None:
+    doing, losses = PackageState(row.state), {"losses": F("losses") + 1}
+    if not outlived_its_workers(row):
+        transitions.move(row, from_state=doing, to_state=_WAITING[doing], **losses)
+    else:
+        failure = "The worker vanished each time that it worked on these packages."
+        transitions.move(row, from_state=doing, to_state=_end_of(row), failure_code="lost", failure=failure, **losses)
 
 
 def count_due_resolutions() -> int:
@@ -187,5 +177,4 @@ def count_due_builds() -> int:
 
 
 def _count_due(state: PackageState) -> int:
-    with every_workspace(reason="the scheduler counts what is due"):
-        return leases.due(PackageSet.objects.all(), state).count()
+    return leases.count_due(PackageSet.objects.all, state, most=MESSAGES_PER_LOOK)

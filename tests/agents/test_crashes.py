@@ -12,6 +12,7 @@ from django.db import connection
 
 from apps.agents import loop
 from apps.agents.models import Task, TaskState
+from apps.core import retries
 from apps.core.tenancy import scope
 from apps.functions.models import FunctionVersion
 from apps.llm.types import Reply
@@ -134,7 +135,7 @@ def test_replies_that_cannot_be_stored_are_not_asked_for_without_end(bench: Benc
         raise Crash
 
     monkeypatch.setattr(loop, "store_reply", broken)
-    monkeypatch.setattr(loop, "MAX_LOSSES", 100)
+    monkeypatch.setattr(retries, "MAX_LOSSES", 100)
     task = bench.start(*[SEARCH] * 4)
     for _ in range(4):
         with pytest.raises(Crash):

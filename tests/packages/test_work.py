@@ -9,6 +9,7 @@ from django.utils import timezone
 from apps.approvals.models import ApprovalRequest
 from apps.approvals.services import withdraw_request
 from apps.core.canonical import digest_of
+from apps.core.retries import MAX_LOSSES
 from apps.core.tenancy import every_workspace, scope
 from apps.packages import configured, environments, work
 from apps.packages.states import PackageState
@@ -181,7 +182,7 @@ def test_without_a_sandbox_the_build_waits_however_long_it_takes(house: House, m
 def test_what_a_dead_worker_left_is_taken_up_again_and_not_for_ever(house: House, doing: str, back: str) -> None:
     sweep = {"resolving": work.sweep_lost_resolutions, "building": work.sweep_lost_builds}[doing]
     asked = house.ask("tree")
-    for _ in range(work.MAX_LOSSES - 1):
+    for _ in range(MAX_LOSSES - 1):
         house.change(asked, state=doing, lease_until=timezone.now() - timedelta(minutes=1))
         assert sweep() == 1
         assert house.see(asked).state == back

@@ -1,0 +1,86 @@
+"""Nudges between processes: "look at this row now". Never data, never the truth: a lost one costs a second.
+
+Redis carries a row's id on one channel. One thread per process hears it and wakes whoever waits for that id here.
+"""
+
+import logging
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from uuid import UUID
+
+import redis
+from django.conf import settings
+from django.db import transaction
+
+log = logging.getLogger(__name__)
+RETRY_SECONDS = 1.0
+_waiting: dict[str, set[threading.Event]] = defaultdict(set)
+_lock = threading.Lock()
+
+
+def nudge(row_id: UUID) -> None:
+    """After the commit, wake everybody who waits for this row, in whatever process."""
+    transaction.on_commit(lambda: _send(str(row_id)), robust=True)
+
+
+@contextmanager
+def waiting_for(row_id: UUID) -> Iterator[threading.Event]:
+    """An event that is set by each nudge for the row. Wait with a time limit, clear it, and ask the database."""
+    event, key = threading.Event(), str(row_id)
+    _listener()
+    with _lock:
+        _waiting[key].add(event)
+    try:
+        yield event
+    finally:
+        with _lock:
+            _waiting[key].discard(event)
+            if not _waiting[key]:
+                del _waiting[key]
+
+
+def _send(key: str) -> None:
+    try:
+        _client().publish(_channel(), key)
+    except redis.RedisError as error:
+        log.warning("nudge.not_sent row=%s error=%s", key, error)
+
+
+def _wake(key: str) -> None:
+    with _lock:
+        for event in _waiting.get(key, ()):
+            event.set()
+
+
+def _channel() -> str:
+    return f"selfsmith-{settings.INSTALLATION}.nudges"
+
+
+@cache
+def _client() -> redis.Redis:
+    """For publishing: a page must not hang when Redis does."""
+    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1)
+
+
+@cache
+def _listener() -> threading.Thread:
+    thread = threading.Thread(target=_listen, name="nudges", daemon=True)
+    thread.start()
+    return thread
+
+
+def _listen() -> None:
+    """Hear for as long as the process lives. While Redis is away the waiting ask by their own clocks."""
+    while True:
+        try:
+            with redis.Redis.from_url(settings.REDIS_URL) as client, client.pubsub(ignore_subscribe_messages=True) as channel:
+                channel.subscribe(_channel())
+                for message in channel.listen():
+                    _wake(message["data"].decode())
+        except redis.RedisError as error:
+            log.warning("nudge.not_heard error=%s", error)
+        time.sleep(RETRY_SECONDS)
