@@ -160,7 +160,8 @@ def _sweep(doing: PackageState) -> int:
 
 
 def _recover(row: PackageSet) -> None:
-    doing, losses = PackageState(row.state), {"losses": F("losses") + 1}
+    doing = PackageState(row.state)
+    losses: dict[str, Any] = {"losses": F("losses") + 1}
     if not outlived_its_workers(row):
         transitions.move(row, from_state=doing, to_state=_WAITING[doing], **losses)
     else:
