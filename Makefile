@@ -3,7 +3,7 @@ PYTHON ?= python3
 INSTALLER = $(PYTHON) platform/installer
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint demo chaos sign-ins doctor fresh-machine
+.PHONY: help run test check lint demo attack chaos sign-ins doctor fresh-machine
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -26,6 +26,9 @@ demo: ## Play the main job headless in an installation of its own that is remove
 MODE ?= all
 chaos: ## Break things under load and check that nothing is lost or done twice (MODE=worker-kill, ARGS="--runs 100 --faults 10")
 	@$(INSTALLER) chaos --mode $(MODE) $(ARGS)
+
+attack: ## Fire the hostile programs at this installation's boxes and show how each ends (ONLY=name fires one)
+	@$(INSTALLER) attack
 
 sign-ins: ## Make new sign-ins for the seeded accounts of the installation that runs
 	@$(INSTALLER) sign-ins

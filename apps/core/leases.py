@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -37,8 +37,8 @@ class LeaseLost(DomainError):
     status = 409
 
 
-class Leased(TenantModel):
-    """A row that workers claim. `losses` counts attempts that ended because a worker vanished."""
+class LeasedRow(models.Model):
+    """What a row needs so that workers can claim it. `losses` counts attempts that ended because a worker vanished."""
 
     state = models.CharField(max_length=24)
     attempt = models.PositiveIntegerField(default=0)
@@ -48,6 +48,13 @@ class Leased(TenantModel):
     not_before = models.DateTimeField(null=True, blank=True)
     losses = models.PositiveSmallIntegerField(default=0)
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        abstract = True
+
+
+class Leased(TenantModel, LeasedRow):
+    """Work of a workspace: nearly all of it. A plain LeasedRow is the operator's own."""
 
     class Meta:
         abstract = True
@@ -72,7 +79,7 @@ def due(rows: models.QuerySet[Any], state: str) -> models.QuerySet[Any]:
     return rows.filter(state=state).filter(Q(not_before=None) | Q(not_before__lte=Now()))
 
 
-def claim[Row: Leased](
+def claim[Row: LeasedRow](
     rows: Callable[[], models.QuerySet[Row]], *, from_state: str, to_state: str, count_attempt: bool = True
 ) -> Row | None:
     """Take the first due row of `rows()` (in their order) and raise its token; None when there is none.
@@ -84,7 +91,7 @@ def claim[Row: Leased](
         row: Row | None = due(rows(), from_state).select_for_update(skip_locked=True, of=("self",), no_key=True).first()
         if row is None:
             return None
-        type(row).objects.filter(pk=row.pk).update(
+        type(row)._default_manager.filter(pk=row.pk).update(
             state=to_state,
             attempt=F("attempt") + (1 if count_attempt else 0),
             token=F("token") + 1,
@@ -96,24 +103,31 @@ def claim[Row: Leased](
         return row
 
 
-def held(row: Leased) -> models.QuerySet[Any]:
+def held(row: LeasedRow) -> models.QuerySet[Any]:
     """The row itself as long as this holder's token is the current one and the lease is open."""
-    return type(row).objects.filter(pk=row.pk, token=row.token, lease_until__isnull=False)
+    return type(row)._default_manager.filter(pk=row.pk, token=row.token, lease_until__isnull=False)
 
 
-def renew(row: Leased) -> Renewal:
+def scope_of(row: LeasedRow) -> AbstractContextManager[None]:
+    """The scope that a claimed row is written in."""
+    if isinstance(row, TenantModel):
+        return scope(row.workspace_id)
+    return every_workspace(reason="the operator's own work belongs to no workspace")
+
+
+def renew(row: LeasedRow) -> Renewal:
     """Extend the lease and learn whether somebody asked to cancel.
 
     Raises:
         LeaseLost: the token is stale or the row has ended.
     """
-    with scope(row.workspace_id):
+    with scope_of(row):
         if held(row).update(lease_until=Now() + lease_length()) == 0:
             raise LeaseLost("This work was taken over by another worker or has ended.", row=str(row.pk))
         return Renewal(held(row).values_list("cancel_requested_at", flat=True).first() is not None)
 
 
-def leave(row: Leased, *, to_state: str, **fields: Any) -> None:
+def leave(row: LeasedRow, *, to_state: str, **fields: Any) -> None:
     """Give the row up in a new state: ended, waiting or queued again. Inside the scope that writes its outcome.
 
     Raises:
@@ -125,7 +139,7 @@ def leave(row: Leased, *, to_state: str, **fields: Any) -> None:
     row.state = to_state
 
 
-def assert_held(row: Leased) -> None:
+def assert_held(row: LeasedRow) -> None:
     """Lock the row for the rest of the transaction, so that what is written beside it is written by its holder.
 
     Raises:
@@ -173,7 +187,7 @@ class Heartbeat:
     A nudge for the row makes it ask at once: that is how a cancellation arrives. What it hears is the database's word.
     """
 
-    def __init__(self, row: Leased, hint: threading.Event | None = None) -> None:
+    def __init__(self, row: LeasedRow, hint: threading.Event | None = None) -> None:
         self._row, self._hint = row, hint or threading.Event()
         self._ended = threading.Event()
         self.cancelled = threading.Event()
@@ -214,7 +228,7 @@ class Heartbeat:
 
 
 @contextmanager
-def heartbeat(row: Leased) -> Iterator[Heartbeat]:
+def heartbeat(row: LeasedRow) -> Iterator[Heartbeat]:
     """Keep the lease of `row` alive while the block runs."""
     with waiting_for(row.pk) as hint:
         pulse = Heartbeat(row, hint)

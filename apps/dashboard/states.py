@@ -48,6 +48,10 @@ LOOKS: dict[str, StateLook] = {
     "resolving": StateLook("Resolving", "arrow-path", "active"),
     "building": StateLook("Building", "arrow-path", "active"),
     "ready": StateLook("Ready", "check-circle", "good"),
+    # hostile programs
+    "held": StateLook("Held", "shield-check", "good"),
+    "not_held": StateLook("Not held", "shield-exclamation", "bad"),
+    "not_fired": StateLook("Not fired yet", "question-mark-circle", "idle"),
     # connections and parts of the installation
     "ok": StateLook("Works", "check-circle", "good"),
     "degraded": StateLook("Degraded", "exclamation-triangle", "waiting"),

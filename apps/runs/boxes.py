@@ -38,7 +38,7 @@ def pool() -> Pool:
         starts=settings.BOXES_STARTS,
         wait_seconds=settings.BOXES_WAIT_SECONDS,
     )
-    return Pool(configured.driver(), limits=limits, labels={"process": _process_name()})
+    return Pool(configured.driver(), limits=limits, labels=process_labels())
 
 
 def warm_up() -> None:
@@ -88,6 +88,11 @@ def _is_live(labels: Mapping[str, str]) -> bool:
         if "package_set" in labels:
             return PackageSet.objects.filter(pk=labels["package_set"], token=labels["token"], lease_until__isnull=False).exists()
     return labels.get("process") == _process_name() or _lives_here(labels.get("process", ""))
+
+
+def process_labels() -> dict[str, str]:
+    """Labels of boxes that live as long as this process does."""
+    return {"process": _process_name()}
 
 
 def _process_name() -> str:

@@ -8,9 +8,13 @@ from django.db.models.functions import Now
 from apps.core.leases import Leased
 from apps.core.tenancy import TenantManager, TenantModel, TenantQuerySet
 from apps.functions.models import RetryClass
+from apps.runs.attack_rounds import AttackRound, AttackShot
 from apps.runs.states import OPEN, TERMINAL, RunState
 from sandbox import GVISOR
 from sandbox.sentences import DONE
+
+OPERATORS_MODELS = (AttackRound, AttackShot)
+"""Tables of this app that belong to no workspace. Django finds them through this module."""
 
 
 class RunQuerySet(TenantQuerySet["Run"]):

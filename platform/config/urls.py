@@ -12,6 +12,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("apps.dashboard.urls")),
     path("api/v1/", api.urls),
     path("accounts/", include("allauth.urls")),
+    path("admin/attacks/", include("apps.dashboard.attacks")),
     path("admin/", admin.site.urls),
 ]
 

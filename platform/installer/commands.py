@@ -1,4 +1,4 @@
-"""The commands: run, demo, test, check, lint, chaos, sign-ins, doctor. Each is a short story of steps told elsewhere."""
+"""The commands: run, demo, attack, test, check, lint, chaos, sign-ins, doctor. Each is a short story of steps told elsewhere."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def make_accounts(application: Application) -> str:
 def sign_ins() -> int:
     """New passwords for the seeded accounts of the installation that runs."""
     setup = make_setup()
-    if not (setup.home.postgres_socket_folder / ".s.PGSQL.5432").exists():
+    if not is_running(setup):
         raise SetupError("Selfsmith does not run.", "Start it first (`make run`), then ask again from another terminal.")
     setup.progress.say(describe_sign_ins(Application(setup, process_environment(setup, os.environ)).seed()))
     return 0
@@ -207,6 +207,23 @@ def test_home() -> Home:
     return Home(choose_home(os.environ, CHECKOUT, is_root=os.geteuid() == 0).path / "test")
 
 
+def attack() -> int:
+    """Fires the hostile programs at this installation's boxes, and starts it for that unless it runs; 1 when one got out."""
+    setup = make_setup()
+    words = ["python", "manage.py", "attack", *(["--only", os.environ["ONLY"]] if os.environ.get("ONLY") else [])]
+    if is_running(setup):
+        return quality.call(Application(setup, process_environment(setup, os.environ)), words, {})
+    with Stack(setup) as stack:
+        stack.bring_up().result()
+        setup.progress.say("")
+        return quality.call(stack.application, words, {})
+
+
+def is_running(setup: Setup) -> bool:
+    """Whether the installation of this home is up."""
+    return (setup.home.postgres_socket_folder / ".s.PGSQL.5432").exists()
+
+
 def doctor() -> int:
     """Says what of the set-up is there and what is not; changes nothing."""
     return examine(make_setup())
@@ -215,6 +232,7 @@ def doctor() -> int:
 COMMANDS: dict[str, Callable[[], int]] = {
     "run": run,
     "demo": demo,
+    "attack": attack,
     "lint": lint,
     "sign-ins": sign_ins,
     "doctor": doctor,

@@ -1,7 +1,7 @@
 """Hostile programs, as data: what each tries, how it may end, and how to fire it at the boxes of an installation.
 
     for program in PROGRAMS:
-        shot = fire(program, driver=driver, take=lambda: pool.take())
+        shot = fire(program, driver=driver, take=pool.take)
         shot.held, shot.end, shot.verdict, shot.next_run_seconds, shot.control
 
 Each program is fired at a box of its own. Probes, which try what must be refused, carry a control: the same try without

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from sandbox.box import Box
@@ -15,7 +16,7 @@ from sandbox.job import Job, Source
 NEXT_RUN_SECONDS = 2.0
 _NEXT = Job(sources=(Source("next", "def main():\n    return 'fine'\n", "main"),))
 
-TakeBox = Callable[[], Box]
+TakeBox = Callable[[], AbstractContextManager[Box]]
 
 
 @dataclass(frozen=True)

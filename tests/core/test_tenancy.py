@@ -17,6 +17,8 @@ GLOBAL_MODELS = {
     "packages.EnvironmentCopy": "environments hold public files and are shared; which set names one is the workspace's",
     "accounts.User": "a person may belong to several workspaces",
     "monitoring.ProcessReport": "a process works for every workspace; it tells of itself only",
+    "runs.AttackRound": "the operator fires hostile programs at the installation, which has no workspace",
+    "runs.AttackShot": "how one of them ended",
 }
 
 

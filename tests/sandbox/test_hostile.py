@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import DockerDriver, Kind, Outcome, Pool
+from sandbox import DockerDriver, Kind, Outcome, Pool, PoolLimits
 from sandbox.hostile import PROGRAMS, THEMES, ControlState, Program, fire, run_control
 from sandbox.hostile.program import Ear, nothing_reached
 
@@ -33,7 +33,7 @@ def range_driver() -> Iterator[DockerDriver]:
 
 @pytest.fixture(scope="module")
 def pool(range_driver: DockerDriver) -> Iterator[Pool]:
-    with Pool(range_driver, warm=2) as warm:
+    with Pool(range_driver, limits=PoolLimits(minimum=2, maximum=2)) as warm:
         yield warm
 
 
