@@ -66,7 +66,7 @@ class Listener:
             self._files.hear(kind, payload)
         elif kind == frames.REQUEST:
             self.used["requests"] += 1
-            self._answers.begin(parse_request(payload))
+            self._answers.begin(*parse_request(payload))
         elif kind == frames.RESULT:
             self._hear_result(payload)
         elif kind == frames.ERROR:
@@ -131,33 +131,33 @@ class Listener:
 
 
 class Answers:
-    """Answers the tool's requests in threads of their own, so that output, limits and cancellation go on meanwhile."""
+    """Answers the tool's requests, each in a thread of its own: output, limits and cancellation go on meanwhile."""
 
     def __init__(self, wire: Wire, on_request: OnRequest, limit: int) -> None:
         self._wire, self._on_request, self._left = wire, on_request, limit
-        self._busy = threading.Lock()
+        self._room = threading.Semaphore(frames.OUTSTANDING)
         self.failure: BaseException | None = None
 
-    def begin(self, request: HostRequest) -> None:
-        """Raises: AskedTooOften; ProtocolError when the tool asks twice at a time."""
+    def begin(self, number: int, request: HostRequest) -> None:
+        """Raises: AskedTooOften; ProtocolError when more are open than may be."""
         self._left -= 1
         if self._left < 0:
             raise AskedTooOften
-        if not self._busy.acquire(blocking=False):
-            raise ProtocolError("two requests at a time")
-        threading.Thread(target=self._answer, args=(request,), name="box-request", daemon=True).start()
+        if not self._room.acquire(blocking=False):
+            raise ProtocolError(f"more than {frames.OUTSTANDING} requests at a time")
+        threading.Thread(target=self._answer, args=(number, request), name="box-request", daemon=True).start()
 
-    def _answer(self, request: HostRequest) -> None:
+    def _answer(self, number: int, request: HostRequest) -> None:
         answer: dict[str, Any]
         try:
-            answer = {"value": self._on_request(request)}
+            answer = {"id": number, "value": self._on_request(request)}
             payload = json.dumps(answer).encode()
             if len(payload) > frames.HOST_FRAMES[frames.REPLY]:
                 raise RequestRefused("The answer is larger than a box may receive.")
         except RequestRefused as refusal:
-            payload = json.dumps({"refused": str(refusal)}).encode()
+            payload = json.dumps({"id": number, "refused": str(refusal)}).encode()
         except BaseException as failure:  # noqa: BLE001 (a fault of the host: raised again in the thread that runs the job)
             self.failure = failure
-            payload = json.dumps({"refused": "The platform failed to answer."}).encode()
-        self._busy.release()
+            payload = json.dumps({"id": number, "refused": "The platform failed to answer."}).encode()
+        self._room.release()
         self._wire.post(frames.frame(frames.REPLY, payload))

@@ -80,13 +80,16 @@ def parse_error(payload: bytes) -> tuple[JobError, str | None]:
     return error, fields.text_or_none("limit")
 
 
-def parse_request(payload: bytes) -> HostRequest:
-    """What the tool asks for. Raises: ProtocolError."""
+def parse_request(payload: bytes) -> tuple[int, HostRequest]:
+    """What the tool asks for, and the number by which it will know the answer. Raises: ProtocolError."""
     fields = _Fields(parse_object(payload))
     wanted = fields.values.get("payload")
     if not isinstance(wanted, dict):
         raise ProtocolError("a request without payload")
-    return HostRequest(verb=fields.text("verb"), payload=wanted)
+    number = fields.number_or_none("id")
+    if number is None:
+        raise ProtocolError("a request without number")
+    return number, HostRequest(verb=fields.text("verb"), payload=wanted)
 
 
 def parse_event(kind: int, payload: bytes) -> Event:

@@ -12,7 +12,7 @@ from typing import Any
 
 from . import confinement, errors_seen, failure, frames
 from .encoding import encode
-from .func_module import Line
+from .line import Line
 from .settings import Settings
 from .tool import Tool, use_environment
 

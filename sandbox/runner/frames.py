@@ -23,6 +23,9 @@ ATOMIC = 4096
 SMALL, LARGE = ATOMIC - HEADER.size, 8 << 20
 TOKEN = 8
 
+# Questions of the tool that may wait for their answers at the same time.
+OUTSTANDING = 32
+
 # The most bytes that a payload of each type may have. What is not in a table is not accepted there.
 TOOL_FRAMES: Mapping[int, int] = {
     SPAN_STARTED: SMALL,

@@ -1,83 +1,40 @@
-"""The module `func` that every tool has: its inputs, its artifacts, its progress, its declared dependencies, its host."""
+"""The module `func` that every tool has: its inputs, its artifacts, its progress, other functions, its host."""
 
-import json
-import os
-import threading
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from . import frames
+from .calls import Call, Calls, RunFailed
+from .line import HostRefused, Line
 from .spans import current
 
 
-class UndeclaredDependency(Exception):
-    """The tool called a function that it does not declare."""
-
-
-class HostRefused(Exception):
-    """The host would not do what the tool asked for; says why."""
-
-
-class Line:
-    """The tool's side of the two pipes to its host. Only the process that the job began in may ask and wait."""
-
-    def __init__(self, requests: int, replies: int) -> None:
-        self._requests, self._replies = requests, replies
-        self._owner = os.getpid()
-        self._asking = threading.Lock()
-        self._reader = frames.FrameReader({frames.REPLY: frames.HOST_FRAMES[frames.REPLY]})
-
-    def tell(self, kind: int, fields: dict[str, Any]) -> None:
-        """Send what needs no answer, in one atomic write, cut when its text grew too long on the way."""
-        data = frames.frame_json(kind, fields)
-        if len(data) > frames.ATOMIC:
-            data = frames.frame_json(kind, {key: _cut(value) for key, value in fields.items()})
-        os.write(self._requests, data)
-
-    def ask(self, verb: str, payload: dict[str, Any]) -> Any:
-        """Ask the host and wait for its answer.
-
-        Raises: HostRefused with the host's reason.
-        """
-        if os.getpid() != self._owner:
-            raise HostRefused("Only the process that the job began in can ask its host.")
-        with self._asking:
-            frames.write_all(self._requests, frames.frame_json(frames.REQUEST, {"verb": verb, "payload": payload}))
-            answer = json.loads(self._next())
-        if "refused" in answer:
-            raise HostRefused(answer["refused"])
-        return answer["value"]
-
-    def _next(self) -> bytes:
-        while data := os.read(self._replies, frames.CHUNK):
-            for _, payload in self._reader.feed(data):
-                return payload
-        raise HostRefused("The host has hung up.")
-
-
-def _cut(value: Any) -> Any:
-    return value[:100] if isinstance(value, str) else value
-
-
 def make_module(
-    *, line: Line, work: Path, dependencies: Mapping[str, Mapping[str, Callable[..., Any]]], entry: str
+    *, line: Line, work: Path, dependencies: Mapping[str, Mapping[str, Callable[..., Any]]], entry: str, calls: Calls
 ) -> types.ModuleType:
     """The module, bound to one job. `dependencies`: function name → what it declares, by full name."""
     module = types.ModuleType("func", "What a tool can use: see the help of its functions.")
     files = _Files(work)
 
     def call(name: str, /, **arguments: Any) -> Any:
-        """Call a declared dependency by its name."""
+        """Call a function by its name: a declared dependency here, any other as a run of its own, which is waited for."""
         place = current.get()
-        caller = place.function if place else entry
-        declared = dependencies[caller]
-        if name not in declared:
-            raise UndeclaredDependency(
-                f"{caller} does not declare {name!r} as a dependency. Declared: {', '.join(sorted(declared)) or 'none'}."
-            )
-        return declared[name](**arguments)
+        declared = dependencies[place.function if place else entry]
+        return declared[name](**arguments) if name in declared else calls.begin(name, arguments).result()
+
+    def call_async(name: str, /, **arguments: Any) -> Call:
+        """Begin a run of a function and go on. The call's `result()` waits for its end, and so does `await`."""
+        return calls.begin(name, arguments)
+
+    def map_items(name: str, items: Iterable[Any], parallel: int = 8) -> list[Any]:
+        """Run a function once for each item, several at a time; the results in the order of the items.
+
+        A dictionary gives the arguments by name; anything else is the one argument that the function needs. After the
+        first failure no further run is begun, and it is raised.
+        """
+        return calls.map(name, items, parallel)
 
     def progress(fraction: float, text: str = "") -> None:
         """Say how far the tool is, from 0.0 to 1.0."""
@@ -91,8 +48,10 @@ def make_module(
         """Ask the platform for something that this run was granted."""
         return line.ask(verb, payload)
 
-    members = (call, progress, log, ask_host, files.read_input, files.save_artifact)
-    vars(module).update({member.__name__: member for member in members}, inputs=files.inputs, artifacts=files.artifacts)
+    members = (call, call_async, progress, log, ask_host, files.read_input, files.save_artifact, RunFailed, HostRefused)
+    vars(module).update(
+        {member.__name__: member for member in members}, map=map_items, inputs=files.inputs, artifacts=files.artifacts
+    )
     return module
 
 

@@ -91,6 +91,10 @@ class SpanRecorder:
 
         return recorded
 
+    def begin(self, name: str, arguments: dict[str, Any]) -> "_Span":
+        """A call that leaves the box: told as begun now, and as ended by its `finish`."""
+        return _Span(self, name, "", (), arguments)
+
     def number(self) -> str | None:
         """A new span's id, or None when there have been enough. Unlike in every process that the tool forks."""
         number = next(self._numbers)
@@ -125,6 +129,7 @@ class _Span:
         if self.id:
             shown = [preview(value) for value in args] + [f"{key}={preview(value)}" for key, value in kwargs.items()]
             recorder.tell(frames.SPAN_STARTED, {**self.fields, "arguments": ", ".join(shown)[:PREVIEW]})
+        self.began = time.perf_counter()
         # Calls beyond the limit are not told, but what they call still belongs to the nearest span that is.
         self.place = Place(self.id or self.fields["parent"], name, depth)
 
@@ -139,8 +144,12 @@ class _Span:
         return result
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        seconds = time.perf_counter() - self.began
         current.reset(self.token)
+        self.finish(error, time.perf_counter())
+
+    def finish(self, error: BaseException | None, ended: float) -> None:
+        """Tell of the end; `ended` by time.perf_counter()."""
+        seconds = ended - self.began
         if not self.id:
             return
         end = {**self.fields, "seconds": round(seconds, 6), "result": self.result}

@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .func_module import Line, make_module
+from .calls import Calls
+from .func_module import make_module
+from .line import Line
 from .spans import SpanRecorder
 
 # Sources get module names that no import statement hits by chance: a tool called json must not hide the library.
@@ -39,7 +41,8 @@ class Tool:
         self._recorder = SpanRecorder(line.tell, job["limits"]["spans"], job["limits"]["call_depth"])
         self._declared: dict[str, dict[str, Callable[..., Any]]] = {source["name"]: {} for source in self.sources}
         self._functions: dict[str, Callable[..., Any]] = {}
-        self._func = make_module(line=line, work=work, dependencies=self._declared, entry=self.entry)
+        calls = Calls(line, self._recorder)
+        self._func = make_module(line=line, work=work, dependencies=self._declared, entry=self.entry, calls=calls)
         sys.modules["func"] = self._func
 
     @property

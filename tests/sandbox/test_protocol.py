@@ -16,7 +16,7 @@ from sandbox.runner import frames
 from sandbox.runner.frames import FrameReader, ProtocolError, frame, frame_json
 from sandbox.wire import Wire
 
-QUESTION = frame_json(frames.REQUEST, {"verb": "a", "payload": {}})
+QUESTION = frame_json(frames.REQUEST, {"id": 1, "verb": "a", "payload": {}})
 LAST_WORD = frame_json(frames.EXIT, {"code": 0, "signal": None})
 
 
@@ -172,10 +172,16 @@ def test_files_out_of_order_or_over_their_limits_break_the_protocol(said: bytes)
     assert ending.broken is not None
 
 
-def test_two_requests_at_a_time_are_the_tools_error() -> None:
+def test_more_unanswered_requests_than_may_be_are_the_tools_error() -> None:
     is_over = threading.Event()
-    heard = Conversation(QUESTION * 2, answer=lambda request: is_over.wait(20))
+    heard = Conversation(QUESTION * (frames.OUTSTANDING + 1), answer=lambda request: is_over.wait(20))
     is_over.set()
+    assert heard.ending.spoiled == "The tool wrote rubbish where the platform listens: more than 32 requests at a time."
+
+
+@pytest.mark.parametrize("number", [None, -1, 2**31, "1", 1.5, True])
+def test_a_request_without_a_number_is_the_tools_error(number: object) -> None:
+    heard = Conversation(frame_json(frames.REQUEST, {"id": number, "verb": "a", "payload": {}}))
     assert heard.ending.spoiled is not None
 
 
