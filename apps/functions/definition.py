@@ -15,6 +15,13 @@ from sandbox.egress.targets import parse_grant
 MAX_GRANTS = 20
 MAX_TAGS = 20
 
+RETRY: Mapping[str, tuple[int, int, int]] = {
+    "max_attempts": (2, 10, 5),
+    "backoff_seconds": (1, 3600, 5),
+    "backoff_cap_seconds": (1, 86400, 300),
+}
+"""Least, most and usual of what a version may say about being tried again after an error."""
+
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
 _SECRET_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 _TAG = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
@@ -23,6 +30,10 @@ RESERVED_NAMES = frozenset(dir(builtins)) | {"func"}
 
 class InvalidName(Invalid):
     code = "invalid_name"
+
+
+class InvalidRetry(Invalid):
+    code = "invalid_retry"
 
 
 class InvalidGrant(Invalid):
@@ -39,33 +50,37 @@ class InvalidTag(Invalid):
 class Settings:
     """What a version asks for beside packages and other functions.
 
-    `limits` holds only what differs from the sandbox's defaults. Without a retry class a version that touches the
-    outside (secrets or hosts) is never tried twice, any other after a loss.
+    `limits` holds only what differs from the sandbox's defaults, `retry` only what differs from the usual of RETRY.
+    Without a retry class a version that touches the outside (secrets or hosts) is never tried twice, any other after a
+    loss.
     """
 
     secrets: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     limits: Mapping[str, Amount] = field(default_factory=dict)
     retry_class: RetryClass | None = None
+    retry: Mapping[str, int] = field(default_factory=dict)
 
     def check(self) -> None:
         """Refuse what can never be granted.
 
         Raises:
-            InvalidGrant, InvalidLimit
+            InvalidGrant, InvalidLimit, InvalidRetry
         """
         _check_grants("secret", self.secrets, _SECRET_NAME)
         _check_number("host", self.hosts)
         for host in self.hosts:
             checked_host(host)
         check_limits(self.limits)
+        _check_retry(self.retry, self.effective_retry_class)
 
     @classmethod
     def of(cls, version: FunctionVersion | None) -> "Settings":
         """What a version has, for a next one that keeps it."""
         if version is None:
             return cls()
-        return cls(tuple(version.secrets), tuple(version.hosts), version.limits, RetryClass(version.retry_class))
+        secrets, hosts, retry_class = tuple(version.secrets), tuple(version.hosts), RetryClass(version.retry_class)
+        return cls(secrets, hosts, version.limits, retry_class, version.retry)
 
     @property
     def effective_retry_class(self) -> RetryClass:
@@ -141,3 +156,19 @@ def _check_grants(kind: str, names: tuple[str, ...], pattern: re.Pattern[str]) -
     for name in names:
         if not pattern.fullmatch(name):
             raise InvalidGrant(f"“{name[:100]}” cannot be the name of a {kind}.", name=name[:300])
+
+
+def _check_retry(retry: Mapping[str, int], retry_class: RetryClass) -> None:
+    if retry and retry_class != RetryClass.ON_ERROR:
+        raise InvalidRetry("Attempts and pauses are only for a function that is tried again after an error.")
+    for name, value in retry.items():
+        if name not in RETRY:
+            raise InvalidRetry(f"“{name[:50]}” says nothing about retries. Known are {', '.join(RETRY)}.", name=name[:100])
+        least, most, _ = RETRY[name]
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise InvalidRetry(f"{name} must be a whole number from {least} to {most}.", name=name, least=least, most=most)
+
+
+def filled_retry(retry: Mapping[str, int]) -> dict[str, int]:
+    """What a version says about retries, with the usual where it says nothing."""
+    return {name: retry.get(name, usual) for name, (_, _, usual) in RETRY.items()}

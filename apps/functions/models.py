@@ -133,6 +133,7 @@ class FunctionVersion(TenantModel):
     hosts = models.JSONField(default=list)
     limits = models.JSONField(default=dict)
     retry_class = models.CharField(max_length=10, choices=RetryClass.choices)
+    retry = models.JSONField(default=dict)  # how often and how far apart, where that differs from the usual
     digest = models.CharField(max_length=64)
 
     origin = models.CharField(max_length=10, choices=Origin.choices)
@@ -158,7 +159,8 @@ class FunctionVersion(TenantModel):
         # All but created_by, which is emptied when a member leaves, and package_set, which a new request replaces.
         immutable = (
             "function", "number", "source", "entry", "is_async", "description", "input_schema", "output_schema",
-            "imports", "hints", "requirements", "dependencies", "secrets", "hosts", "limits", "retry_class", "digest",
+            "imports", "hints", "requirements", "dependencies", "secrets", "hosts", "limits", "retry_class", "retry",
+            "digest",
             "origin", "task_id", "prompt", "model", "derived_from", "author_name", "created_at",
         )  # fmt: skip
 
@@ -180,6 +182,7 @@ class FunctionVersion(TenantModel):
             "hosts": sorted(self.hosts),
             "limits": self.limits,
             "retry_class": self.retry_class,
+            **({"retry": self.retry} if self.retry else {}),
         }
 
     def compute_digest(self) -> str:

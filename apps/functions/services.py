@@ -250,6 +250,7 @@ def _version(actor: Membership, function: Function, draft: _Draft, number: int) 
         hosts=sorted({checked_host(host) for host in settings.hosts}),
         limits=dict(settings.limits),
         retry_class=settings.effective_retry_class,
+        retry=dict(settings.retry),
         origin=provenance.origin,
         task_id=provenance.task_id,
         prompt=cleaned(provenance.prompt),

@@ -41,6 +41,10 @@ class Run(Leased):
     version = models.ForeignKey("functions.FunctionVersion", on_delete=models.PROTECT, related_name="runs")
     task_id = models.UUIDField(null=True, editable=False)
     asked_by = models.ForeignKey("workspaces.Membership", on_delete=models.SET_NULL, null=True, related_name="+")
+    # A run that another run's code started by `func.call`: by whom, in which of its attempts, beside which of its spans.
+    parent = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="children")
+    parent_attempt = models.PositiveIntegerField(null=True)
+    parent_span = models.CharField(max_length=40, blank=True, default="")
     root = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="descendants")
     depth = models.PositiveSmallIntegerField(default=0)
     package_set = models.ForeignKey("packages.PackageSet", on_delete=models.PROTECT, null=True, related_name="runs")
@@ -49,6 +53,12 @@ class Run(Leased):
     closure = models.JSONField(default=list)
     limits = models.JSONField(default=dict)
     retry_class = models.CharField(max_length=10, choices=RetryClass.choices, default=RetryClass.ON_LOST)
+    retry = models.JSONField(default=dict)  # filled in; empty unless the class is on_error
+    # Two of the four clocks; the attempt's is limits.wall_seconds and the lease's is lease_until. All are the database's.
+    queue_time = models.DurationField(null=True)
+    queue_deadline_at = models.DateTimeField(null=True)
+    total_time = models.DurationField(null=True)
+    total_deadline_at = models.DateTimeField(null=True)
     idempotency_key = models.CharField(max_length=255, null=True, blank=True)
     request_digest = models.CharField(max_length=64)
 
@@ -77,10 +87,14 @@ class Run(Leased):
             models.Index(fields=["workspace", "function", "-id"], name="runs_run_function"),
             models.Index(fields=["task_id", "id"], name="runs_run_task", condition=models.Q(task_id__isnull=False)),
             models.Index(fields=["state", "id"], name="runs_run_open", condition=models.Q(state__in=[s.value for s in OPEN])),
+            models.Index(fields=["workspace", "id"], name="runs_run_lane", condition=models.Q(state="queued")),
+            models.Index(fields=["workspace"], name="runs_run_running", condition=models.Q(state="running")),
+            models.Index(fields=["queue_deadline_at"], name="runs_run_queue_clock", condition=models.Q(state="queued")),
+            models.Index(fields=["total_deadline_at"], name="runs_run_total_clock", condition=models.Q(state="queued")),
         ]
 
     class Tenancy(TenantModel.Tenancy):
-        immutable = ("function", "version", "arguments", "closure", "task_id", "root", "depth")
+        immutable = ("function", "version", "arguments", "closure", "task_id", "root", "depth", "parent", "parent_attempt")
         terminal = ("state", tuple(state.value for state in TERMINAL))
 
     def __str__(self) -> str:
@@ -120,6 +134,9 @@ class Attempt(TenantModel):
     ended_at = models.DateTimeField(null=True)
     outcome = models.CharField(max_length=12, blank=True, default="")
     message = models.TextField(blank=True, default="")
+    error = models.JSONField(null=True)  # the tool's own, of an attempt that is followed by another
+    sequel = models.TextField(blank=True, default="")  # why there is a next attempt, or why there is none
+    next_at = models.DateTimeField(null=True)  # not before
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["run", "number"], name="runs_attempt_once")]

@@ -2,13 +2,13 @@
 
 import mimetypes
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
-from django.db.models.functions import Now
 
 from apps.audit.services import record
 from apps.core import blobs
@@ -17,10 +17,11 @@ from apps.core.dispatch import wake
 from apps.core.errors import Conflict, Invalid, NotFound
 from apps.core.notify import publish
 from apps.functions.arguments import validate_arguments
+from apps.functions.definition import filled_retry
 from apps.functions.limits import limits_for_run
-from apps.functions.models import FunctionVersion
+from apps.functions.models import FunctionVersion, RetryClass
 from apps.functions.services import ensure_environment, resolve_closure
-from apps.runs import transitions
+from apps.runs import deadlines, lanes, transitions
 from apps.runs.models import Artifact, Run, RunInput
 from apps.runs.states import RunState
 from apps.workspaces.models import Membership
@@ -28,6 +29,17 @@ from apps.workspaces.roles import Permission
 from apps.workspaces.services import require
 
 MAX_NAME = 200
+
+
+@dataclass(frozen=True)
+class Family:
+    """Fields of a run that another run's code has started."""
+
+    parent: Run
+    parent_attempt: int
+    parent_span: str
+    root: Run
+    depth: int
 
 
 class KeyReused(Invalid):
@@ -62,23 +74,34 @@ def start_run(
     files: Sequence[Artifact] = (),
     idempotency_key: str | None = None,
     task_id: UUID | None = None,
+    queue_seconds: float | None = None,
+    total_seconds: float | None = None,
+    family: Family | None = None,
 ) -> Run:
     """Queue one execution of `version`, with everything that it will use frozen on the row.
 
     When packages that the closure needs still wait for people, the run waits with them. The same key with the same
-    request gives the run that was started first.
+    request gives the run that was started first, also when the function has a newer version by now.
+
+    Args:
+        queue_seconds: how long it may wait for a worker; total_seconds: how long from then to its end, with all attempts
+            and pauses. The installation's usual when left out.
+        family: where it stands below the run whose code starts it.
 
     Raises:
-        PermissionMissing, ArgumentsInvalid, SameFileName, UnknownDependency, DependencyCycle, LimitAboveMaximum, KeyReused
+        PermissionMissing, ArgumentsInvalid, SameFileName, UnknownDependency, DependencyCycle, LimitAboveMaximum,
+        KeyReused, QueueFull, BadDeadline
     """
     require(actor, Permission.RUN)
-    validate_arguments(version.input_schema, arguments)
-    check_file_names(files)
-    closure = resolve_closure(version)
-    frozen = [{"name": part.function.name, "version": str(part.pk), "digest": part.digest} for part in closure]
-    request_digest = digest_of([frozen, arguments, [[file.name, file.sha256] for file in files]])
+    times = deadlines.clocks(queue_seconds, total_seconds)
+    contents = [[file.name, file.sha256] for file in files]
+    request_digest = digest_of([str(version.function_id), arguments, contents, queue_seconds, total_seconds])
     if earlier := _find_earlier(actor, idempotency_key, request_digest):
         return earlier
+    validate_arguments(version.input_schema, arguments)
+    check_file_names(files)
+    lanes.check_queue()
+    closure = resolve_closure(version)
     limits = limits_for_run(version)
     package_set = ensure_environment(
         actor=actor, closure=closure, reason=f"A run of “{version.function.name}” needs it.", task_id=task_id
@@ -93,9 +116,12 @@ def start_run(
         package_set=package_set,
         environment_digest=package_set.environment_digest if package_set else "",
         arguments=arguments,
-        closure=frozen,
+        closure=[{"name": part.function.name, "version": str(part.pk), "digest": part.digest} for part in closure],
         limits=limits,
         retry_class=version.retry_class,
+        retry=_frozen_retry(version),
+        **(deadlines.started_clocks(times) if ready else times),
+        **(vars(family) if family else {}),
         idempotency_key=idempotency_key,
         request_digest=request_digest,
     )
@@ -105,6 +131,10 @@ def start_run(
     if ready:
         wake("runs")
     return run
+
+
+def _frozen_retry(version: FunctionVersion) -> dict[str, int]:
+    return filled_retry(version.retry) if version.retry_class == RetryClass.ON_ERROR else {}
 
 
 def check_file_names(files: Sequence[Artifact]) -> None:
@@ -145,8 +175,7 @@ def cancel_run(*, actor: Membership, run_id: UUID) -> Run:
         message=f"Cancelled by {actor}.",
     ):
         return run
-    asked = Run.objects.filter(pk=run.pk, state=RunState.RUNNING).update(cancel_requested_at=Now())
-    if not asked:
+    if not transitions.ask_to_stop(run):
         raise AlreadyFinished("This run had already ended.", state=run.state)
     return run
 
@@ -157,7 +186,11 @@ def find_run(run_id: UUID) -> Run:
     Raises:
         NoSuchRun
     """
-    run = Run.objects.select_related("function", "version", "asked_by__user", "package_set").filter(pk=run_id).first()
+    run = (
+        Run.objects.select_related("function", "version", "asked_by__user", "package_set", "parent__function")
+        .filter(pk=run_id)
+        .first()
+    )
     if run is None:
         raise NoSuchRun("There is no such run here.")
     return run

@@ -6,12 +6,13 @@ Whoever holds a lease leaves by core.leases; everything else is a conditional UP
 from typing import Any
 
 from django.db.models import F
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Now
 
 from apps.audit.services import Actor, record
 from apps.core import leases
 from apps.core.events import emit
 from apps.core.notify import publish
+from apps.core.nudges import nudge
 from apps.runs.models import Run
 from apps.runs.states import TERMINAL, RunState
 
@@ -40,15 +41,42 @@ def move(run: Run, *, from_states: tuple[RunState, ...], to_state: RunState, **f
     return True
 
 
+def ask_to_stop(run: Run) -> bool:
+    """Ask the worker that has the run to end its box, and with it all that its code has started; False when none has it."""
+    asked = Run.objects.filter(pk=run.pk, state=RunState.RUNNING)
+    if asked.update(cancel_requested_at=Coalesce("cancel_requested_at", Now())) == 0:
+        return False
+    nudge(run.pk)
+    stop_children(run)
+    return True
+
+
+def stop_children(run: Run) -> None:
+    """End what the run's code has started and nobody waits for any more, all the way down."""
+    for child in Run.objects.open().filter(parent=run).select_for_update(no_key=True, of=("self",)).order_by("id"):
+        message = "The run that had started it was over."
+        if not move(child, from_states=(RunState.QUEUED,), to_state=RunState.CANCELLED, message=message):
+            ask_to_stop(child)
+
+
 def announce(run: Run, state: RunState, *, actor: Actor | None = None) -> None:
     """Tell the pages, the audit trail and, at the end of a run, the apps above."""
     publish(run.workspace_id, f"run.{run.pk.hex}")
     publish(run.workspace_id, f"log.{run.pk.hex}")
     publish(run.workspace_id, "runs")
+    if state != RunState.RUNNING:
+        stop_children(run)  # this attempt is over; a further one starts its own
     if state in TERMINAL:
+        nudge(run.pk)  # whoever waits for its end
         record(actor=actor, action=f"run.{state}", subject=run)
         emit("run.finished", run_id=run.pk, state=str(state), task_id=run.task_id)
 
 
 def _stamped(state: RunState, fields: dict[str, Any]) -> dict[str, Any]:
-    return {"finished_at": Now(), **fields} if state in TERMINAL else fields
+    """At the end the time; in the queue the deadlines: a new one for this wait, and one for all that starts with the first."""
+    if state in TERMINAL:
+        return {"finished_at": Now(), **fields}
+    if state == RunState.QUEUED:
+        total = Coalesce(F("total_deadline_at"), Now() + F("total_time"))
+        return {"queue_deadline_at": Now() + F("queue_time"), "total_deadline_at": total, **fields}
+    return fields

@@ -5,19 +5,20 @@ A message never says which run: the row is claimed here. No transaction is open 
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, F, IntegerField, OuterRef, QuerySet, Subquery
+from django.db.models import F
 from django.db.models.functions import Coalesce, Now
 
 from apps.core import blobs, leases
-from apps.core.dispatch import wake
+from apps.core.dispatch import MESSAGES_PER_LOOK, wake
 from apps.core.log_context import bound
-from apps.core.tenancy import every_workspace, scope
-from apps.functions.models import FunctionVersion, RetryClass
+from apps.core.tenancy import scope
+from apps.functions.models import FunctionVersion
 from apps.packages.restore import EnvironmentAway, EnvironmentLost
-from apps.runs import boxes, transitions
+from apps.runs import boxes, deadlines, lanes, retry, transitions
 from apps.runs.environments import environment_of
 from apps.runs.models import Artifact, Attempt, Run, RunInput
 from apps.runs.recorder import Recorder
@@ -27,7 +28,6 @@ from apps.runs.states import STATE_OF_OUTCOME, RunState
 from sandbox import InputFile, InvalidJob, Job, Kind, Limits, Outcome, SandboxError, Source, TakeCancelled
 
 log = logging.getLogger(__name__)
-MAX_LOSSES = 3  # a run that has outlived this many workers is taken for their killer
 RETRY_AFTER = timedelta(seconds=5)  # when this host cannot make a box at all
 
 
@@ -36,30 +36,22 @@ class DigestMismatch(Exception):
 
 
 def perform_next_run() -> bool:
-    """Claim one run of any workspace and execute it; False when none is due."""
-    run = leases.claim(_in_fair_order, from_state=RunState.QUEUED, to_state=RunState.RUNNING)
-    if run is None:
-        return False
+    """Claim one run of any workspace and execute it; False when none may begin now."""
+    with lanes.places.taken() as is_last:
+        run = lanes.claim_next(only_idle=is_last)
+        if run is not None:
+            perform(run)
+        return run is not None
+
+
+def perform(run: Run) -> None:
+    """Execute a run that this thread has claimed, to its end or until somebody else has it."""
     with bound(workspace=run.workspace_id, run=run.pk):
         log.info("run.claimed attempt=%s", run.attempt)
         try:
             _perform(run)
         except leases.LeaseLost:
             log.warning("run.lease_lost token=%s", run.token)
-    return True
-
-
-def _in_fair_order() -> QuerySet[Run]:
-    """The workspace with the fewest running runs first, then the oldest run."""
-    running = (
-        Run.objects.filter(workspace=OuterRef("workspace"), state=RunState.RUNNING)
-        .order_by()
-        .values("workspace")
-        .annotate(number=Count("pk"))
-        .values("number")
-    )
-    ahead = Coalesce(Subquery(running, output_field=IntegerField()), 0)
-    return Run.objects.annotate(running_beside=ahead).order_by("running_beside", "id")
 
 
 def _perform(run: Run) -> None:
@@ -100,13 +92,15 @@ def _prepare(run: Run) -> Job:
             InputFile(input_name(link.artifact), blobs.path_of(run.workspace_id, link.artifact.sha256))
             for link in RunInput.objects.filter(run=run).select_related("artifact")
         )
+        limits = Limits(**run.limits)
+        limits = replace(limits, wall_seconds=deadlines.wall_seconds(run, limits.wall_seconds))
         transitions.announce(run, RunState.RUNNING)
     return Job(
         sources=sources,
         arguments=run.arguments,
         environment=run.environment_digest or None,
         files=files,
-        limits=Limits(**run.limits),
+        limits=limits,
     )
 
 
@@ -129,7 +123,8 @@ def _execute(run: Run, job: Job, pulse: leases.Heartbeat) -> tuple[Outcome, list
         with boxes.pool().take(
             labels=run.labels(), size=job.limits.size, lane=str(run.workspace_id), cancelled=pulse.stop_requested
         ) as box:
-            outcome = box.run(job, on_event=recorder.hear, on_request=answer_for(run), cancelled=pulse.stop_requested)
+            answer = answer_for(run, pulse.stop_requested)
+            outcome = box.run(job, on_event=recorder.hear, on_request=answer, cancelled=pulse.stop_requested)
     except TakeCancelled as stopped:
         outcome = Outcome(Kind.KILLED, str(stopped), started=False, kernel="", seconds=0.0)
     finally:
@@ -145,14 +140,14 @@ def _finish(run: Run, outcome: Outcome, artifacts: list[Artifact]) -> None:
         with scope(run.workspace_id):
             leases.assert_held(run)
             _retry_or_lose(run, outcome.message)
-    else:
+    elif outcome.kind is not Kind.ERROR or not _try_again(run, outcome):
         error = vars(outcome.error) if outcome.error else None
         _end(
             run,
             STATE_OF_OUTCOME[outcome.kind],
             artifacts,
             outcome=outcome.kind,
-            message=outcome.message,
+            message=_message(run, outcome),
             result=outcome.result,
             error=error,
             kernel=outcome.kernel[:300],
@@ -160,6 +155,30 @@ def _finish(run: Run, outcome: Outcome, artifacts: list[Artifact]) -> None:
             limit_reached=outcome.limit or "",
             used=dict(outcome.used),
         )
+
+
+def _message(run: Run, outcome: Outcome) -> str:
+    """An attempt that was cut short by the run's total time did not reach its own limit."""
+    if outcome.kind is Kind.TIMEOUT:
+        with scope(run.workspace_id):
+            return deadlines.total_over_message(run) if deadlines.is_total_over(run) else outcome.message
+    return outcome.message
+
+
+def _try_again(run: Run, outcome: Outcome) -> bool:
+    """Queue the run for another attempt after the tool's own error; False when its class or its clocks say no."""
+    with scope(run.workspace_id):
+        leases.assert_held(run)
+        decision = retry.after_error(run)
+        if decision.pause is None:
+            Attempt.objects.filter(run=run, number=run.attempt).update(sequel=decision.why)
+            return False
+        due_at, error = Now() + decision.pause, vars(outcome.error) if outcome.error else None
+        _close_attempt(run, Kind.ERROR, outcome.message, error=error, sequel=decision.why, next_at=due_at)
+        waits_until = {"queue_deadline_at": due_at + F("queue_time")}
+        transitions.leave(run, to_state=RunState.QUEUED, not_before=due_at, message=outcome.message, **waits_until)
+    log.info("run.tried_again attempt=%s pause=%s", run.attempt, decision.pause)
+    return True
 
 
 def _end(run: Run, state: RunState, artifacts: Sequence[Artifact] = (), **fields: Any) -> None:
@@ -174,8 +193,10 @@ def _put_back(run: Run, reason: str) -> None:
     """This host could not make a box: nothing of the job has happened, so it waits and is tried again."""
     log.error("run.no_box reason=%s", reason)
     with scope(run.workspace_id):
-        _close_attempt(run, Kind.INFRA, reason)
-        transitions.leave(run, to_state=RunState.QUEUED, not_before=Now() + RETRY_AFTER, message=reason)
+        sequel = f"Nothing of the run had happened: tried again after {RETRY_AFTER.total_seconds():g} s."
+        _close_attempt(run, Kind.INFRA, reason, sequel=sequel, next_at=Now() + RETRY_AFTER)
+        waits_on = {"queue_deadline_at": F("queue_deadline_at")}  # it has not begun, so its wait goes on
+        transitions.leave(run, to_state=RunState.QUEUED, not_before=Now() + RETRY_AFTER, message=reason, **waits_on)
 
 
 def _wait_for_packages(run: Run, reason: str, pulse: leases.Heartbeat) -> None:
@@ -185,37 +206,32 @@ def _wait_for_packages(run: Run, reason: str, pulse: leases.Heartbeat) -> None:
         _put_back(run, reason)
 
 
-def _close_attempt(run: Run, outcome: str, message: str) -> None:
+def _close_attempt(run: Run, outcome: str, message: str, **more: Any) -> None:
     """Also of an attempt whose worker vanished between the claim and opening it."""
-    ended = {"ended_at": Now(), "outcome": outcome, "message": message}
+    ended = {"ended_at": Now(), "outcome": outcome, "message": message, **more}
     Attempt.objects.update_or_create(
         run=run, number=run.attempt, defaults=ended, create_defaults={**ended, "worker": run.leased_by}
     )
 
 
-def sweep_lost_runs() -> int:
-    """Find runs whose worker has vanished, and queue them again or end them by their retry class."""
-    with every_workspace(reason="finding runs whose worker has vanished"):
-        lost = [(run.workspace_id, run.pk) for run in leases.expired(Run.objects.filter(state=RunState.RUNNING))[:100]]
-    return sum(_recover(workspace_id, run_id) for workspace_id, run_id in lost)
+def sweep_runs() -> int:
+    """Find runs whose worker has vanished, and queue them again or end them; end those that have waited too long."""
+    return leases.sweep(lambda: Run.objects.filter(state=RunState.RUNNING), _recover) + deadlines.end_overdue_runs()
 
 
-def _recover(workspace_id: Any, run_id: Any) -> int:
-    with scope(workspace_id):
-        run = leases.expired(Run.objects.filter(pk=run_id, state=RunState.RUNNING)).first()
-        if run is None:
-            return 0
-        _retry_or_lose(run, "The worker vanished while the run was going on.")
-        return 1
+def _recover(run: Run) -> None:
+    _retry_or_lose(run, "The worker vanished while the run was going on.")
 
 
 def _retry_or_lose(run: Run, reason: str) -> None:
-    _close_attempt(run, Kind.LOST, reason)
-    losses = {"losses": F("losses") + 1}
-    running = (RunState.RUNNING,)
+    losses, running = {"losses": F("losses") + 1}, (RunState.RUNNING,)
     if run.cancel_requested_at:
+        _close_attempt(run, Kind.LOST, reason)
         transitions.move(run, from_states=running, to_state=RunState.CANCELLED, message="Cancelled.", **losses)
-    elif run.retry_class != RetryClass.NEVER and run.losses + 1 < MAX_LOSSES:
+        return
+    decision = retry.after_loss(run)
+    _close_attempt(run, Kind.LOST, reason, sequel=decision.why)
+    if decision.pause is not None:
         transitions.move(run, from_states=running, to_state=RunState.QUEUED, message=reason, **losses)
         wake("runs")
     else:
@@ -223,5 +239,4 @@ def _retry_or_lose(run: Run, reason: str) -> None:
 
 
 def count_due_runs() -> int:
-    with every_workspace(reason="the scheduler counts what is due"):
-        return leases.due(Run.objects.all(), RunState.QUEUED).count()
+    return leases.count_due(Run.objects.all, RunState.QUEUED, most=MESSAGES_PER_LOOK)

@@ -60,3 +60,14 @@ def read_int(name: str, default: int) -> int:
 def read_list(name: str, default: str = "") -> list[str]:
     """Comma-separated values, blanks dropped."""
     return [item.strip() for item in read(name, default).split(",") if item.strip()]
+
+
+def read_weights(name: str) -> dict[str, int]:
+    """NAME=1,OTHER=3: whole numbers of at least 1 by name."""
+    weights = {}
+    for item in read_list(name):
+        key, _, value = item.partition("=")
+        if not key or not value.isascii() or not value.isdigit() or int(value) < 1:
+            raise ImproperlyConfigured(f"{name}: {item!r} is no weight; write slug=2.")
+        weights[key] = int(value)
+    return weights

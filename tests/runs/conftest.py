@@ -1,6 +1,8 @@
 """Functions to run, and the worker's step played in the test's own thread, on real gVisor."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from apps.runs import boxes
 from apps.runs.models import Run
 from apps.runs.services import find_run, start_run
 from apps.runs.work import perform_next_run
+from sandbox import FakeDriver, Pool
 
 
 @pytest.fixture(scope="session")
@@ -50,3 +53,28 @@ def run_now(cast) -> Callable[..., Run]:
             return find_run(started.pk)
 
     return run
+
+
+def fake_pool(home: Path) -> Pool:
+    """Boxes of the fake driver, none of them warm."""
+    (home / "environments").mkdir(exist_ok=True)
+    return Pool(FakeDriver(home=home, environments=home / "environments", runs_only_trusted_test_code=True), warm=0)
+
+
+@pytest.fixture
+def fake_boxes(monkeypatch) -> Iterator[None]:
+    """Runs are executed by the fake driver, for what is above boxes: no engine is needed, and nothing is isolated."""
+    with TemporaryDirectory(prefix="boxes-") as folder, fake_pool(Path(folder)) as pool:  # the path of a socket must be short
+        monkeypatch.setattr(boxes, "pool", lambda: pool)
+        yield
+
+
+def see(cast: Any, run: Run) -> Run:
+    with scope(cast.acme.pk):
+        return find_run(run.pk)
+
+
+def change(cast: Any, run: Run, **fields: Any) -> None:
+    """As time or another process would have it."""
+    with scope(cast.acme.pk):
+        Run.objects.filter(pk=run.pk).update(**fields)

@@ -27,7 +27,7 @@ from apps.runs.services import (
     start_run,
     store_upload,
 )
-from apps.runs.work import perform_next_run, sweep_lost_runs
+from apps.runs.work import perform_next_run, sweep_runs
 from apps.workspaces.services import PermissionMissing
 from sandbox import Output, OutputCut
 from tests.runs.conftest import begin, write
@@ -54,7 +54,7 @@ def lose(cast, run: Run) -> None:
     with scope(cast.acme.pk):
         Attempt.objects.get_or_create(run=run, number=run.attempt, defaults={"worker": "gone"})
         Run.objects.filter(pk=run.pk).update(lease_until=Now() - timedelta(seconds=1))
-    assert sweep_lost_runs() == 1
+    assert sweep_runs() == 1
 
 
 def test_a_run_freezes_the_closure_that_it_will_use(cast, version) -> None:

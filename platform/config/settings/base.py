@@ -5,7 +5,7 @@ from pathlib import Path
 import django_stubs_ext
 from django.utils.csp import CSP
 
-from config.env import CHECKOUT, DEFAULT_HOME, read, read_bool, read_int, read_list
+from config.env import CHECKOUT, DEFAULT_HOME, read, read_bool, read_int, read_list, read_weights
 from config.logs import logging_settings
 
 django_stubs_ext.monkeypatch()  # lets ModelAdmin[Model] and kin be written at run time
@@ -187,6 +187,15 @@ BOXES_AGE_SECONDS = read_int("SELFSMITH_BOXES_AGE", 600)
 BOXES_STARTS = read_int("SELFSMITH_BOXES_STARTS", 4)  # at a time; more are not faster on two cores
 BOXES_WAIT_SECONDS = read_int("SELFSMITH_BOXES_WAIT", 30)
 LEASE_SECONDS = read_int("SELFSMITH_LEASE_SECONDS", 15)
+RUN_QUEUE_SECONDS = read_int(
+    "SELFSMITH_RUN_QUEUE_SECONDS", 24 * 3600
+)  # how long a run waits for a worker, if its start says nothing
+RUN_TOTAL_SECONDS = read_int("SELFSMITH_RUN_TOTAL_SECONDS", 7 * 24 * 3600)  # with all attempts and pauses
+RUN_CHILDREN = read_int("SELFSMITH_RUN_CHILDREN", 100)  # runs that one run and what it started may start
+RUN_DEPTH = read_int("SELFSMITH_RUN_DEPTH", 8)  # of runs that start runs
+WORKSPACE_RUNNING_RUNS = read_int("SELFSMITH_WORKSPACE_RUNNING_RUNS", 50)
+WORKSPACE_QUEUED_RUNS = read_int("SELFSMITH_WORKSPACE_QUEUED_RUNS", 10_000)
+WORKSPACE_WEIGHTS = read_weights("SELFSMITH_WORKSPACE_WEIGHTS")  # acme=2,globex=1: acme's runs get twice the places
 VAULT_ROOT_KEY = read("SELFSMITH_VAULT_ROOT_KEY", "")
 PACKAGES_INDEX = read("SELFSMITH_PACKAGES_INDEX", "https://pypi.org/simple")
 PACKAGES_COOLDOWN_DAYS = read_int("SELFSMITH_PACKAGES_COOLDOWN_DAYS", 7)
