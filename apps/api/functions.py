@@ -22,6 +22,7 @@ from apps.workspaces.services import require
 router = Router()
 LONGEST_WAIT = 60.0  # seconds that a request may wait for its run's end
 LOOK_EVERY = 0.02
+SETTINGS = {"retry_class", "retry"}  # of a version, beside its code
 
 
 @router.get("", response=Page[FunctionOut], summary="Functions of the library, newest first")
@@ -35,8 +36,8 @@ def list_functions(request: ApiRequest, after: UUID | None = None, limit: int = 
 @router.post("", response={201: FunctionOut}, summary="Write a function")
 @in_scope
 def create(request: ApiRequest, body: FunctionIn) -> Status[FunctionOut]:
-    given = body.dict(exclude={"limits"})
-    made = create_function(actor=request.membership, settings=Settings(limits=body.limits), **given)
+    settings = Settings(limits=body.limits, retry_class=body.retry_class, retry=body.retry)
+    made = create_function(actor=request.membership, settings=settings, **body.dict(exclude=SETTINGS))
     return Status(201, FunctionOut.of(made))
 
 
@@ -53,7 +54,9 @@ def write_version(request: ApiRequest, name: str, body: VersionIn) -> Status[Fun
     settings = Settings.of(function.active_version)
     if body.limits is not None:
         settings = replace(settings, limits=body.limits)
-    save_version(actor=request.membership, function=function, settings=settings, **body.dict(exclude={"limits"}))
+    if body.retry_class is not None or body.retry:
+        settings = replace(settings, retry_class=body.retry_class, retry=body.retry)
+    save_version(actor=request.membership, function=function, settings=settings, **body.dict(exclude=SETTINGS))
     return Status(201, FunctionOut.of(_find(request.membership, name)))
 
 
@@ -81,6 +84,8 @@ def _start(request: ApiRequest, name: str, body: RunIn, idempotency_key: str | N
         arguments=body.arguments,
         files=[find_artifact(file_id) for file_id in body.files],
         idempotency_key=idempotency_key,
+        queue_seconds=body.queue_seconds,
+        total_seconds=body.total_seconds,
     )
 
 

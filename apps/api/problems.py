@@ -41,7 +41,10 @@ def install_problems(api: NinjaAPI) -> None:
 
 
 def _domain_error(request: HttpRequest, error: DomainError) -> HttpResponse:
-    return problem(error.status, error.code, error.message, error.details)
+    response = problem(error.status, error.code, error.message, error.details)
+    if "retry_after" in error.details:
+        response.headers["Retry-After"] = str(error.details["retry_after"])
+    return response
 
 
 def _http_error(request: HttpRequest, error: HttpError) -> HttpResponse:

@@ -6,7 +6,7 @@ from ninja import Router
 
 from apps.api.authentication import ApiRequest, in_scope
 from apps.api.paging import USUAL, page_of
-from apps.api.schemas import ArtifactOut, LogLineOut, Page, RunDetailOut, RunOut
+from apps.api.schemas import ArtifactOut, AttemptOut, ChildOut, LogLineOut, Page, RunDetailOut, RunOut
 from apps.runs.models import LogChunk, Run
 from apps.runs.services import cancel_run, find_run
 from apps.workspaces.roles import Permission
@@ -31,6 +31,14 @@ def show(request: ApiRequest, run_id: UUID) -> RunDetailOut:
     return RunDetailOut(
         **RunOut.of(run).dict(),
         task=run.task_id,
+        parent=run.parent_id,
+        root=run.root_id,
+        depth=run.depth,
+        retry_class=run.retry_class,
+        queue_deadline_at=run.queue_deadline_at,
+        total_deadline_at=run.total_deadline_at,
+        attempts=[AttemptOut.of(attempt) for attempt in run.attempts.order_by("number")],
+        children=[ChildOut.of(child) for child in run.children.select_related("function").order_by("id")],
         lock_digest=run.package_set.lock_digest if run.package_set else "",
         packages=run.package_set.pins if run.package_set else [],
         limits=run.limits,

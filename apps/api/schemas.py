@@ -9,9 +9,9 @@ from ninja import Field, Schema
 from apps.agents.models import Step, Task
 from apps.approvals.models import ApprovalRequest
 from apps.functions.limits import LIMITS, Amount, Limit, Unit
-from apps.functions.models import Function
+from apps.functions.models import Function, RetryClass
 from apps.packages.models import PackageSet
-from apps.runs.models import Artifact, Run
+from apps.runs.models import Artifact, Attempt, Run
 
 
 class Problem(Schema):
@@ -132,6 +132,10 @@ class LimitOut(Schema):
         )  # fmt: skip
 
 
+RETRY_CLASS = Field(None, description="on_lost when left out, never for what has secrets or hosts")
+RETRY_SETTINGS: dict[str, int] = Field({}, description="for on_error: max_attempts, backoff_seconds, backoff_cap_seconds")
+
+
 class FunctionIn(Schema):
     source: str
     name: str | None = None
@@ -140,6 +144,8 @@ class FunctionIn(Schema):
     dependencies: list[str] | None = None
     tags: list[str] = []
     limits: LimitsGiven = {}
+    retry_class: RetryClass | None = Field(None, description="on_lost when left out, never for what has secrets or hosts")
+    retry: dict[str, int] = RETRY_SETTINGS
 
 
 class VersionIn(Schema):
@@ -147,6 +153,8 @@ class VersionIn(Schema):
     requirements: list[str] = []
     dependencies: list[str] | None = None
     limits: LimitsGiven | None = Field(None, description="left out: as the active version has them")
+    retry_class: RetryClass | None = Field(None, description="left out: as the active version has it")
+    retry: dict[str, int] = RETRY_SETTINGS
 
 
 class FunctionOut(Schema):
@@ -160,6 +168,8 @@ class FunctionOut(Schema):
     requirements: list[str]
     dependencies: list[str]
     limits: dict[str, Amount]
+    retry_class: str
+    retry: dict[str, int]
 
     @staticmethod
     def of(function: Function) -> "FunctionOut":
@@ -175,12 +185,16 @@ class FunctionOut(Schema):
             requirements=version.requirements if version else [],
             dependencies=version.dependencies if version else [],
             limits=version.limits if version else {},
+            retry_class=version.retry_class if version else "",
+            retry=version.retry if version else {},
         )
 
 
 class RunIn(Schema):
     arguments: dict[str, Any] = {}
     files: list[UUID] = Field([], max_length=50)
+    queue_seconds: float | None = Field(None, description="how long it may wait for a worker")
+    total_seconds: float | None = Field(None, description="how long from then to its end, attempts and pauses included")
 
 
 class RunOut(Schema):
@@ -206,7 +220,41 @@ class RunOut(Schema):
         return RunOut(function=run.function.name, version=run.version.number, **values)
 
 
+class AttemptOut(Schema):
+    number: int
+    outcome: str
+    message: str
+    error: dict[str, Any] | None
+    sequel: str = Field(description="why there is a next attempt, or why there is none")
+    next_at: datetime | None
+    started_at: datetime
+    ended_at: datetime | None
+
+    @staticmethod
+    def of(attempt: Attempt) -> "AttemptOut":
+        return AttemptOut.model_validate(attempt, from_attributes=True)
+
+
+class ChildOut(Schema):
+    id: UUID
+    function: str
+    state: str
+    attempt: int = Field(description="in which attempt of its caller it was started")
+
+    @staticmethod
+    def of(child: Run) -> "ChildOut":
+        return ChildOut(id=child.pk, function=child.function.name, state=child.state, attempt=child.parent_attempt or 0)
+
+
 class RunDetailOut(RunOut):
+    parent: UUID | None
+    root: UUID | None
+    depth: int
+    retry_class: str
+    queue_deadline_at: datetime | None
+    total_deadline_at: datetime | None
+    attempts: list[AttemptOut]
+    children: list[ChildOut]
     task: UUID | None
     lock_digest: str
     packages: list[str]

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from apps.runs.models import Span
+from apps.runs.models import Run, Span
 
 MOST_SPANS = 500  # a page is for looking; a box may report thousands
 DEEPEST = 40  # below that the tree is flattened, so that no box can exhaust the template's recursion
@@ -19,15 +19,21 @@ class Call:
     error: str
     line: int | None
     seconds: float | None
+    run: Run | None = None  # where the called function ran in a box of its own
     children: "list[Call]" = field(default_factory=list)
 
 
-def call_tree(spans: Iterable[Span]) -> list[Call]:
-    """The roots, in the order in which they began. A span whose parent is unknown, or is told to be itself, is a root."""
+def call_tree(spans: Iterable[Span], runs: Iterable[Run] = ()) -> list[Call]:
+    """The roots, in the order in which they began. A span whose parent is unknown, or is told to be itself, is a root.
+
+    `runs` are those that the calls have started; which span belongs to which is the box's word too.
+    """
+    started = {(run.parent_attempt, run.parent_span): run for run in runs}
     roots: list[Call] = []
     placed: dict[tuple[int, str], tuple[Call, int]] = {}
     for span in spans:
         call = Call(span.function_name, span.arguments_preview, span.result_preview, span.error, span.line, span.seconds)
+        call.run = started.get((span.attempt, span.key))
         parent, depth = placed.get((span.attempt, span.parent_key), (None, 0))
         if parent is None:
             roots.append(call)

@@ -19,7 +19,7 @@ from apps.dashboard.limits import version_rows
 from apps.dashboard.paging import paginate
 from apps.dashboard.respond import UNPROCESSABLE, attempt, go, refuse, show
 from apps.dashboard.uploads import store_files
-from apps.functions.definition import Settings
+from apps.functions.definition import Settings, filled_retry
 from apps.functions.form import Field, form_fields, parse_form, refill
 from apps.functions.limits import workspace_maxima
 from apps.functions.models import Function, FunctionVersion
@@ -87,13 +87,10 @@ def function_new(request: PageRequest) -> HttpResponse:
     form = FunctionForm(request.POST or None, maxima=workspace_maxima())
     outcome = None
     if request.method == "POST" and form.is_valid():
-        given = {
-            **form.cleaned_data,
-            "name": form.cleaned_data["name"] or None,
-            "description": form.cleaned_data["description"] or None,
-            "settings": Settings(limits=form.cleaned_data["limits"]),
-        }
-        del given["limits"]
+        given = {name: form.cleaned_data[name] for name in ("source", "requirements", "dependencies", "tags")}
+        given |= {name: form.cleaned_data[name] or None for name in ("name", "description")}
+        retry_class, retry = form.retry()
+        given["settings"] = Settings(limits=form.cleaned_data["limits"], retry_class=retry_class, retry=retry)
         outcome = attempt(request, lambda: create_function(actor=request.membership, **given))
         if isinstance(outcome, Function):
             return go(request, "function-detail", function_id=outcome.pk, say=f"{outcome.name} is saved.")
@@ -107,16 +104,19 @@ def function_edit(request: PageRequest, function_id: UUID) -> HttpResponse:
     form = VersionForm(request.POST or None, initial=initial, maxima=workspace_maxima())
     outcome = None
     if request.method == "POST" and form.is_valid():
-        outcome = attempt(request, lambda: _save(request, function, form.cleaned_data))
+        outcome = attempt(request, lambda: _save(request, function, form))
         if isinstance(outcome, FunctionVersion):
             return go(request, "function-detail", function_id=function.pk, say=f"Version {outcome.number} is active.")
     return _show_form(request, form, outcome, function=function)
 
 
-def _save(request: PageRequest, function: Function, given: dict[str, Any]) -> FunctionVersion:
-    """A version with the secrets and hosts of the one before: the form does not speak of them."""
+def _save(request: PageRequest, function: Function, form: VersionForm) -> FunctionVersion:
+    """A version with the settings of the one before, where the form does not speak of them."""
+    given = form.cleaned_data
     code = {name: given[name] for name in ("source", "requirements", "dependencies")}
     settings = replace(Settings.of(function.active_version), limits=given["limits"])
+    if "retry_class" in form.data:
+        settings = replace(settings, retry_class=form.retry()[0], retry=form.retry()[1])
     version = save_version(actor=request.membership, function=function, settings=settings, **code)
     if (function.description, function.tags) != (given["description"], given["tags"]):
         update_details(actor=request.membership, function=function, description=given["description"], tags=given["tags"])
@@ -203,6 +203,7 @@ def _told(
         "limits": limits,
         "limits_above": any(row.is_above for row in limits),
         "may_run": request.membership.can(Permission.RUN),
+        "retry": filled_retry(version.retry),
         "why_not": _package_notice(version),
         "errors": errors,
         "runs": Run.objects.for_list().filter(function=function)[:SHOWN_RUNS],

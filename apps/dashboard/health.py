@@ -44,7 +44,7 @@ class Part:
 
 @page(Permission.VIEW)
 def health(request: PageRequest) -> HttpResponse:
-    looks: tuple[Callable[[], Part], ...] = (_database, _redis, _workers, _scheduler, _sandbox, _waiting_work, _disk)
+    looks: tuple[Callable[[], Part], ...] = (_database, _redis, _workers, _scheduler, _sandbox, _waiting_work, _lane, _disk)
     return show(request, "health/index.html", {"parts": [look() for look in looks], "setup": None}, part="live")
 
 
@@ -120,6 +120,16 @@ def _waiting_work() -> Part:
     }
     text = ", ".join(f"{number} {kind}" for kind, number in counts.items())
     return Part("Queue of this workspace", "ok", f"Waiting for a worker: {text}", figure=f"{sum(counts.values())} waiting")
+
+
+def _lane() -> Part:
+    """How much of what this workspace may have at once it has."""
+    running, waiting = (Run.objects.filter(state=state).count() for state in (RunState.RUNNING, RunState.QUEUED))
+    most, most_waiting = settings.WORKSPACE_RUNNING_RUNS, settings.WORKSPACE_QUEUED_RUNS
+    text = f"{running} of {most} runs at once; {waiting} of {most_waiting} may wait. Workspaces take turns."
+    if waiting >= most_waiting:
+        return Part("Runs of this workspace", "degraded", text, "No further run is taken until some have begun.")
+    return Part("Runs of this workspace", "ok", text, figure=f"{running} running")
 
 
 def _disk() -> Part:

@@ -1,6 +1,6 @@
 """Runs: the list, one run live, its log as a file, cancelling it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -17,11 +17,12 @@ from apps.dashboard.previews import previews_of
 from apps.dashboard.respond import go, show
 from apps.functions.models import Function
 from apps.functions.services import get_function
-from apps.runs.models import LogChunk, Run, RunInput
+from apps.runs.models import Attempt, LogChunk, Run, RunInput
 from apps.runs.services import cancel_run, find_run
 from apps.runs.states import RunState
 from apps.workspaces.roles import Permission
 
+MOST_CHILDREN = 200
 SHOWN_CHUNKS = 500  # of the end of the log; the download has all of it
 
 HINTS = {
@@ -90,11 +91,15 @@ def _function_filter(request: HttpRequest) -> Function | None:
 
 def _told(request: PageRequest, run: Run) -> dict[str, Any]:
     """All that the page shows, in a fixed number of queries."""
+    children = list(Run.objects.for_list().filter(parent=run).order_by("id")[:MOST_CHILDREN])
+    attempts = list(run.attempts.order_by("number"))
     return {
         "run": run,
+        "children": children,
+        "waits_for": _waits_for(attempts),
         "chunks": list(LogChunk.objects.filter(run=run).order_by("-seq")[:SHOWN_CHUNKS])[::-1],
-        "spans": call_tree(run.spans.order_by("id")[:MOST_SPANS]),
-        "attempts": list(run.attempts.order_by("number")),
+        "spans": call_tree(run.spans.order_by("id")[:MOST_SPANS], children),
+        "attempts": attempts,
         "artifacts": previews_of(run.artifacts.order_by("id")),
         "inputs": [link.artifact for link in RunInput.objects.filter(run=run).select_related("artifact").order_by("id")],
         "closure_text": [part["name"] for part in run.closure],
@@ -103,6 +108,12 @@ def _told(request: PageRequest, run: Run) -> dict[str, Any]:
         "limits": run_rows(run.limits, run.used, run.limit_reached),
         "may_change_limit": bool(run.limit_reached and not run.function.task_id and request.membership.can(Permission.DEVELOP)),
     }
+
+
+def _waits_for(attempts: Sequence[Attempt]) -> str:
+    if attempts and attempts[-1].outcome == "error":
+        return "Waits for its next attempt"
+    return "Waits for a free box"
 
 
 def _message_title(run: Run) -> str:

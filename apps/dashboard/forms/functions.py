@@ -5,7 +5,15 @@ from typing import Any
 from django import forms
 
 from apps.dashboard.forms.limits import LimitsForm, limit_initial
-from apps.functions.models import Function, FunctionVersion
+from apps.functions.definition import RETRY
+from apps.functions.models import Function, FunctionVersion, RetryClass
+
+RETRY_CHOICES = (
+    ("", "As usual: when it was lost, unless it has secrets or hosts"),
+    (RetryClass.NEVER, "Never"),
+    (RetryClass.ON_LOST, "When its worker or box vanished"),
+    (RetryClass.ON_ERROR, "Also after an error of its own"),
+)
 
 
 class FunctionForm(LimitsForm):
@@ -26,6 +34,17 @@ class FunctionForm(LimitsForm):
         max_length=10_000,
         help_text="Found by themselves; name them to have them compared.",
     )
+    retry_class = forms.ChoiceField(
+        label="Try a run again",
+        required=False,
+        choices=RETRY_CHOICES,
+        help_text="A limit that was reached is never tried again, and three lost workers end a run.",
+    )
+    max_attempts = forms.IntegerField(label="Attempts", required=False, help_text="After errors, at most. 5 if empty.")
+    backoff_seconds = forms.IntegerField(
+        label="First pause, seconds", required=False, help_text="Up to this long; doubles each time. 5 if empty."
+    )
+    backoff_cap_seconds = forms.IntegerField(label="Longest pause, seconds", required=False, help_text="300 if empty.")
     tags = forms.CharField(label="Tags", required=False, max_length=1000, help_text="Parted by commas.")
 
     def clean_source(self) -> str:
@@ -37,6 +56,12 @@ class FunctionForm(LimitsForm):
     def clean_dependencies(self) -> list[str] | None:
         """None where nobody named any: then nothing is compared."""
         return _parted(self.cleaned_data["dependencies"]) or None
+
+    def retry(self) -> tuple[RetryClass | None, dict[str, int]]:
+        """The class that was chosen, None for the usual one, and what was filled in beside it."""
+        chosen = self.cleaned_data["retry_class"]
+        given = {name: self.cleaned_data[name] for name in RETRY if self.cleaned_data[name] is not None}
+        return RetryClass(chosen) if chosen else None, given
 
     def clean_tags(self) -> list[str]:
         return _parted(self.cleaned_data["tags"])
@@ -54,6 +79,7 @@ def version_initial(function: Function, version: FunctionVersion | None) -> dict
     if version is not None:
         initial |= {"source": version.source, "requirements": "\n".join(version.requirements)}
         initial |= limit_initial(version.limits)
+        initial |= {"retry_class": version.retry_class, **version.retry}
     return initial
 
 
