@@ -3,7 +3,7 @@ PYTHON ?= python3
 INSTALLER = $(PYTHON) platform/installer
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint demo attack chaos sign-ins doctor fresh-machine
+.PHONY: help run prod rolling-restart test check lint demo attack chaos sign-ins doctor fresh-machine
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -29,6 +29,12 @@ chaos: ## Break things under load and check that nothing is lost or done twice (
 
 attack: ## Fire the hostile programs at this installation's boxes and show how each ends (ONLY=name fires one)
 	@$(INSTALLER) attack
+
+prod: ## Start production processes behind your proxy (SELFSMITH_HOSTS, SELFSMITH_WEBS=2, SELFSMITH_WORKERS=2)
+	@$(INSTALLER) prod
+
+rolling-restart: ## Start the processes of a running `make prod` anew, one after the other (same variables)
+	@$(INSTALLER) rolling-restart
 
 sign-ins: ## Make new sign-ins for the seeded accounts of the installation that runs
 	@$(INSTALLER) sign-ins

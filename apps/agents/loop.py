@@ -17,8 +17,8 @@ from apps.agents.models import Step, StepState, Task, TaskState, WaitsFor
 from apps.agents.prompts import TOOLS, conversation
 from apps.agents.replies import store_reply
 from apps.agents.tools import Completed, Wait, call_tool
-from apps.core import leases
-from apps.core.dispatch import MESSAGES_PER_LOOK
+from apps.core import leases, stopping
+from apps.core.dispatch import MESSAGES_PER_LOOK, wake
 from apps.core.retries import MAX_LOSSES, Backoff, outlived_its_workers
 from apps.core.tenancy import every_workspace, scope
 from apps.llm.errors import ModelUnavailable
@@ -39,11 +39,22 @@ def perform_next_task() -> bool:
         return False
     try:
         with leases.heartbeat(task) as pulse:
-            while not pulse.stop_requested() and _take_turn(task):
-                pass
+            _take_turns(task, pulse)
     except leases.LeaseLost:
         log.warning("task.lease_lost task=%s", task.pk)
     return True
+
+
+def _take_turns(task: Task, pulse: leases.Heartbeat) -> None:
+    """Until the task leaves this worker. One that is told to end hands the task back between two turns, which costs nothing."""
+    while not pulse.stop_requested():
+        if stopping.is_stopping():
+            with scope(task.workspace_id):
+                transitions.leave(task, to_state=TaskState.QUEUED)
+                wake("tasks")
+            return
+        if not _take_turn(task):
+            return
 
 
 def _take_turn(task: Task) -> bool:

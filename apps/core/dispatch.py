@@ -12,6 +12,8 @@ from celery import current_app, shared_task
 from django.db import close_old_connections, transaction
 from kombu.exceptions import OperationalError
 
+from apps.core import stopping
+
 log = logging.getLogger(__name__)
 MESSAGES_PER_LOOK = 8  # more threads than this are woken by the work itself
 MESSAGE_SECONDS = 10  # an older message says nothing new: the scheduler has sent another since
@@ -51,9 +53,9 @@ def _send(kind: str) -> None:
 
 
 def drain(kind: str) -> int:
-    """Work off every due row of one kind in this thread; returns how many."""
+    """Work off every due row of one kind in this thread, until this process is told to end; returns how many."""
     work, done = _kinds[kind], 0
-    while work.step():
+    while not stopping.is_stopping() and work.step():
         done += 1
         close_old_connections()
     return done

@@ -11,14 +11,14 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from apps.core import leases
+from apps.core import leases, stopping
 from apps.core.canonical import digest_of
 from apps.core.dispatch import MESSAGES_PER_LOOK
 from apps.core.errors import DomainError, Unavailable
 from apps.core.retries import Backoff, outlived_its_workers
 from apps.core.tenancy import every_workspace, scope
 from apps.packages import approval, configured, copies, environments, transitions
-from apps.packages.build import NoBox, build_environment
+from apps.packages.build import BuildInterrupted, NoBox, build_environment
 from apps.packages.evidence import gather_evidence
 from apps.packages.locks import Lock, read_lock
 from apps.packages.models import PackageSet
@@ -95,7 +95,7 @@ def _build(package_set: PackageSet, pulse: leases.Heartbeat) -> None:
         driver=_driver(),
         folder=configured.environments(),
         labels=package_set.labels(),
-        cancelled=pulse.stop_requested,
+        cancelled=lambda: pulse.stop_requested() or stopping.is_stopping(),
     )
     copies.note_built(digest)
     with scope(package_set.workspace_id):
@@ -133,7 +133,9 @@ def _give_up_or_wait(package_set: PackageSet, problem: DomainError) -> None:
     log.warning("packages.problem set=%s code=%s message=%s", package_set.pk, problem.code, problem.message)
     changes: dict[str, Any] = {"failure_code": problem.code, "failure": problem.message}
     with scope(package_set.workspace_id):
-        if isinstance(problem, NoBox) or (isinstance(problem, Unavailable) and package_set.attempt < MAX_TRIES):
+        if isinstance(problem, BuildInterrupted) and stopping.is_stopping():  # by this worker's own end: no try of the set's
+            transitions.leave(package_set, to_state=PackageState.APPROVED, attempt=package_set.attempt - 1)
+        elif isinstance(problem, NoBox) or (isinstance(problem, Unavailable) and package_set.attempt < MAX_TRIES):
             back = _WAITING[PackageState(package_set.state)]
             transitions.leave(package_set, to_state=back, not_before=Now() + BACKOFF.pause(package_set.attempt), **changes)
         else:

@@ -12,11 +12,11 @@ from typing import Any
 from django.db.models import F
 from django.db.models.functions import Coalesce, Now
 
-from apps.core import blobs, leases
+from apps.core import blobs, leases, stopping
 from apps.core.dispatch import MESSAGES_PER_LOOK, wake
 from apps.core.log_context import bound
 from apps.core.tenancy import scope
-from apps.functions.models import FunctionVersion
+from apps.functions.models import FunctionVersion, RetryClass
 from apps.packages.restore import EnvironmentAway, EnvironmentLost
 from apps.runs import boxes, deadlines, lanes, retry, transitions
 from apps.runs.environments import environment_of
@@ -28,6 +28,7 @@ from apps.runs.states import STATE_OF_OUTCOME, RunState
 from sandbox import InputFile, InvalidJob, Job, Kind, Limits, Outcome, SandboxError, Source, TakeCancelled
 
 log = logging.getLogger(__name__)
+HANDED_BACK = "handed_back"  # how an attempt ended whose worker was stopped in order
 RETRY_AFTER = timedelta(seconds=5)  # when this host cannot make a box at all
 
 
@@ -74,7 +75,34 @@ def _perform(run: Run) -> None:
             return
     if pulse.lost.is_set():
         raise leases.LeaseLost("The lease was lost while the box ran.")
-    _finish(run, outcome, artifacts)
+    if outcome.kind is Kind.KILLED and not pulse.cancelled.is_set() and _is_to_be_handed_back(run):
+        _hand_back(run)
+    else:
+        _finish(run, outcome, artifacts)
+
+
+def _is_to_be_handed_back(run: Run) -> bool:
+    """This worker was told to end, and the run may be begun again elsewhere. One that may not is finished here."""
+    if not stopping.is_stopping():
+        return False
+    with scope(run.workspace_id):
+        run.refresh_from_db(fields=["retry_class"])  # what the run has called meanwhile may forbid a second time
+    return run.retry_class != RetryClass.NEVER
+
+
+def _hand_back(run: Run) -> None:
+    """Another worker takes it at once. Nobody has vanished, so it counts as no loss."""
+    reason = "The worker was stopped in order and gave the run back."
+    with scope(run.workspace_id):
+        leases.assert_held(run)
+        run.refresh_from_db(fields=["retry_class"])
+        if run.retry_class == RetryClass.NEVER:  # forbidden in the last moment, after its box was told to end
+            _retry_or_lose(run, reason)
+            return
+        _close_attempt(run, HANDED_BACK, reason, sequel="Nobody has vanished: tried again at once, and counted as no loss.")
+        transitions.leave(run, to_state=RunState.QUEUED, message=reason)
+        wake("runs")
+    log.info("run.handed_back")
 
 
 def _prepare(run: Run) -> Job:
@@ -118,13 +146,16 @@ def _frozen_sources(run: Run) -> tuple[Source, ...]:
 
 
 def _execute(run: Run, job: Job, pulse: leases.Heartbeat) -> tuple[Outcome, list[Artifact]]:
+    def _should_stop() -> bool:
+        return pulse.stop_requested() or _is_to_be_handed_back(run)
+
     recorder = Recorder(run)
     try:
         with boxes.pool().take(
-            labels=run.labels(), size=job.limits.size, lane=str(run.workspace_id), cancelled=pulse.stop_requested
+            labels=run.labels(), size=job.limits.size, lane=str(run.workspace_id), cancelled=_should_stop
         ) as box:
-            answer = answer_for(run, pulse.stop_requested)
-            outcome = box.run(job, on_event=recorder.hear, on_request=answer, cancelled=pulse.stop_requested)
+            answer = answer_for(run, _should_stop)
+            outcome = box.run(job, on_event=recorder.hear, on_request=answer, cancelled=_should_stop)
     except TakeCancelled as stopped:
         outcome = Outcome(Kind.KILLED, str(stopped), started=False, kernel="", seconds=0.0)
     finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from celery import Celery
-from celery.signals import worker_ready, worker_shutdown
+from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 
 from config.env import load_environment_file
 
@@ -31,6 +31,14 @@ def start_boxes(**_: Any) -> None:
     warm_up()
     _reporters.append(Reporter(ProcessKind.WORKER, warm_boxes))
     _reporters[-1].start()
+
+
+@worker_shutting_down.connect
+def hand_back(**_: Any) -> None:
+    """Told to end: running work is given back or finished; Celery waits for its threads."""
+    from apps.core import stopping
+
+    stopping.begin()
 
 
 @worker_shutdown.connect

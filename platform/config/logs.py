@@ -45,6 +45,12 @@ def logging_settings(*, form: str, level: str) -> dict[str, Any]:
     }
 
 
+def drop_colours(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """The web server says the same twice, once with colours for a terminal."""
+    line.pop("color_message", None)
+    return line
+
+
 def mask_credentials(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Whatever a library said, no password or token is written down."""
     for name, value in line.items():
@@ -80,6 +86,7 @@ class _Lines(structlog.stdlib.ProcessorFormatter):
             ],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                drop_colours,
                 structlog.processors.format_exc_info,
                 mask_credentials,
                 self.renderer,

@@ -14,7 +14,7 @@ from .setup import Setup
 from .shell import Result
 from .supervise import Supervisor
 
-SIGN_IN_PAGE = "/accounts/login/"
+READINESS = "/readyz"  # asked of the process itself: the pages may insist on https
 WEB_SECONDS = 45
 
 
@@ -33,7 +33,10 @@ class Application:
 
     @property
     def address(self) -> str:
-        return f"http://127.0.0.1:{self.setup.port}"
+        return self.address_of(self.setup.shape.webs[0])
+
+    def address_of(self, web: str) -> str:
+        return f"http://127.0.0.1:{self.setup.ports[web]}"
 
     def manage(self, *arguments: str, doing: str, as_role: str = "app") -> str:
         """Runs a command of manage.py and gives what it printed. Only migrations run as the role that owns the tables.
@@ -72,21 +75,21 @@ class Application:
         """Makes the cast and its demo task as far as they are missing, with new passwords."""
         return read_sign_ins(self.manage("seed_demo", "--passwords-to", "-", doing="making the first accounts"))
 
-    def wait_for_sign_in_page(self, supervisor: Supervisor) -> None:
+    def wait_for_sign_in_page(self, supervisor: Supervisor, web: str) -> None:
         """Raises: SetupError when the page does not come."""
-        supervisor.wait_until(self.serves, "web", seconds=WEB_SECONDS)
+        supervisor.wait_until(lambda: self.serves(web), web, seconds=WEB_SECONDS)
 
-    def serves(self) -> bool:
-        """Whether the sign-in page is there.
+    def serves(self, web: str) -> bool:
+        """Whether the process can serve: it answers, and so do its database, Redis and tables.
 
         Raises: SetupError when the server answers by an error of its own, which waiting does not mend.
         """
         try:
-            with urllib.request.urlopen(self.address + SIGN_IN_PAGE, timeout=10) as answer:
+            with urllib.request.urlopen(self.address_of(web) + READINESS, timeout=10) as answer:
                 return bool(answer.status == 200)
         except urllib.error.HTTPError as error:
             raise SetupError(
-                f"The sign-in page answers with {error.code}.", f"The reason is at the end of {self.setup.home.logs / 'web.log'}."
+                f"{web} is not ready ({error.code}).", f"The reason is at the end of {self.setup.home.logs / web}.log."
             ) from error
         except OSError:
             return False  # not listening yet

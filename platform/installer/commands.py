@@ -1,4 +1,4 @@
-"""The commands: run, demo, attack, test, check, lint, chaos, sign-ins, doctor. Each is a short story of steps told elsewhere."""
+"""The commands, from run and prod to doctor. Each is a short story of steps told elsewhere."""
 
 from __future__ import annotations
 
@@ -25,12 +25,17 @@ from .home import Home, choose_home
 from .machine import check_sudo, chosen_port, free_port, probe_machine
 from .progress import Progress
 from .setup import Setup
+from .shape import EMBEDDED, PRODUCTION, Shape, production_shape
 from .shell import Result, Shell
 from .stack import STOP_SIGNALS, Stack
+from .supervise import Supervisor
 from .system import install_browser
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 INTERRUPTED = 130
+FIRST_ACCOUNT = """
+  No accounts were made. Make the first from another terminal:
+    SELFSMITH_HOME={home} {python} manage.py create_owner --username NAME --email ADDRESS --workspace SLUG"""
 LOG_LINES = 20
 TEMPORARY = "/var/tmp"  # on the disk: /tmp may be in memory, and too small for what a demo makes
 
@@ -58,7 +63,7 @@ def on_signal(_number: int, _frame: Optional[FrameType]) -> None:
     raise Stopped
 
 
-def make_setup(home: Optional[Home] = None, port: Optional[int] = None) -> Setup:
+def make_setup(home: Optional[Home] = None, port: Optional[int] = None, shape: Shape = EMBEDDED) -> Setup:
     """Looks at the machine and the variables that a person may set."""
     machine = probe_machine()
     setup = Setup(
@@ -68,6 +73,7 @@ def make_setup(home: Optional[Home] = None, port: Optional[int] = None) -> Setup
         shell=Shell(),
         progress=Progress(),
         port=port or chosen_port(os.environ),
+        shape=shape,
     )
     note = "" if machine.is_tried else ", on which it was never tried"
     setup.progress.say(f"Selfsmith on {machine.name}{note}; data in {setup.home.path}")
@@ -102,14 +108,44 @@ def run() -> int:
     raise SetupError("The supervisor ended by itself.", f"See {setup.home.logs / 'supervisord.log'}.")
 
 
+def prod() -> int:
+    """Production processes: several webs and workers behind the operator's proxy, private engines, no seeded accounts."""
+    shape = production_shape(os.environ)
+    setup = make_setup(shape=shape)
+    with Stack(setup) as stack:
+        try:
+            sandbox = stack.bring_up()
+            stack.serve()
+            sandbox.result()
+            stack.start_workers()
+            addresses = ", ".join(map(stack.application.address_of, shape.webs))
+            setup.progress.say(f"{FIRST_ACCOUNT.format(home=setup.home.path, python=setup.tool('python'))}\n\nREADY  {addresses}")
+            stack.supervisor.wait()
+        except Stopped:
+            setup.progress.say("\nStopping; running work is handed back, the data stays.")
+            return 0
+    raise SetupError("The supervisor ended by itself.", f"See {setup.home.logs / 'supervisord.log'}.")
+
+
+def rolling_restart() -> int:
+    """Starts the processes of a running `make prod` anew, one after the other, so that somebody always serves."""
+    setup = make_setup(shape=production_shape(os.environ))
+    supervisor = Supervisor(setup)
+    if not supervisor.control.answers():
+        raise SetupError("Selfsmith does not run here.", "Start it: `make prod`.")
+    application = Application(setup, process_environment(setup, os.environ))
+    for name in setup.shape.names:
+        with setup.progress.step(name):
+            supervisor.restart(name)
+            if name in setup.shape.webs:
+                application.wait_for_sign_in_page(supervisor, name)
+    return 0
+
+
 def make_accounts(application: Application) -> str:
     """The seeded accounts with new passwords, unless SEED=no; gives what to tell a person about signing in."""
     if os.environ.get("SEED", "yes").lower() == "no":
-        return (
-            "\n  No accounts were made. Make the first from another terminal:\n"
-            f"    SELFSMITH_HOME={application.setup.home.path} {application.setup.tool('python')} manage.py create_owner "
-            "--username NAME --email ADDRESS --workspace SLUG"
-        )
+        return FIRST_ACCOUNT.format(home=application.setup.home.path, python=application.setup.tool("python"))
     with application.setup.progress.step("accounts"):
         sign_ins = application.seed()
     return f"\n  Sign-ins, new at every start (`make sign-ins` makes others):\n{describe_sign_ins(sign_ins)}"
@@ -120,6 +156,10 @@ def sign_ins() -> int:
     setup = make_setup()
     if not is_running(setup):
         raise SetupError("Selfsmith does not run.", "Start it first (`make run`), then ask again from another terminal.")
+    if PRODUCTION in setup.home.environment_file.read_text():
+        raise SetupError(
+            "This installation has no seeded accounts: it runs for production.", "Make one: `manage.py create_owner`."
+        )
     setup.progress.say(describe_sign_ins(Application(setup, process_environment(setup, os.environ)).seed()))
     return 0
 
@@ -231,6 +271,8 @@ def doctor() -> int:
 
 COMMANDS: dict[str, Callable[[], int]] = {
     "run": run,
+    "prod": prod,
+    "rolling-restart": rolling_restart,
     "demo": demo,
     "attack": attack,
     "lint": lint,

@@ -32,11 +32,12 @@ def process_environment(setup: Setup, outside: Mapping[str, str]) -> dict[str, s
         "SELFSMITH_REDIS_URL": f"unix://{home.redis_socket}",
         "SELFSMITH_BOX_IMAGE": image.tag(),
         "SANDBOX_RUNTIME": "runsc",
-        "DJANGO_SETTINGS_MODULE": "config.settings.embedded",
+        "DJANGO_SETTINGS_MODULE": setup.shape.settings,
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
         "PYTHONDONTWRITEBYTECODE": "",  # where it is set for the machine, every start would compile everything again
         "PATH": f"{setup.venv / 'bin'}:{SYSTEM_FOLDERS}",
         **{name: outside[name] for name in PASSED_ON if name in outside},
+        **setup.shape.variables,
         **trust(outside),
     }
 

@@ -10,14 +10,23 @@ from .supervise import Program
 def programs(setup: Setup) -> list[Program]:
     """All that may run; which of them does is said by `Supervisor.start`."""
     python = str(setup.tool("python"))
-    serve = ["-m", "uvicorn", "config.asgi:application", "--host", "127.0.0.1", "--port", str(setup.port)]
-    work = ["-m", "celery", "-A", "config", "worker", "--pool=threads", "--loglevel=INFO"]
     return [
         # INT is PostgreSQL's fast stop; TERM would wait for the last client.
         Program("postgres", postgres.server_command(setup.home), 10, postgres.cluster_account(), "INT", stop_seconds=30),
         Program("redis", redis.server_command(setup.home), 10, redis.server_account()),
         Program("docker", docker.own_engine_command(), 20, stop_seconds=20),
-        Program("web", [python, *serve, "--no-access-log", "--timeout-graceful-shutdown", "3"], 50),
-        Program("worker", [python, *work], 50, stop_seconds=20),
+        *(Program(name, [python, *serve(port)], 50) for name, port in setup.ports.items()),
+        *(Program(name, [python, *work(name)], 50, stop_seconds=setup.shape.stop_seconds) for name in setup.shape.workers),
         Program("scheduler", [python, "manage.py", "run_scheduler"], 50),
     ]
+
+
+def serve(port: int) -> list[str]:
+    """A web process; Python's arguments. Open sockets get three seconds, then their pages come back to another process."""
+    address = ["--host", "127.0.0.1", "--port", str(port)]
+    return ["-m", "uvicorn", "config.asgi:application", *address, "--no-access-log", "--timeout-graceful-shutdown", "3"]
+
+
+def work(name: str) -> list[str]:
+    """A worker; the name tells it from others of this machine where workers are asked who is there."""
+    return ["-m", "celery", "-A", "config", "worker", "--pool=threads", "--loglevel=INFO", f"--hostname={name}@%h"]

@@ -9,6 +9,7 @@ from pathlib import Path
 from .home import Home
 from .machine import Machine
 from .progress import Progress
+from .shape import EMBEDDED, Shape
 from .shell import Shell
 
 
@@ -20,6 +21,12 @@ class Setup:
     shell: Shell
     progress: Progress
     port: int
+    shape: Shape = EMBEDDED
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """Web process → where it listens: the first at `port`, the others above it."""
+        return {name: self.port + number for number, name in enumerate(self.shape.webs)}
 
     @property
     def venv(self) -> Path:

@@ -21,7 +21,6 @@ from .supervise import Supervisor
 
 ENGINE_SECONDS = 60  # PostgreSQL may have to recover after the machine lost power
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-OURS = ("web", "worker", "scheduler")
 
 
 class Stack:
@@ -46,7 +45,7 @@ class Stack:
         if self.supervisor.process:
             # Only then is what runs under this home ours; a second start must not stop the first.
             with self.setup.progress.step("stopping"):
-                self.supervisor.stop_programs(*OURS)
+                self.supervisor.stop_programs(*self.setup.shape.names)
                 docker.remove_containers(self.setup)
                 self.supervisor.stop()
         self.pool.shutdown()
@@ -123,7 +122,8 @@ class Stack:
         with self.setup.progress.step("home") as step:
             is_new = make_home(home)
             self.lock = lock_home(home)
-            check_port(self.setup.port)
+            for port in self.setup.ports.values():
+                check_port(port)
             self.setup.shell.log = home.logs / "setup.log"
             step.detail = f"{home.path}{' (new)' if is_new else ''}"
 
@@ -146,17 +146,19 @@ class Stack:
         (self.setup.home.stamps / "complete").touch()
 
     def serve(self) -> None:
-        """Starts the web process and waits for the sign-in page."""
+        """Starts the web processes and waits for the sign-in page of each."""
         with self.setup.progress.step("sign-in page") as step:
-            self.supervisor.start("web")
-            self.application.wait_for_sign_in_page(self.supervisor)
-            step.detail = self.application.address
+            self.supervisor.start(*self.setup.shape.webs)
+            for name in self.setup.shape.webs:
+                self.application.wait_for_sign_in_page(self.supervisor, name)
+            step.detail = ", ".join(map(self.application.address_of, self.setup.shape.webs))
 
     def start_workers(self) -> None:
         """What works off the queue. It comes last: without boxes it could only fail."""
-        with self.setup.progress.step("worker, scheduler"):
-            self.supervisor.start("worker", "scheduler")
-            self.supervisor.wait_until_up("worker", "scheduler")
+        names = (*self.setup.shape.workers, "scheduler")
+        with self.setup.progress.step(", ".join(names)):
+            self.supervisor.start(*names)
+            self.supervisor.wait_until_up(*names)
 
     def step(self, title: str, work: Callable[[Step], None], *, announce: bool = False) -> None:
         """A step now, in this thread."""

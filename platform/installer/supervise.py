@@ -151,9 +151,13 @@ class Supervisor:
         """
         deadline = time.monotonic() + seconds
         while not is_ready():
-            if time.monotonic() > deadline or not self.is_alive() or self.control.state(name) in DEAD:
+            if time.monotonic() > deadline or self.has_ended() or self.control.state(name) in DEAD:
                 raise self.failure(name)
             time.sleep(POLL_SECONDS)
+
+    def has_ended(self) -> bool:
+        """Whether the supervisord that this process started is gone. One that another command started answers or does not."""
+        return self.process is not None and self.process.poll() is not None
 
     def is_alive(self) -> bool:
         return self.process is not None and self.process.poll() is None
@@ -176,6 +180,21 @@ class Supervisor:
                 self.control.stop(name)
             while any(self.control.state(name) not in STOPPED for name in names):
                 time.sleep(POLL_SECONDS)  # no deadline of its own: supervisord kills what does not stop in time
+
+    def restart(self, name: str) -> None:
+        """Stops one program, which may take as long as it is given, and starts it anew.
+
+        Raises: SetupError when it does not come up.
+        """
+        self.control.stop(name)
+        while self.control.state(name) not in STOPPED:
+            time.sleep(POLL_SECONDS)
+        self.control.start(name)
+        deadline = time.monotonic() + UP_SECONDS
+        while self.control.state(name) != "RUNNING":
+            if time.monotonic() > deadline:
+                raise self.failure(name)
+            time.sleep(POLL_SECONDS)
 
     def stop(self) -> None:
         """Stops everything that was started under it, later ones first, and supervisord itself.

@@ -10,11 +10,14 @@ import pytest
 from installer.errors import SetupError
 from installer.home import lock_home, make_home
 from installer.setup import Setup
+from installer.shape import EMBEDDED
 from installer.shell import Shell
-from installer.stack import OURS, STOP_SIGNALS, Stack
+from installer.stack import STOP_SIGNALS, Stack
 from installer.supervise import Program, Supervisor
 
 from .conftest import ScriptedShell, start_sleeper
+
+OURS = EMBEDDED.names
 
 
 @pytest.fixture(autouse=True)

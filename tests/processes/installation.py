@@ -25,6 +25,7 @@ import docker
 import httpx
 import psycopg
 
+from installer.programs import serve, work
 from sandbox import DockerDriver
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -78,7 +79,13 @@ class Installation:
     variables: dict[str, str]
     passwords: dict[str, str] = field(default_factory=dict)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    further_port: int = 0
     _clients: dict[tuple[str, str, str], httpx.Client] = field(default_factory=dict)
+
+    @property
+    def further_url(self) -> str:
+        """Where `web-2` listens."""
+        return f"http://127.0.0.1:{self.further_port}"
 
     @property
     def url(self) -> str:
@@ -88,21 +95,33 @@ class Installation:
     def name(self) -> str:
         return self.variables["SELFSMITH_INSTALLATION"]
 
-    def commands(self) -> dict[str, list[str]]:
-        serve = ["-m", "uvicorn", "config.asgi:application", "--host", "127.0.0.1", "--port", str(self.port), "--no-access-log"]
-        settings = ["--port", "0", "--save", "", "--appendonly", "no", "--unixsocket", str(self.home / "redis.sock")]
-        return {
-            "redis": ["redis-server", *settings],
-            "web": [PYTHON, *serve],
-            "worker": [PYTHON, "-m", "celery", "-A", "config", "worker", "--pool=threads", "--loglevel=INFO"],
-            "scheduler": [PYTHON, "manage.py", "run_scheduler"],
-        }
+    def command_of(self, name: str) -> list[str]:
+        """The processes are those of a real installation; a number after their name tells several of one kind apart."""
+        kind = name.partition("-")[0]
+        if kind == "redis":
+            return ["redis-server", "--port", "0", "--save", "", "--appendonly", "no", "--unixsocket", str(self.home / "redis.sock")]
+        if kind == "web":
+            return [PYTHON, *serve(self.port if name == "web" else self.further_port)]
+        return [PYTHON, *work(name)] if kind == "worker" else [PYTHON, "manage.py", "run_scheduler"]
+
+    def begin(self, *, seed: bool = False) -> None:
+        """Start one of each, with the demo's people if wanted, and wait for the web process."""
+        running.append(self)
+        self.start("redis")
+        self.wait_until((self.home / "redis.sock").is_socket, START_SECONDS, "the socket of Redis")
+        for name in ("web", "worker", "scheduler"):
+            self.start(name)
+        if seed:
+            self.manage("seed_demo", "--passwords-to", str(self.home / "sign-ins"))
+            lines = (self.home / "sign-ins").read_text().splitlines()
+            self.passwords = {each["username"]: each["password"] for each in map(loads, lines)}
+        self.wait_for_web()
 
     def start(self, name: str) -> None:
-        """Start one process; `worker-2` is a second worker. It ends with this one, whatever happens here."""
+        """Start one process; `worker-2` is a second worker, `web-2` a second web process. It ends with this one, whatever happens here."""
         with (self.home / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", "--", *self.commands()[name.partition("-")[0]]],
+                ["setpriv", "--pdeathsig", "KILL", "--", *self.command_of(name)],
                 cwd=CHECKOUT,
                 env=self.variables,
                 stdin=subprocess.DEVNULL,
@@ -267,20 +286,19 @@ def prepare_foundation(folder: Path) -> Iterator[Foundation]:
 @contextmanager
 def install(foundation: Foundation, home: Path, settings: Mapping[str, str]) -> Iterator[Installation]:
     """A running, seeded installation; `settings` are further variables. Nothing of it is left afterwards."""
+    with lay_out(foundation, home, settings) as made:
+        made.begin(seed=True)
+        yield made
+
+
+@contextmanager
+def lay_out(foundation: Foundation, home: Path, settings: Mapping[str, str]) -> Iterator[Installation]:
+    """An installation with empty tables of which nothing runs yet. Nothing of it is left afterwards."""
     database, port = f"{foundation.template}_{secrets.token_hex(4)}", free_port()
     (home / "static").symlink_to(foundation.static)
-    made = Installation(home, port, _variables(home, port, database, settings))
+    made = Installation(home, port, _variables(home, port, database, settings), further_port=free_port())
     with _database(database, template=foundation.template):
         try:
-            made.start("redis")
-            made.wait_until((home / "redis.sock").is_socket, START_SECONDS, "the socket of Redis")
-            for name in ("web", "worker", "scheduler"):
-                made.start(name)
-            made.manage("seed_demo", "--passwords-to", str(home / "sign-ins"))
-            lines = (home / "sign-ins").read_text().splitlines()
-            made.passwords = {each["username"]: each["password"] for each in map(loads, lines)}
-            made.wait_for_web()
-            running.append(made)
             yield made
         finally:
             made.stop()

@@ -1,4 +1,4 @@
-"""Behind a proxy that speaks HTTPS; every secret must be given."""
+"""Behind a proxy that speaks HTTPS and sets X-Forwarded-Proto itself; every secret must be given."""
 
 from config.env import read, read_bool, read_list
 from config.logs import logging_settings
@@ -9,11 +9,15 @@ VAULT_ROOT_KEY = read("SELFSMITH_VAULT_ROOT_KEY")
 ALLOWED_HOSTS = read_list("SELFSMITH_HOSTS")
 CSRF_TRUSTED_ORIGINS = [f"https://{host}" for host in ALLOWED_HOSTS]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-SECURE_SSL_REDIRECT = True
-SECURE_HSTS_SECONDS = 31_536_000
+HTTPS = read_bool(
+    "SELFSMITH_HTTPS", default=True
+)  # "no" only to try it: passwords and sessions then cross the network in the open
+SECURE_SSL_REDIRECT = HTTPS
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = True
 SECURE_HSTS_PRELOAD = True
-SESSION_COOKIE_SECURE = True
-CSRF_COOKIE_SECURE = True
+SESSION_COOKIE_SECURE = HTTPS
+CSRF_COOKIE_SECURE = HTTPS
+SILENCED_SYSTEM_CHECKS = ["security.W019"]  # artifacts are shown in frames of our own pages (X_FRAME_OPTIONS in base)
 METRICS_FROM_LOOPBACK = read_bool("SELFSMITH_METRICS_FROM_LOOPBACK", default=False)
 LOGGING = logging_settings(form=read("SELFSMITH_LOG_FORM", "json"), level=read("SELFSMITH_LOG_LEVEL", "INFO"))

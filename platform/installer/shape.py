@@ -1,0 +1,79 @@
+"""What is started and how it is set: one of each process for a person who tries it, several of them for production."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from .errors import SetupError
+
+PRODUCTION = "config.settings.production"
+MOST = 32  # processes of one kind; more of them belong on more machines
+STOP_SECONDS = 60  # how long a worker may finish what must not be begun twice
+# What the operator says to production processes and what they get as it is. Secrets are given as NAME_FILE.
+VARIABLES = (
+    "SELFSMITH_HOSTS",
+    "SELFSMITH_HTTPS",
+    "SELFSMITH_METRICS_TOKEN_FILE",
+    "SELFSMITH_METRICS_FROM_LOOPBACK",
+    "SELFSMITH_LOG_FORM",
+    "SELFSMITH_WORKER_CONCURRENCY",
+    "SELFSMITH_WARM_BOXES",
+    "SELFSMITH_PACKAGES_INDEX",
+    "SELFSMITH_LLM_ALLOWED_LOCAL_HOSTS",
+    "SELFSMITH_LLM_PROVIDERS",
+)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How many processes of each kind, with which settings. The default is what `make run` starts."""
+
+    settings: str = "config.settings.embedded"
+    webs: tuple[str, ...] = ("web",)
+    workers: tuple[str, ...] = ("worker",)
+    stop_seconds: int = 20
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All processes of the platform itself, the engines left out."""
+        return (*self.webs, *self.workers, "scheduler")
+
+
+EMBEDDED = Shape()
+
+
+def production_shape(environment: Mapping[str, str]) -> Shape:
+    """As the variables say.
+
+    Raises: SetupError when a number is none, or when nobody said under which names the pages are reached.
+    """
+    if not environment.get("SELFSMITH_HOSTS"):
+        raise SetupError(
+            "Production needs the names under which people reach it.",
+            "Give them: `SELFSMITH_HOSTS=selfsmith.example.com make prod`, and put a proxy with TLS before it "
+            "(docs/how-to/production.md). To try it on this machine: `SELFSMITH_HOSTS=127.0.0.1 SELFSMITH_HTTPS=no make prod`.",
+        )
+    return Shape(
+        settings=PRODUCTION,
+        webs=numbered("web", count(environment, "SELFSMITH_WEBS")),
+        workers=numbered("worker", count(environment, "SELFSMITH_WORKERS")),
+        stop_seconds=STOP_SECONDS,
+        variables={name: environment[name] for name in VARIABLES if name in environment},
+    )
+
+
+def count(environment: Mapping[str, str], name: str) -> int:
+    """A number of processes, 2 when nothing is said.
+
+    Raises: SetupError
+    """
+    text = environment.get(name, "2")
+    if not text.isdecimal() or not 0 < int(text) <= MOST:
+        raise SetupError(f"{name} is {text!r}, which is no number of processes.", f"Give a number from 1 to {MOST}.")
+    return int(text)
+
+
+def numbered(kind: str, number: int) -> tuple[str, ...]:
+    return tuple(f"{kind}-{each}" for each in range(1, number + 1))

@@ -1,0 +1,124 @@
+"""Production processes: two webs and two workers side by side, and the orderly and the sudden end of one of them."""
+
+import json
+
+import httpx
+import pytest
+from websockets.sync.client import connect
+
+from tests.processes.conftest import Installer
+from tests.processes.hand_written import SECONDS, begin, boxes_of, log_of, look, text_of, wait_for_end, wait_for_output, write
+from tests.processes.installation import Installation
+
+pytestmark = [pytest.mark.processes, pytest.mark.gvisor]
+LEASE_SECONDS = 60  # longer than any of these tests waits: what is taken up sooner was handed back
+TOKEN = "figures-for-the-operator"
+WORKERS = ("worker", "worker-2")
+
+
+def begin_production(installer: Installer, **settings: str) -> Installation:
+    made = installer(
+        DJANGO_SETTINGS_MODULE="config.settings.production",
+        SELFSMITH_HOSTS="127.0.0.1",
+        SELFSMITH_HTTPS="no",
+        SELFSMITH_METRICS_TOKEN=TOKEN,
+        **settings,
+    )
+    made.start("worker-2")
+    made.start("web-2")
+    made.wait_until(lambda: httpx.get(f"{made.further_url}/readyz").is_success, SECONDS, "the second web process")
+    made.wait_until(
+        lambda: len(made.rows("SELECT name FROM monitoring_processreport WHERE kind = 'worker'")) == 2, SECONDS, "both workers"
+    )
+    return made
+
+
+@pytest.fixture(scope="module")
+def production(installer: Installer) -> Installation:
+    return begin_production(installer)
+
+
+@pytest.fixture(scope="module")
+def patient(installer: Installer) -> Installation:
+    """Its leases outlast the tests."""
+    return begin_production(installer, SELFSMITH_LEASE_SECONDS=str(LEASE_SECONDS))
+
+
+def holder_of(installation: Installation, run_id: str) -> str:
+    """The worker that is at the run, told by the process id in its lease."""
+    ((leased_by,),) = installation.rows("SELECT leased_by FROM runs_run WHERE id = %s", run_id)
+    pid = int(leased_by.split(":")[1])
+    found = [name for name in WORKERS if name in installation.processes and installation.processes[name].pid == pid]
+    return found[0]
+
+
+def attempts_of(installation: Installation, run_id: str) -> list[tuple[object, ...]]:
+    return installation.rows("SELECT number, outcome FROM runs_attempt WHERE run_id = %s ORDER BY number", run_id)
+
+
+def begin_slow(installation: Installation, name: str, **arguments: object) -> str:
+    write(installation, name)
+    run_id = begin(installation, name, **arguments)
+    wait_for_output(installation, run_id)
+    return run_id
+
+
+def test_a_socket_on_one_web_hears_a_run_that_was_started_through_the_other(production: Installation) -> None:
+    write(production, "heard")
+    run_id = begin(production, "heard", lines=6, pause=0.2)  # through the first web process
+    cookies = "; ".join(f"{name}={value}" for name, value in production.session("developer").cookies.items())
+    address = f"ws://127.0.0.1:{production.further_port}/ws/w/acme/runs/{run_id}"
+    heard: list[dict[str, object]] = []
+    with connect(address, additional_headers={"Cookie": cookies}, origin=production.further_url, open_timeout=20) as socket:  # type: ignore[arg-type]
+        while (frame := json.loads(socket.recv(SECONDS)))["type"] != "end":
+            heard += frame["lines"]
+        heard += frame["lines"]
+    assert heard == log_of(production, run_id)
+    assert text_of(heard).count("line ") == 6
+
+
+def test_a_run_whose_worker_is_killed_ends_right_on_the_other(production: Installation) -> None:
+    run_id = begin_slow(production, "killed")
+    killed = holder_of(production, run_id)
+    production.kill(killed)
+    ended = wait_for_end(production, run_id)
+    assert (ended["state"], ended["result"]) == ("succeeded", 12)
+    assert attempts_of(production, run_id) == [(1, "lost"), (2, "ok")]
+    production.start(killed)
+
+
+def test_a_worker_that_is_stopped_in_order_hands_its_run_to_the_other_at_once(patient: Installation) -> None:
+    run_id = begin_slow(patient, "handed")
+    stopped = holder_of(patient, run_id)
+    patient.terminate(stopped)
+    assert attempts_of(patient, run_id)[0] == (1, "handed_back")
+    patient.wait_until(lambda: look(patient, run_id)["attempt"] == 2, SECONDS / 2, "the second attempt")
+    assert len(boxes_of(patient, run_id)) <= 1
+    ended = wait_for_end(patient, run_id)
+    assert (ended["state"], ended["result"]) == ("succeeded", 12)
+    assert attempts_of(patient, run_id) == [(1, "handed_back"), (2, "ok")]
+    assert patient.rows("SELECT losses FROM runs_run WHERE id = %s", run_id) == [(0,)]
+    assert patient.rows("SELECT count(DISTINCT split_part(worker, ':', 2)) FROM runs_attempt WHERE run_id = %s", run_id) == [(2,)]
+    patient.start(stopped)
+
+
+def test_log_lines_are_json_and_carry_the_run_and_no_secret(production: Installation) -> None:
+    run_id = begin_slow(production, "logged", lines=2, pause=0)
+    wait_for_end(production, run_id)
+    lines = [line for name in WORKERS for line in (production.home / f"{name}.log").read_text().splitlines()]
+    ours = [json.loads(line) for line in lines if line.startswith("{")]
+    about = [line["event"] for line in ours if line.get("run") == run_id]
+    assert "run.claimed attempt=1" in about
+    assert "run.ended state=succeeded" in about
+    for secret in ("SELFSMITH_SECRET_KEY", "SELFSMITH_VAULT_ROOT_KEY"):
+        assert not any(production.variables[secret] in line for line in lines)
+
+
+def test_figures_are_closed_without_the_token_and_show_both_workers_with_it(production: Installation) -> None:
+    assert httpx.get(f"{production.url}/metrics").status_code == 403
+
+    def living() -> bool:
+        text = httpx.get(f"{production.url}/metrics", headers={"Authorization": f"Bearer {TOKEN}"}).text
+        return "\nselfsmith_workers 2.0\n" in text and "\nselfsmith_schedulers 1.0\n" in text
+
+    production.wait_until(living, SECONDS, "two living workers")
