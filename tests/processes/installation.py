@@ -99,7 +99,8 @@ class Installation:
         """The processes are those of a real installation; a number after their name tells several of one kind apart."""
         kind = name.partition("-")[0]
         if kind == "redis":
-            return ["redis-server", "--port", "0", "--save", "", "--appendonly", "no", "--unixsocket", str(self.home / "redis.sock")]
+            settings = ["--port", "0", "--save", "", "--appendonly", "no", "--unixsocket", str(self.home / "redis.sock")]
+            return ["redis-server", *settings]
         if kind == "web":
             return [PYTHON, *serve(self.port if name == "web" else self.further_port)]
         return [PYTHON, *work(name)] if kind == "worker" else [PYTHON, "manage.py", "run_scheduler"]
