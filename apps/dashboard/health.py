@@ -20,6 +20,7 @@ from apps.audit.models import AuditRecord
 from apps.dashboard.access import PageRequest, page
 from apps.dashboard.respond import show
 from apps.dashboard.wording import as_size
+from apps.monitoring.alerts import open_alerts
 from apps.packages.models import PackageSet
 from apps.packages.states import PackageState
 from apps.runs.models import Run
@@ -44,7 +45,10 @@ class Part:
 
 @page(Permission.VIEW)
 def health(request: PageRequest) -> HttpResponse:
-    looks: tuple[Callable[[], Part], ...] = (_database, _redis, _workers, _scheduler, _sandbox, _waiting_work, _lane, _disk)
+    looks: tuple[Callable[[], Part], ...] = (
+        *(_database, _redis, _workers, _scheduler, _sandbox),
+        *(_waiting_work, _lane, _disk, _alerts),
+    )
     return show(request, "health/index.html", {"parts": [look() for look in looks], "setup": None}, part="live")
 
 
@@ -140,6 +144,16 @@ def _disk() -> Part:
             "Disk", "degraded", f"of {as_size(usage.total)}", "Files and environments cannot be stored when it is full.", figure
         )
     return Part("Disk", "ok", f"of {as_size(usage.total)}", figure=figure)
+
+
+def _alerts() -> Part:
+    """What the operator is called for. It concerns the installation, and names no workspace."""
+    found = list(open_alerts())
+    if not found:
+        return Part("Alerts", "ok", "No rule has found anything wrong.")
+    is_told = all(alert.told_at for alert in found)
+    hint = "" if is_told else "Nobody was told: the operator can set SELFSMITH_ALERT_MAIL or SELFSMITH_ALERT_WEBHOOK."
+    return Part("Alerts", "degraded", " ".join(alert.text for alert in found), hint, f"{len(found)} open")
 
 
 def _milliseconds(begun: float) -> str:

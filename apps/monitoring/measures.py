@@ -19,14 +19,16 @@ from apps.core.ids import uuid7_floor
 from apps.core.tenancy import every_workspace
 from apps.llm.models import ConnectionState, LanguageModel
 from apps.monitoring.models import ProcessReport
+from apps.monitoring.reports import SILENT
 from apps.packages.models import PackageSet
 from apps.packages.states import PackageState
 from apps.runs.models import Run
-from apps.runs.states import OPEN
+from apps.runs.states import OPEN, RunState
 
 LATELY = timedelta(hours=1)
+LONGEST = timedelta(days=2)
 QUEUES: dict[str, tuple[Callable[[], QuerySet[Any]], str]] = {
-    "runs": (Run.objects.all, "queued"),
+    "runs": (Run.objects.all, RunState.QUEUED),
     "tasks": (Task.objects.all, TaskState.QUEUED),
     "packages.resolve": (PackageSet.objects.all, PackageState.QUEUED),
     "packages.build": (PackageSet.objects.all, PackageState.APPROVED),
@@ -55,10 +57,16 @@ class Process:
 class Measures:
     runs: dict[str, int]  # open ones, by state
     ended_lately: dict[str, int]  # of the last hour's runs, by state
+    lost_lately: int  # runs that ended as lost within the last hour
     losses_lately: dict[str, int]  # of the last hour's work, by kind
     queues: dict[str, Queue]
     processes: tuple[Process, ...]
     free_bytes: int
+
+    def living(self, kind: str) -> list[Process]:
+        """Those that reported lately."""
+        limit = SILENT.total_seconds()
+        return [each for each in self.processes if each.kind == kind and each.seen_seconds_ago <= limit]
 
 
 def take_measures() -> Measures:
@@ -67,6 +75,7 @@ def take_measures() -> Measures:
         return Measures(
             runs={str(state): 0 for state in OPEN} | _by_state(Run.objects.filter(state__in=OPEN)),
             ended_lately=_by_state(_lately(Run).exclude(state__in=OPEN)),
+            lost_lately=_lost_lately(),
             losses_lately={
                 "runs": _losses(Run),
                 "tasks": _losses(Task),
@@ -82,10 +91,15 @@ def _by_state(rows: QuerySet[Run]) -> dict[str, int]:
     return dict(rows.order_by().values_list("state").annotate(number=Count("pk")))
 
 
-def _lately(model: type[Any]) -> QuerySet[Any]:
-    """Rows that were made within the last hour, found by their ids, which begin with their time."""
-    rows: QuerySet[Any] = model.objects.filter(pk__gte=uuid7_floor(datetime.now(UTC) - LATELY))
+def _lately(model: type[Any], span: timedelta = LATELY) -> QuerySet[Any]:
+    """Rows that were made within the span, found by their ids, which begin with their time."""
+    rows: QuerySet[Any] = model.objects.filter(pk__gte=uuid7_floor(datetime.now(UTC) - span))
     return rows
+
+
+def _lost_lately() -> int:
+    """No index finds these, so only runs that are not older than the longest may be are looked through."""
+    return _lately(Run, LONGEST).filter(state=RunState.LOST, finished_at__gte=Now() - LATELY).count()
 
 
 def _losses(model: type[Any]) -> int:

@@ -6,9 +6,10 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from apps.monitoring.alerts import open_alerts
 from apps.monitoring.measures import Measures, take_measures
 from apps.monitoring.models import ProcessKind
-from apps.monitoring.reports import SILENT
+from apps.monitoring.rules import RULES
 
 
 def render_metrics() -> bytes:
@@ -34,14 +35,14 @@ class _Look(Collector):
         yield _labelled("selfsmith_queue_due", "Rows that wait for a worker.", "kind", due)
         yield _labelled("selfsmith_queue_age_seconds", "How long the oldest of them has waited.", "kind", age)
         yield from self._of_processes()
+        open_ones = set(open_alerts().values_list("rule", flat=True))
+        yield _labelled("selfsmith_alerts", "Rules that find something now.", "rule", {name: name in open_ones for name in RULES})
         yield _plain("selfsmith_disk_free_bytes", "Free bytes where the data lies.", now.free_bytes)
 
     def _of_processes(self) -> Iterator[GaugeMetricFamily]:
         workers = [each for each in self._measures.processes if each.kind == ProcessKind.WORKER]
-        schedulers = [each for each in self._measures.processes if each.kind == ProcessKind.SCHEDULER]
-        for kind, found in (("workers", workers), ("schedulers", schedulers)):
-            living = [each for each in found if each.seen_seconds_ago <= SILENT.total_seconds()]
-            yield _plain(f"selfsmith_{kind}", f"Living {kind}.", len(living))
+        yield _plain("selfsmith_workers", "Living workers.", len(self._measures.living(ProcessKind.WORKER)))
+        yield _plain("selfsmith_schedulers", "Living schedulers.", len(self._measures.living(ProcessKind.SCHEDULER)))
         seen = {each.name: each.seen_seconds_ago for each in workers}
         yield _labelled("selfsmith_worker_seen_seconds_ago", "When a worker reported last.", "worker", seen)
         boxes = {each.name: each.warm_boxes for each in workers}

@@ -51,10 +51,13 @@ def forget_the_dead() -> int:
 
 
 class Reporter:
-    """Reports this process in the background until `end`. A database that is away is tried again at the next report."""
+    """Reports this process in the background until `end`. A database that is away is tried again at the next report.
 
-    def __init__(self, kind: ProcessKind, warm_boxes: Callable[[], int]) -> None:
-        self._kind, self._warm_boxes = kind, warm_boxes
+    `besides` is called after each report.
+    """
+
+    def __init__(self, kind: ProcessKind, warm_boxes: Callable[[], int], besides: Callable[[], None]) -> None:
+        self._kind, self._warm_boxes, self._besides = kind, warm_boxes, besides
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._work, name="process-report", daemon=True)
 
@@ -70,6 +73,7 @@ class Reporter:
         try:
             while True:
                 self._attempt(lambda: report(self._kind, warm_boxes=self._warm_boxes()))
+                self._attempt(self._besides)
                 if self._ended.wait(REPORT_SECONDS):
                     break
             self._attempt(withdraw)

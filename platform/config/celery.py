@@ -24,12 +24,13 @@ def start_boxes(**_: Any) -> None:
     """A worker with a wrong root key must not write; one that serves has boxes waiting."""
     from apps.monitoring.models import ProcessKind
     from apps.monitoring.reports import Reporter
+    from apps.monitoring.rounds import watch_scheduler
     from apps.runs.boxes import warm_boxes, warm_up
     from apps.vault.keys import verify_root_key
 
     verify_root_key()
     warm_up()
-    _reporters.append(Reporter(ProcessKind.WORKER, warm_boxes))
+    _reporters.append(Reporter(ProcessKind.WORKER, warm_boxes, watch_scheduler))
     _reporters[-1].start()
 
 

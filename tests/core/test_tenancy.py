@@ -16,6 +16,7 @@ GLOBAL_MODELS = {
     "workspaces.Workspace": "the tenant itself; membership decides who learns of it",
     "packages.EnvironmentCopy": "environments hold public files and are shared; which set names one is the workspace's",
     "accounts.User": "a person may belong to several workspaces",
+    "monitoring.Alert": "what an operator is called for concerns the installation; its texts name no workspace",
     "monitoring.ProcessReport": "a process works for every workspace; it tells of itself only",
     "runs.AttackRound": "the operator fires hostile programs at the installation, which has no workspace",
     "runs.AttackShot": "how one of them ended",

@@ -119,7 +119,7 @@ class Installation:
         self.wait_for_web()
 
     def start(self, name: str) -> None:
-        """Start one process; `worker-2` is a second worker, `web-2` a second web process. It ends with this one, whatever happens here."""
+        """Start one process; `worker-2` and `web-2` are further ones. It ends with this one, whatever happens here."""
         with (self.home / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", "--", *self.command_of(name)],

@@ -209,6 +209,12 @@ LLM_PROVIDERS = read_list(
 )  # empty: those that need nothing but a key (apps/llm/providers.py); * for all
 SCRIPTED_TRACEBACK_WITHHELD = read_bool("SELFSMITH_WITHHOLD_TRACEBACK", default=False)
 
+ALERT_MAIL = read_list("SELFSMITH_ALERT_MAIL")
+ALERT_WEBHOOK = read("SELFSMITH_ALERT_WEBHOOK", "")
+ALERT_ALLOWED_LOCAL_HOSTS = read_list("SELFSMITH_ALERT_ALLOWED_LOCAL_HOSTS")
+ALERT_QUEUE_SECONDS = read_int("SELFSMITH_ALERT_QUEUE_SECONDS", 300)
+ALERT_FREE_MIB = read_int("SELFSMITH_ALERT_FREE_MIB", 2048)
+DEFAULT_FROM_EMAIL = read("SELFSMITH_MAIL_FROM", "selfsmith@localhost")
 METRICS_TOKEN = read("SELFSMITH_METRICS_TOKEN", "")
 METRICS_FROM_LOOPBACK = read_bool("SELFSMITH_METRICS_FROM_LOOPBACK", default=True)  # not through a proxy on this machine
 
