@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ('functions', '0003_retry'),
         ('packages', '0002_authors'),
-        ('runs', '0002_limits'),
+        ('runs', '0003_attacks'),
         ('workspaces', '0001_initial'),
     ]
 
