@@ -46,6 +46,7 @@ from sandbox.errors import (
     TakeCancelled,
 )
 from sandbox.events import (
+    ArtifactAbandoned,
     ArtifactData,
     ArtifactEnded,
     ArtifactSkipped,
@@ -73,6 +74,7 @@ from sandbox.pool import Pool, PoolLimits, PoolReport
 __all__ = [
     "GVISOR",
     "LIMITS",
+    "ArtifactAbandoned",
     "ArtifactData",
     "ArtifactEnded",
     "ArtifactSkipped",

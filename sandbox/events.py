@@ -90,6 +90,13 @@ class ArtifactEnded:
 
 
 @dataclass(frozen=True)
+class ArtifactAbandoned:
+    """The file that was started last will not become whole: the tool gave it up, or ended in the middle of it."""
+
+    name: str
+
+
+@dataclass(frozen=True)
 class ArtifactSkipped:
     """A file that the tool left behind and that was not taken, with the reason for its author."""
 
@@ -133,6 +140,7 @@ Event = (
     | ArtifactStarted
     | ArtifactData
     | ArtifactEnded
+    | ArtifactAbandoned
     | ArtifactSkipped
     | Connection
 )

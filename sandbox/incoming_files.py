@@ -3,12 +3,12 @@
 import hashlib
 from collections.abc import Callable
 
-from sandbox.events import ArtifactData, ArtifactEnded, ArtifactStarted
+from sandbox.events import ArtifactAbandoned, ArtifactData, ArtifactEnded, ArtifactStarted
 from sandbox.protocol import parse_event
 from sandbox.runner import frames
 from sandbox.runner.frames import ProtocolError
 
-FileEvent = ArtifactStarted | ArtifactData | ArtifactEnded
+FileEvent = ArtifactStarted | ArtifactData | ArtifactEnded | ArtifactAbandoned
 
 
 class IncomingFiles:
@@ -22,13 +22,16 @@ class IncomingFiles:
         self._digest = hashlib.sha256()
 
     def hear(self, kind: int, payload: bytes) -> None:
-        """One of the frames ARTIFACT_STARTED, ARTIFACT_DATA, ARTIFACT_ENDED."""
+        """One of the frames ARTIFACT_STARTED, ARTIFACT_DATA, ARTIFACT_ENDED, ARTIFACT_ABANDONED."""
         if kind == frames.ARTIFACT_STARTED:
             self._start(payload)
         elif self._name is None:
             raise ProtocolError("file data without a file")
         elif kind == frames.ARTIFACT_DATA:
             self._take(payload)
+        elif kind == frames.ARTIFACT_ABANDONED:
+            self._on_event(ArtifactAbandoned(self._name))
+            self._name = None
         else:
             self._on_event(ArtifactEnded(self._name, self._digest.hexdigest(), self._size))
             self._name = None

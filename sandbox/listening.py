@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from typing import Any
 
 from sandbox.conversation import AskedTooOften, Flooded, Spoiled
@@ -27,12 +28,13 @@ from sandbox.runner import frames
 from sandbox.runner.frames import ProtocolError
 from sandbox.wire import Wire
 
-_FILES = (frames.ARTIFACT_STARTED, frames.ARTIFACT_DATA, frames.ARTIFACT_ENDED)
+_FILES = (frames.ARTIFACT_STARTED, frames.ARTIFACT_DATA, frames.ARTIFACT_ENDED, frames.ARTIFACT_ABANDONED)
 # Frames whose content comes from the tool's own process, unread by the runner.
 _TOOLS_WORDS = frozenset(frames.TOOL_FRAMES) | frozenset(frames.RESULT_FRAMES)
 # Files that were not taken are told one by one; nobody needs to hear of more than these.
 _SKIPPED_TOLD = 100
 _CHATTER_PER_RUN = 20_000
+_CHATTER_PER_SECOND = 20  # besides: a run of hours may say how far it is all the while
 
 
 class Listener:
@@ -44,6 +46,7 @@ class Listener:
         self.used: dict[str, Amount] = dict.fromkeys(("output_bytes", "artifact_files", "artifact_bytes", "spans", "requests"), 0)
         self.left_out = 0
         self._chatter_left = _CHATTER_PER_RUN + 2 * limits.spans
+        self._began = time.monotonic()
         self.result: Any = None
         self.has_result = False
         self.error: JobError | None = None
@@ -109,7 +112,7 @@ class Listener:
 
     def _hear_chatter(self, kind: int, payload: bytes) -> None:
         self._chatter_left -= 1
-        if self._chatter_left < 0:
+        if self._chatter_left + _CHATTER_PER_SECOND * (time.monotonic() - self._began) < 0:
             raise Flooded
         event = parse_event(kind, payload)
         if isinstance(event, ArtifactSkipped):

@@ -6,13 +6,22 @@ from pathlib import Path
 from typing import Any
 
 from . import frames
+from .artifact_writer import ArtifactBudget, ArtifactWriter
 from .calls import Call, Calls, RunFailed
 from .line import HostRefused, Line
+from .progress import Progress
 from .spans import current
 
 
 def make_module(
-    *, line: Line, work: Path, dependencies: Mapping[str, Mapping[str, Callable[..., Any]]], entry: str, calls: Calls
+    *,
+    line: Line,
+    work: Path,
+    dependencies: Mapping[str, Mapping[str, Callable[..., Any]]],
+    entry: str,
+    calls: Calls,
+    reporter: Progress,
+    budget: ArtifactBudget,
 ) -> types.ModuleType:
     """The module, bound to one job. `dependencies`: function name → what it declares, by full name."""
     module = types.ModuleType("func", "What a tool can use: see the help of its functions.")
@@ -37,8 +46,15 @@ def make_module(
         return calls.map(name, items, parallel)
 
     def progress(fraction: float, text: str = "") -> None:
-        """Say how far the tool is, from 0.0 to 1.0."""
-        line.tell(frames.PROGRESS, {"fraction": min(1.0, max(0.0, float(fraction))), "text": str(text)[:500]})
+        """Say how far the tool is, from 0.0 to 1.0. Say it as often as you like: a few times a second are passed on."""
+        reporter.report(float(fraction), str(text))
+
+    def open_artifact(name: str) -> ArtifactWriter:
+        """Write a file that is kept after the run, as large as the limit artifact_bytes: it takes no scratch space.
+
+        Use it like open(name, "wb"), in a `with` block; one at a time.
+        """
+        return line.open_artifact(name, budget)
 
     def log(*values: Any, level: str = "info") -> None:
         """Write one line for the people who watch the run."""
@@ -48,7 +64,9 @@ def make_module(
         """Ask the platform for something that this run was granted."""
         return line.ask(verb, payload)
 
-    members = (call, call_async, progress, log, ask_host, files.read_input, files.save_artifact, RunFailed, HostRefused)
+    members = (
+        call, call_async, progress, log, ask_host, open_artifact, files.read_input, files.save_artifact, RunFailed, HostRefused,
+    )  # fmt: skip
     vars(module).update(
         {member.__name__: member for member in members}, map=map_items, inputs=files.inputs, artifacts=files.artifacts
     )

@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from . import frames
+from .artifact_writer import ArtifactBudget, ArtifactRefused, ArtifactWriter
 
 
 class HostRefused(Exception):
@@ -40,6 +41,20 @@ class Line:
             return
         with self._writing:  # not into the middle of a long request
             os.write(self._requests, data)
+
+    def open_artifact(self, name: str, budget: ArtifactBudget) -> ArtifactWriter:
+        """A file that is streamed to the host.
+
+        Raises: ArtifactRefused.
+        """
+        if os.getpid() != self._owner:
+            raise ArtifactRefused("Only the process that the job began in can write artifacts.")
+        return ArtifactWriter(name, budget, self.tell, self._stream)
+
+    def _stream(self, frame: bytes) -> None:
+        """A piece of a file, short enough that copies of the process cannot write into it."""
+        with self._writing:
+            os.write(self._requests, frame)
 
     def ask(self, verb: str, payload: dict[str, Any]) -> Any:
         """Ask the host and wait for its answer.

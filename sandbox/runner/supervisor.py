@@ -17,6 +17,7 @@ from typing import Any
 from . import builder, collector, frames, relay
 from .child import Pipes, fork_child
 from .settings import Settings
+from .tool_files import ToolFiles
 
 _GARBLED = {"type": "GarbledResult", "message": "something else was written where the result belongs", "limit": None}
 
@@ -86,6 +87,7 @@ class _Run:
         self.cpu_seconds = float("inf")
         self.results: list[tuple[int, bytes]] = []
         self.garbled = False
+        self.tool_files = ToolFiles()
         self.selector = selectors.DefaultSelector()
         self._listen(pipes.stdout[0], lambda data: self.control.sendall(frames.frame(frames.STDOUT, data)))
         self._listen(pipes.stderr[0], lambda data: self.control.sendall(frames.frame(frames.STDERR, data)))
@@ -103,7 +105,9 @@ class _Run:
             self._turn()
         _end_everything(self.child)
         self._drain()
-        collector.collect(self.settings, limits, self.control.sendall)
+        if self.tool_files.is_open:
+            self.control.sendall(frames.frame_json(frames.ARTIFACT_ABANDONED, {}))
+        collector.collect(self.settings, self.tool_files.left_of(limits), self.control.sendall)
         self._tell_end()
 
     def _send_job(self, job: bytes, incoming: Iterator[tuple[int, bytes]]) -> None:
@@ -174,7 +178,10 @@ class _Run:
             if state["broken"]:
                 return
             try:
-                self.control.sendall(b"".join(frames.frame(*whole) for whole in reader.feed(data)))
+                whole = list(reader.feed(data))
+                for each in whole:
+                    self.tool_files.hear(*each)
+                self.control.sendall(b"".join(frames.frame(*each) for each in whole))
             except frames.ProtocolError:
                 state["broken"] = True  # the tool spoiled its own pipe: it is heard no more on it
 

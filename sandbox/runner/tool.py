@@ -10,9 +10,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from .artifact_writer import ArtifactBudget
 from .calls import Calls
 from .func_module import make_module
 from .line import Line
+from .progress import Progress
 from .spans import SpanRecorder
 
 # Sources get module names that no import statement hits by chance: a tool called json must not hide the library.
@@ -42,7 +44,16 @@ class Tool:
         self._declared: dict[str, dict[str, Callable[..., Any]]] = {source["name"]: {} for source in self.sources}
         self._functions: dict[str, Callable[..., Any]] = {}
         calls = Calls(line, self._recorder)
-        self._func = make_module(line=line, work=work, dependencies=self._declared, entry=self.entry, calls=calls)
+        self._progress = Progress(line.tell)
+        self._func = make_module(
+            line=line,
+            work=work,
+            dependencies=self._declared,
+            entry=self.entry,
+            calls=calls,
+            reporter=self._progress,
+            budget=ArtifactBudget(job["limits"].get("artifact_files", 0), job["limits"].get("artifact_bytes", 0)),
+        )
         sys.modules["func"] = self._func
 
     @property
@@ -56,8 +67,11 @@ class Tool:
             linecache.cache[file_name(source["name"])] = _lines(source)
         for source in self.sources:
             self._functions[source["name"]] = self._load(source)
-        result = self._functions[self.entry](**arguments)
-        return asyncio.run(_awaited(result)) if inspect.isawaitable(result) else result
+        try:
+            result = self._functions[self.entry](**arguments)
+            return asyncio.run(_awaited(result)) if inspect.isawaitable(result) else result
+        finally:
+            self._progress.flush()
 
     def forget(self) -> None:
         """Take away what `run` has left in this process."""
