@@ -2,13 +2,15 @@
 
 from uuid import UUID
 
-from django.http import FileResponse
+from django.http import HttpResponseBase
+from django.utils.http import content_disposition_header
 from ninja import File, Router, Status
 from ninja.files import UploadedFile
 
 from apps.api.authentication import ApiRequest, in_scope
 from apps.api.schemas import ArtifactOut
 from apps.core import blobs
+from apps.core.serving import serve_file
 from apps.runs.services import find_artifact, store_upload
 
 router = Router()
@@ -27,9 +29,14 @@ def show(request: ApiRequest, file_id: UUID) -> ArtifactOut:
     return ArtifactOut.of(find_artifact(file_id))
 
 
-@router.get("/{file_id}/content", summary="The file itself, always as a download")
+@router.get("/{file_id}/content", summary="The file itself, always as a download; a range of it on request")
 @in_scope
-def content(request: ApiRequest, file_id: UUID) -> FileResponse:
+def content(request: ApiRequest, file_id: UUID) -> HttpResponseBase:
     artifact = find_artifact(file_id)
-    stream = blobs.path_of(artifact.workspace_id, artifact.sha256).open("rb")
-    return FileResponse(stream, as_attachment=True, filename=artifact.name, content_type="application/octet-stream")
+    stored = blobs.path_of(artifact.workspace_id, artifact.sha256)
+    response = serve_file(request, stored, sha256=artifact.sha256, size=artifact.size)
+    response.headers["Content-Type"] = "application/octet-stream"
+    response.headers["Content-Disposition"] = (
+        content_disposition_header(as_attachment=True, filename=artifact.name) or "attachment"
+    )
+    return response

@@ -1,16 +1,13 @@
 """Files that runs made or people brought, as hostile bytes: sandboxed when shown, attachments otherwise."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from uuid import UUID
 
-from asgiref.sync import sync_to_async
-from django.core.handlers.asgi import ASGIRequest
-from django.http import FileResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpResponseBase
 from django.urls import path
 from django.utils.http import content_disposition_header
 
 from apps.core import blobs
+from apps.core.serving import serve_file
 from apps.dashboard.access import PageRequest, page
 from apps.dashboard.previews import INLINE
 from apps.runs.models import Artifact
@@ -19,7 +16,6 @@ from apps.workspaces.roles import Permission
 
 # Even opened by itself, in its own tab, the file has no origin, runs no script and loads nothing.
 POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
-CHUNK_BYTES = 64 * 1024
 
 
 @page(Permission.VIEW)
@@ -39,23 +35,14 @@ def download(request: PageRequest, artifact_id: UUID) -> HttpResponseBase:
 
 def _served(request: PageRequest, artifact: Artifact, *, media_type: str, as_attachment: bool) -> HttpResponseBase:
     path_on_disk = blobs.path_of(artifact.workspace_id, artifact.sha256)
-    # Under ASGI a synchronous stream would be read whole into memory first.
-    is_async = isinstance(request, ASGIRequest)
-    response = StreamingHttpResponse(_chunks(path_on_disk)) if is_async else FileResponse(path_on_disk.open("rb"))
+    response = serve_file(request, path_on_disk, sha256=artifact.sha256, size=artifact.size)
     response.headers["Content-Type"] = media_type
-    response.headers["Content-Length"] = str(artifact.size)
     response.headers["Content-Disposition"] = content_disposition_header(as_attachment, artifact.name) or "inline"
     response.headers["Content-Security-Policy"] = POLICY
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
-    response.headers["Cache-Control"] = "private, no-store"
+    response.headers["Cache-Control"] = "private, no-cache"  # kept by the reader's own browser alone, and asked for each time
     return response
-
-
-async def _chunks(path_on_disk: Path) -> AsyncIterator[bytes]:
-    with path_on_disk.open("rb") as stream:  # opening is quick; reading may wait for the disk
-        while chunk := await sync_to_async(stream.read)(CHUNK_BYTES):
-            yield chunk
 
 
 urlpatterns = [
