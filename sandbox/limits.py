@@ -160,7 +160,7 @@ _ROWS = (
         instead="Put many small files into one archive",
     ),
     Limit(
-        "artifact_bytes", "Size of files kept", Unit.BYTES, 0, 100 * MIB, 256 * MIB,
+        "artifact_bytes", "Size of files kept", Unit.BYTES, 0, 100 * MIB, 1 * GIB,
         held_by="the box, and the host again",
         at_it="Files that no longer fit are left out, and the output names each; the run goes on.",
         instead="Keep fewer or smaller files",

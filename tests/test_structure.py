@@ -33,6 +33,7 @@ EVERY_WORKSPACE = {
     "apps.runs.deadlines.end_overdue_runs": "the sweep looks for runs that have waited longer than they may",
     "apps.runs.environments.is_environment_needed": "an environment goes only when no workspace's run needs it",
     "apps.runs.lanes._lanes": "a claim compares the queues of all workspaces",
+    "apps.runs.orphans.sweep_orphans": "every workspace's folder is looked through, then in its own scope",
     "apps.vault.keys.verify_root_key": "the root key is proved on every workspace's key at start-up",
     "apps.workspaces.middleware.OperatorMiddleware.__call__": "the operator's admin spans workspaces",
     "apps.workspaces.services.authenticate_token": "the token tells which scope may be entered",

@@ -268,6 +268,7 @@ class LogLineOut(Schema):
     seq: int
     attempt: int
     stream: str
+    level: str
     at: str
     text: str
 

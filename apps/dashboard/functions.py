@@ -90,7 +90,9 @@ def function_new(request: PageRequest) -> HttpResponse:
         given = {name: form.cleaned_data[name] for name in ("source", "requirements", "dependencies", "tags")}
         given |= {name: form.cleaned_data[name] or None for name in ("name", "description")}
         retry_class, retry = form.retry()
-        given["settings"] = Settings(limits=form.cleaned_data["limits"], retry_class=retry_class, retry=retry)
+        given["settings"] = Settings(
+            limits=form.cleaned_data["limits"], retry_class=retry_class, retry=retry, logging=form.cleaned_data["logging"]
+        )
         outcome = attempt(request, lambda: create_function(actor=request.membership, **given))
         if isinstance(outcome, Function):
             return go(request, "function-detail", function_id=outcome.pk, say=f"{outcome.name} is saved.")
@@ -114,7 +116,7 @@ def _save(request: PageRequest, function: Function, form: VersionForm) -> Functi
     """A version with the settings of the one before, where the form does not speak of them."""
     given = form.cleaned_data
     code = {name: given[name] for name in ("source", "requirements", "dependencies")}
-    settings = replace(Settings.of(function.active_version), limits=given["limits"])
+    settings = replace(Settings.of(function.active_version), limits=given["limits"], logging=given["logging"])
     if "retry_class" in form.data:
         settings = replace(settings, retry_class=form.retry()[0], retry=form.retry()[1])
     version = save_version(actor=request.membership, function=function, settings=settings, **code)

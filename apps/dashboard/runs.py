@@ -1,10 +1,11 @@
 """Runs: the list, one run live, its log as a file, cancelling it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.urls import path
 
 from apps.core.errors import NotFound
@@ -12,6 +13,7 @@ from apps.dashboard.access import POST, PageRequest, page
 from apps.dashboard.calls import MOST_SPANS, call_tree
 from apps.dashboard.filters import search_text, state_filter
 from apps.dashboard.limits import run_rows
+from apps.dashboard.log_lines import lines_of, text_of_run, text_of_run_later
 from apps.dashboard.paging import paginate
 from apps.dashboard.previews import previews_of
 from apps.dashboard.respond import go, show
@@ -69,10 +71,12 @@ def run_cancel(request: PageRequest, run_id: UUID) -> HttpResponse:
 
 
 @page(Permission.VIEW)
-def run_log_download(request: PageRequest, run_id: UUID) -> HttpResponse:
-    """All output as one text file. It is bounded by the run's own limit on output."""
+def run_log_download(request: PageRequest, run_id: UUID) -> HttpResponseBase:
+    """All output as one text file, streamed."""
     run = find_run(run_id)
-    response = HttpResponse("".join(_log_lines(run)), content_type="text/plain; charset=utf-8")
+    is_async = isinstance(request, ASGIRequest)  # a synchronous stream would there be read whole into memory first
+    text = (text_of_run_later if is_async else text_of_run)(run.workspace_id, run.pk)
+    response = StreamingHttpResponse(text, content_type="text/plain; charset=utf-8")
     response.headers["Content-Disposition"] = f'attachment; filename="run-{run.short_id}.log"'
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response
@@ -97,7 +101,8 @@ def _told(request: PageRequest, run: Run) -> dict[str, Any]:
         "run": run,
         "children": children,
         "waits_for": _waits_for(attempts),
-        "chunks": list(LogChunk.objects.filter(run=run).order_by("-seq")[:SHOWN_CHUNKS])[::-1],
+        "keeps_arguments": run.logging.get("store_arguments", True),
+        "lines": lines_of(list(LogChunk.objects.filter(run=run).order_by("-seq")[:SHOWN_CHUNKS])[::-1]),
         "spans": call_tree(run.spans.order_by("id")[:MOST_SPANS], children),
         "attempts": attempts,
         "artifacts": previews_of(run.artifacts.order_by("id")),
@@ -121,17 +126,6 @@ def _message_title(run: Run) -> str:
     if not run.message or run.state == RunState.SUCCEEDED:
         return ""
     return "It has to wait" if run.is_open else "It did not end well"
-
-
-def _log_lines(run: Run) -> Iterator[str]:
-    """Chunks as they were stored; a mark where the other stream goes on, or another attempt begins."""
-    before: tuple[int, str] | None = None
-    for chunk in LogChunk.objects.filter(run=run).order_by("seq").iterator():
-        if before != (chunk.attempt, chunk.stream):
-            begin = "" if before is None else "\n"
-            yield f"{begin}--- attempt {chunk.attempt}, {chunk.stream}, {chunk.at:%Y-%m-%d %H:%M:%S} UTC\n"
-        before = (chunk.attempt, chunk.stream)
-        yield chunk.text
 
 
 urlpatterns = [

@@ -12,6 +12,7 @@ from django.db.models.functions import RowNumber
 
 from apps.agents.models import Step, StepState, Task
 from apps.approvals.models import ApprovalRequest
+from apps.dashboard.log_lines import LogLine, lines_of
 from apps.dashboard.wording import as_json
 from apps.functions.models import FunctionVersion
 from apps.packages.models import PackageSet
@@ -51,7 +52,7 @@ class Moment:
     marked_line: int | None
     version: FunctionVersion | None
     run: Run | None
-    chunks: Sequence[LogChunk]
+    lines: Sequence[LogLine]
     package_set: PackageSet | None
     request: ApprovalRequest | None
     error: dict[str, Any] | None
@@ -111,7 +112,7 @@ def _moment(step: Step, chunks: Sequence[LogChunk], artifacts: Sequence[Artifact
         marked_line=error["line"] if error and step.version else None,
         version=step.version if writes_source else None,
         run=run,
-        chunks=chunks,
+        lines=lines_of(chunks),
         package_set=step.package_set,
         request=step.package_set.request if step.package_set else None,
         error=error,

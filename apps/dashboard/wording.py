@@ -25,6 +25,17 @@ def as_duration(value: timedelta | float | None) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
+def as_time_left(share: float | None, elapsed: timedelta | None) -> str:
+    """How long the rest takes at the pace so far, roughly; empty while there is too little to tell from."""
+    if share is None or elapsed is None or share < 0.02 or share >= 1 or elapsed.total_seconds() < 2:
+        return ""
+    seconds = elapsed.total_seconds() * (1 - share) / share
+    if seconds < 90:
+        return f"about {max(5, round(seconds / 5) * 5)} s left"
+    minutes = round(seconds / 60)
+    return f"about {minutes} min left" if minutes < 90 else f"about {round(minutes / 60)} h left"
+
+
 def as_size(count: int | None) -> str:
     """Bytes in binary units with one decimal: 512 B, 1.5 KiB, 20.0 MiB."""
     if count is None:

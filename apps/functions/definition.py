@@ -5,10 +5,12 @@ import keyword
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 from apps.core.errors import Invalid
 from apps.functions.limits import Amount, check_limits
+from apps.functions.logging import clean_logging
 from apps.functions.models import FunctionVersion, Origin, RetryClass
 from sandbox.egress.targets import parse_grant
 
@@ -60,13 +62,15 @@ class Settings:
     limits: Mapping[str, Amount] = field(default_factory=dict)
     retry_class: RetryClass | None = None
     retry: Mapping[str, int] = field(default_factory=dict)
+    logging: Mapping[str, Any] = field(default_factory=dict)
 
     def check(self) -> None:
         """Refuse what can never be granted.
 
         Raises:
-            InvalidGrant, InvalidLimit, InvalidRetry
+            InvalidGrant, InvalidLimit, InvalidRetry, InvalidLogging
         """
+        clean_logging(self.logging)
         _check_grants("secret", self.secrets, _SECRET_NAME)
         _check_number("host", self.hosts)
         for host in self.hosts:
@@ -80,7 +84,7 @@ class Settings:
         if version is None:
             return cls()
         secrets, hosts, retry_class = tuple(version.secrets), tuple(version.hosts), RetryClass(version.retry_class)
-        return cls(secrets, hosts, version.limits, retry_class, version.retry)
+        return cls(secrets, hosts, version.limits, retry_class, version.retry, version.logging)
 
     @property
     def effective_retry_class(self) -> RetryClass:

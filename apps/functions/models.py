@@ -134,6 +134,7 @@ class FunctionVersion(TenantModel):
     limits = models.JSONField(default=dict)
     retry_class = models.CharField(max_length=10, choices=RetryClass.choices)
     retry = models.JSONField(default=dict)  # how often and how far apart, where that differs from the usual
+    logging = models.JSONField(default=dict)  # see functions.logging; empty for the usual
     digest = models.CharField(max_length=64)
 
     origin = models.CharField(max_length=10, choices=Origin.choices)
@@ -160,7 +161,7 @@ class FunctionVersion(TenantModel):
         immutable = (
             "function", "number", "source", "entry", "is_async", "description", "input_schema", "output_schema",
             "imports", "hints", "requirements", "dependencies", "secrets", "hosts", "limits", "retry_class", "retry",
-            "digest",
+            "logging", "digest",
             "origin", "task_id", "prompt", "model", "derived_from", "author_name", "created_at",
         )  # fmt: skip
 
@@ -183,6 +184,7 @@ class FunctionVersion(TenantModel):
             "limits": self.limits,
             "retry_class": self.retry_class,
             **({"retry": self.retry} if self.retry else {}),
+            **({"logging": self.logging} if self.logging else {}),
         }
 
     def compute_digest(self) -> str:

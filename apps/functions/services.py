@@ -18,6 +18,7 @@ from apps.functions.closure import resolve_closure
 from apps.functions.definition import BY_HAND, Provenance, Settings, check_name, checked_host, clean_tags
 from apps.functions.environments import closure_requirements, ensure_environment
 from apps.functions.limits import check_maxima, workspace_maxima
+from apps.functions.logging import clean_logging
 from apps.functions.models import Function, FunctionVersion
 from apps.functions.reader.literals import cleaned
 from apps.packages.requirements import parse_requirements
@@ -251,6 +252,7 @@ def _version(actor: Membership, function: Function, draft: _Draft, number: int) 
         limits=dict(settings.limits),
         retry_class=settings.effective_retry_class,
         retry=dict(settings.retry),
+        logging=clean_logging(settings.logging),
         origin=provenance.origin,
         task_id=provenance.task_id,
         prompt=cleaned(provenance.prompt),

@@ -10,17 +10,19 @@ class RunsConfig(AppConfig):
         from apps.core.dispatch import register_work
         from apps.core.events import on
         from apps.packages.collection import ask_before_removing
-        from apps.runs import attacks, boxes, children, reactions, work
+        from apps.runs import arguments, attacks, boxes, children, orphans, reactions, work
         from apps.runs.environments import is_environment_needed
         from apps.runs.requests import register_waiting_verb
 
         register_work("runs", step=work.perform_next_run, sweep=work.sweep_runs, pending=work.count_due_runs)
         register_work("runs.boxes", step=boxes.sweep_boxes, sweep=lambda: 0, pending=boxes.sweep_is_due)
+        register_work("runs.orphans", step=orphans.sweep_orphans, sweep=lambda: 0, pending=orphans.is_due)
         register_work(
             attacks.WORK, step=attacks.fire_next_round, sweep=attacks.sweep_lost_rounds, pending=attacks.count_due_rounds
         )
         ask_before_removing(is_environment_needed)
         register_waiting_verb("runs.call", children.call_function)
+        on("run.finished", arguments.drop_sealed)
         on("packages.ready", reactions.queue_waiting_runs)
         on("packages.refused", reactions.refuse_waiting_runs)
         on("packages.failed", reactions.fail_waiting_runs)

@@ -2,7 +2,7 @@
 
 from contextlib import AbstractContextManager, nullcontext
 
-from apps.core import leases
+from apps.core import leases, stopping
 from apps.core.notify import publish
 from apps.core.tenancy import every_workspace, scope
 from apps.packages.restore import EnvironmentLost, Need, held_environment
@@ -24,7 +24,7 @@ def environment_of(run: Run, pulse: leases.Heartbeat) -> AbstractContextManager[
             package_set_id=run.package_set_id,
             digest=run.environment_digest,
             labels=run.labels(),
-            cancelled=pulse.stop_requested,
+            cancelled=lambda: pulse.stop_requested() or stopping.is_stopping(),
             tell=lambda text: _show(run, text),
         )
     )

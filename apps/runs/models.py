@@ -52,6 +52,7 @@ class Run(Leased):
     arguments = models.JSONField(default=dict)
     closure = models.JSONField(default=list)
     limits = models.JSONField(default=dict)
+    logging = models.JSONField(default=dict)  # see log_policy; with store_arguments false they lie sealed in SealedArguments
     retry_class = models.CharField(max_length=10, choices=RetryClass.choices, default=RetryClass.ON_LOST)
     retry = models.JSONField(default=dict)  # filled in; empty unless the class is on_error
     # Two of the four clocks; the attempt's is limits.wall_seconds and the lease's is lease_until. All are the database's.
@@ -124,6 +125,21 @@ class Run(Leased):
         return {"workspace": str(self.workspace_id), "run": str(self.pk), "attempt": str(self.attempt), "token": str(self.token)}
 
 
+class SealedArguments(TenantModel):
+    """The arguments of a run whose function keeps none: encrypted while it is open, removed in the transaction that ends it."""
+
+    run = models.OneToOneField(Run, on_delete=models.CASCADE, related_name="sealed_arguments")
+    key = models.ForeignKey("vault.WorkspaceKey", on_delete=models.PROTECT, related_name="+")
+    sealed_key = models.BinaryField()
+    sealed = models.BinaryField()
+
+    class Tenancy(TenantModel.Tenancy):
+        append_only = True
+
+    def __str__(self) -> str:
+        return f"arguments of {self.run_id}"
+
+
 class Attempt(TenantModel):
     """One try at a run. A second one follows only a loss, or an error by retry class."""
 
@@ -172,7 +188,8 @@ class LogChunk(TenantModel):
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="log_chunks")
     attempt = models.PositiveIntegerField()
     seq = models.PositiveIntegerField()
-    stream = models.CharField(max_length=6)
+    stream = models.CharField(max_length=6)  # stdout, stderr, log (by func.log), system (the platform)
+    level = models.CharField(max_length=8, blank=True, default="")  # of the stream log only
     at = models.DateTimeField()
     text = models.TextField()
 
@@ -186,7 +203,14 @@ class LogChunk(TenantModel):
         return f"{self.run_id} {self.seq}"
 
     def as_json(self) -> dict[str, Any]:
-        return {"seq": self.seq, "attempt": self.attempt, "stream": self.stream, "at": self.at.isoformat(), "text": self.text}
+        return {
+            "seq": self.seq,
+            "attempt": self.attempt,
+            "stream": self.stream,
+            "level": self.level,
+            "at": self.at.isoformat(),
+            "text": self.text,
+        }
 
 
 class Artifact(TenantModel):

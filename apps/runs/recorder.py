@@ -1,32 +1,35 @@
 """Writes down what a running box says: output, spans, progress; and keeps the files that it makes.
 
 The box's callback only puts events into a bounded queue, so a flood waits in the box and not in this process; a thread
-of its own takes them out in batches, one short transaction each, guarded by the run's token.
+of its own takes them out in batches, one short transaction each, guarded by the run's token. Files go straight to the
+disk, piece by piece.
 """
 
 import codecs
-import queue
 import threading
 import time
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
 from django.db.models import Max
 
-from apps.core import blobs, leases
-from apps.core.blobs import Blob
+from apps.core import leases
 from apps.core.notify import publish
 from apps.core.tenancy import scope
+from apps.runs.event_queue import EventQueue, Heard
+from apps.runs.incoming_artifacts import IncomingArtifacts
+from apps.runs.log_policy import LogPolicy, known_level
 from apps.runs.models import Artifact, LogChunk, Run, Span
 from apps.runs.services import media_type_of
 from sandbox import (
     LIMITS,
-    ArtifactData,
-    ArtifactEnded,
+    ArtifactAbandoned,
     ArtifactSkipped,
-    ArtifactStarted,
     Event,
+    Limits,
     Log,
     Output,
     OutputCut,
@@ -36,39 +39,59 @@ from sandbox import (
     SpanStarted,
 )
 
+STREAMS = ("stdout", "stderr", "log", "system")
 BATCH_SECONDS = 0.05  # between two batches of a run that prints much
 COMPANY_SECONDS = 0.005  # what the first line after a silence waits: an unbuffered print writes its line end by itself
 BATCH_EVENTS = 500
-QUEUED_EVENTS = 1000
+PROGRESS_SECONDS = 1.0  # between two writes of how far a tool says it is; the last word is always written
+LINE_SECONDS = timedelta(milliseconds=50)  # output that came this close together shares a chunk, and its lines the time
 CHUNK_CHARACTERS = 16_384  # a chunk is a slice of output, small enough for one frame to a page
+
+
+@dataclass
+class _Piece:
+    """Neighbouring output of one stream, not yet cut into chunks."""
+
+    stream: str
+    level: str
+    at: datetime
+    text: str
 
 
 class Recorder:
     """One per attempt. `hear` is the box's callback; `close` returns when all is stored.
 
+    `is_unwanted` says that the run is being stopped: the box is then not kept waiting for a slow database.
+
     Raises from close(): LeaseLost when another worker holds the run; whatever the storing thread met otherwise.
     """
 
-    def __init__(self, run: Run) -> None:
-        self._run = run
-        self._events: queue.Queue[Event | None] = queue.Queue(QUEUED_EVENTS)
-        self._decoders = {name: codecs.getincrementaldecoder("utf-8")("replace") for name in ("stdout", "stderr", "system")}
+    def __init__(self, run: Run, *, is_unwanted: Callable[[], bool] = lambda: False) -> None:
+        self._run, self._is_unwanted = run, is_unwanted
+        self._policy = LogPolicy.of(run.logging, run.pk)
+        self._events = EventQueue()
+        self._decoders = {
+            name: codecs.getincrementaldecoder("utf-8")("replace") for name in ("stdout", "stderr", "log", "system")
+        }
         self._seq = 0
         self._stored_at = 0.0
-        self._artifact = bytearray()
-        self._made: dict[str, Blob] = {}  # a name that is saved again replaces what it stood for
+        self._progress: Progress | None = None
+        self._progress_at = float("-inf")
+        self._has_told_sampling = False
+        self._files = IncomingArtifacts(run.workspace_id, max_bytes=Limits(**run.limits).artifact_bytes)
         self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._work, name=f"recorder-{run.pk}", daemon=True)
         self._thread.start()
 
     def hear(self, event: Event) -> None:
         """Raises what the storing thread met, so that the box is stopped rather than run unrecorded."""
+        if not self._events.put(event, is_unwanted=self._is_unwanted) and self._failure is None:
+            self._events.abandon()  # a gap would pass for the whole: nothing of what follows is kept either
         if self._failure is not None:
             raise self._failure
-        self._events.put(event)
 
     def close(self) -> None:
-        self._events.put(None)
+        self._events.end()
         self._thread.join()
         if self._failure is not None:
             raise self._failure
@@ -84,86 +107,103 @@ class Recorder:
                 size=blob.size,
                 media_type=media_type_of(name),
             )
-            for name, blob in self._made.items()
+            for name, blob in self._files.made.items()
         ]
 
     def _work(self) -> None:
-        more = True
         try:
             with scope(self._run.workspace_id):
                 self._seq = LogChunk.objects.filter(run=self._run).aggregate(last=Max("seq"))["last"] or 0
+            more = True
             while more:
                 batch, more = self._take_batch()
-                self._store(batch)
+                self._store(batch, is_last=not more)
+                self._events.stored(batch)
         except Exception as error:  # noqa: BLE001  kept for hear() and close(), which raise it in the worker's thread
             self._failure = error
-            if more:
-                self._discard_rest()
+            self._events.abandon()
         finally:
+            self._files.drop_unfinished()
             connection.close()
 
-    def _take_batch(self) -> tuple[list[Event], bool]:
+    def _take_batch(self) -> tuple[list[Heard], bool]:
         """Wait for one event, then collect what comes until the next batch is due; False when the end was among them."""
-        first = self._events.get()
+        first = self._events.take(BATCH_EVENTS)
         if first is None:
             return [], False
-        batch = [first]
+        batch = first
         deadline = max(time.monotonic() + COMPANY_SECONDS, self._stored_at + BATCH_SECONDS)
         while len(batch) < BATCH_EVENTS:
-            try:
-                event = self._events.get(timeout=max(0.0, deadline - time.monotonic()))
-            except queue.Empty:
-                break
-            if event is None:
+            company = self._events.take(BATCH_EVENTS - len(batch), until=deadline)
+            if company is None:
                 return batch, False
-            batch.append(event)
+            if not company:
+                break
+            batch += company
         return batch, True
 
-    def _discard_rest(self) -> None:
-        """Keep taking, so that a full queue never blocks the box's thread for ever."""
-        while self._events.get() is not None:
-            pass
+    def _store(self, batch: list[Heard], *, is_last: bool) -> None:
+        self._note_progress(batch)
+        if batch or (is_last and self._progress):
+            self._stored_at = time.monotonic()
+            with scope(self._run.workspace_id):
+                leases.assert_held(self._run)
+                LogChunk.objects.bulk_create(self._log_chunks(batch))
+                self._store_spans([heard.event for heard in batch])
+                self._store_progress(is_last=is_last)
+                publish(self._run.workspace_id, f"log.{self._run.pk.hex}")
+        for heard in batch:
+            self._files.take(heard.event)
 
-    def _store(self, batch: list[Event]) -> None:
-        if not batch:
-            return
-        self._stored_at = time.monotonic()
-        with scope(self._run.workspace_id):
-            leases.assert_held(self._run)
-            LogChunk.objects.bulk_create(self._log_chunks(batch))
-            self._store_spans(batch)
-            self._store_progress(batch)
-            publish(self._run.workspace_id, f"log.{self._run.pk.hex}")
-        for event in batch:
-            self._collect_artifact(event)
-
-    def _log_chunks(self, batch: list[Event]) -> list[LogChunk]:
-        now, chunks = datetime.now(UTC), []
-        for stream, text in self._merged_output(batch):
-            for start in range(0, len(text), CHUNK_CHARACTERS):
+    def _log_chunks(self, batch: list[Heard]) -> list[LogChunk]:
+        chunks = []
+        for piece in self._merged_output(batch):
+            for start in range(0, len(piece.text), CHUNK_CHARACTERS):
                 self._seq += 1
-                piece = text[start : start + CHUNK_CHARACTERS]
+                text = piece.text[start : start + CHUNK_CHARACTERS]
                 chunks.append(
-                    LogChunk(run=self._run, attempt=self._run.attempt, seq=self._seq, stream=stream, at=now, text=piece)
+                    LogChunk(
+                        run=self._run,
+                        attempt=self._run.attempt,
+                        seq=self._seq,
+                        stream=piece.stream,
+                        level=piece.level,
+                        at=piece.at,
+                        text=text,
+                    )
                 )
         return chunks
 
-    def _merged_output(self, batch: list[Event]) -> list[tuple[str, str]]:
-        """Neighbouring output of one stream as one text. PostgreSQL keeps no NUL; it is shown as its symbol anyway."""
-        merged: list[tuple[str, str]] = []
-        for event in batch:
-            said = _said(event)
+    def _merged_output(self, batch: list[Heard]) -> list[_Piece]:
+        """Neighbouring output as one text. PostgreSQL keeps no NUL; it is shown as its symbol anyway."""
+        merged: list[_Piece] = []
+        for heard in batch:
+            said = self._kept(heard.event)
             if said is None:
                 continue
-            stream, data = said
+            stream, level, data = said
             text = self._decoders[stream].decode(data).replace("\x00", "␀")
-            if merged and merged[-1][0] == stream:
-                merged[-1] = (stream, merged[-1][1] + text)
+            before = merged[-1] if merged else None
+            if before and (before.stream, before.level) == (stream, level) and heard.at - before.at < LINE_SECONDS:
+                before.text += text
             elif text:
-                merged.append((stream, text))
+                merged.append(_Piece(stream, level, heard.at, text))
         return merged
 
-    def _store_spans(self, batch: list[Event]) -> None:
+    def _kept(self, event: Event) -> tuple[str, str, bytes] | None:
+        """Stream, level and bytes of what belongs in the log and is wanted there."""
+        if isinstance(event, Log):
+            level = known_level(event.level)
+            return ("log", level, f"{_one_line(event.text)}\n".encode()) if self._policy.keeps_line(level) else None
+        if isinstance(event, Output) and not self._policy.is_sampled:
+            if self._has_told_sampling:
+                return None
+            self._has_told_sampling = True
+            return "system", "", f"The output of this run is not kept: that of one run in {self._policy.sample} is.\n".encode()
+        said = _said(event)
+        return (said[0], "", said[1]) if said else None
+
+    def _store_spans(self, batch: Sequence[Event]) -> None:
         started = {event.id: event for event in batch if isinstance(event, SpanStarted)}
         ended = {event.id: event for event in batch if isinstance(event, SpanEnded)}
         new = [self._new_span(span, ended.get(key)) for key, span in started.items()]
@@ -179,27 +219,23 @@ class Recorder:
             key=start.id[:40],
             parent_key=(start.parent or "")[:40],
             function_name=_clean(start.function)[:200],
-            arguments_preview=_clean(start.arguments_preview),
+            arguments_preview=_clean(start.arguments_preview) if self._policy.stores_arguments else "",
             **(_span_end(end) if end else {}),
         )
 
-    def _store_progress(self, batch: list[Event]) -> None:
-        told = [event for event in batch if isinstance(event, Progress)]
-        if told:
-            last = told[-1]
-            fields = {"progress": min(1.0, max(0.0, last.fraction)), "progress_text": _clean(last.text)[:200]}
-            leases.held(self._run).update(**fields)
-            publish(self._run.workspace_id, f"run.{self._run.pk.hex}")
+    def _note_progress(self, batch: list[Heard]) -> None:
+        told = [heard.event for heard in batch if isinstance(heard.event, Progress)]
+        self._progress = told[-1] if told else self._progress
 
-    def _collect_artifact(self, event: Event) -> None:
-        if isinstance(event, ArtifactStarted):
-            self._artifact.clear()
-        elif isinstance(event, ArtifactData):
-            self._artifact += event.data
-        elif isinstance(event, ArtifactEnded):
-            blob = blobs.put(self._run.workspace_id, [bytes(self._artifact)], max_bytes=event.size)
-            self._artifact.clear()
-            self._made[event.name[:300]] = blob
+    def _store_progress(self, *, is_last: bool) -> None:
+        """The last value wins; what came too soon after the one before is written with a later batch."""
+        last = self._progress
+        if last is None or (time.monotonic() - self._progress_at < PROGRESS_SECONDS and not is_last):
+            return
+        self._progress, self._progress_at = None, time.monotonic()
+        fields = {"progress": min(1.0, max(0.0, last.fraction)), "progress_text": _clean(last.text)[:200]}
+        leases.held(self._run).update(**fields)
+        publish(self._run.workspace_id, f"run.{self._run.pk.hex}")
 
 
 def _said(event: Event) -> tuple[str, bytes] | None:
@@ -207,13 +243,13 @@ def _said(event: Event) -> tuple[str, bytes] | None:
     match event:
         case Output():
             return event.stream, event.data
-        case Log():
-            return "system", f"[{_one_line(event.level)}] {_one_line(event.text)}\n".encode()
         case OutputCut():
             shown = LIMITS["output_bytes"].show(event.limit)
             return "system", f"… output over the limit of {shown} is not kept\n".encode()
         case SpansDropped():
             return "system", b"More calls were made than are recorded; the rest is left out of the call tree.\n"
+        case ArtifactAbandoned():
+            return "system", f"The file “{_one_line(event.name)}” was not kept: it was not finished.\n".encode()
         case ArtifactSkipped():
             return "system", f"The file “{_one_line(event.name)}” was not kept: {_one_line(event.reason)}\n".encode()
         case _:

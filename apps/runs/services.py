@@ -1,7 +1,7 @@
 """Start and cancel runs, store the files that people bring."""
 
 import mimetypes
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -14,7 +14,7 @@ from apps.audit.services import record
 from apps.core import blobs
 from apps.core.canonical import digest_of
 from apps.core.dispatch import wake
-from apps.core.errors import Conflict, Invalid, NotFound
+from apps.core.errors import Conflict, Invalid, NotFound, TooLarge
 from apps.core.notify import publish
 from apps.functions.arguments import validate_arguments
 from apps.functions.definition import filled_retry
@@ -22,13 +22,19 @@ from apps.functions.limits import limits_for_run
 from apps.functions.models import FunctionVersion, RetryClass
 from apps.functions.services import ensure_environment, resolve_closure
 from apps.runs import deadlines, lanes, transitions
+from apps.runs.arguments import keep_sealed
 from apps.runs.models import Artifact, Run, RunInput
 from apps.runs.states import RunState
+from apps.vault.sealing import digest_of_sealed
 from apps.workspaces.models import Membership
 from apps.workspaces.roles import Permission
 from apps.workspaces.services import require
+from sandbox import LIMITS, Limits
+from sandbox.limits import Amount
 
 MAX_NAME = 200
+MIB = 1 << 20
+ROOM_TO_WORK = 48 * MIB  # gVisor's kernel takes some 28 MiB of a box's memory (measured), a bare Python 15
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,10 @@ class SameFileName(Invalid):
     code = "same_file_name"
 
 
+class FilesTooLarge(TooLarge):
+    code = "files_too_large_for_a_run"
+
+
 def start_run(
     *,
     actor: Membership,
@@ -89,13 +99,15 @@ def start_run(
         family: where it stands below the run whose code starts it.
 
     Raises:
-        PermissionMissing, ArgumentsInvalid, SameFileName, UnknownDependency, DependencyCycle, LimitAboveMaximum,
-        KeyReused, QueueFull, BadDeadline
+        PermissionMissing, ArgumentsInvalid, SameFileName, FilesTooLarge, UnknownDependency, DependencyCycle,
+        LimitAboveMaximum, KeyReused, QueueFull, BadDeadline
     """
     require(actor, Permission.RUN)
     times = deadlines.clocks(queue_seconds, total_seconds)
     contents = [[file.name, file.sha256] for file in files]
     request_digest = digest_of([str(version.function_id), arguments, contents, queue_seconds, total_seconds])
+    if are_sealed := not version.logging.get("store_arguments", True):
+        request_digest = digest_of_sealed(request_digest, purpose="run request")
     if earlier := _find_earlier(actor, idempotency_key, request_digest):
         return earlier
     validate_arguments(version.input_schema, arguments)
@@ -103,6 +115,7 @@ def start_run(
     lanes.check_queue()
     closure = resolve_closure(version)
     limits = limits_for_run(version)
+    check_room(limits, files)
     package_set = ensure_environment(
         actor=actor, closure=closure, reason=f"A run of “{version.function.name}” needs it.", task_id=task_id
     )
@@ -115,9 +128,10 @@ def start_run(
         asked_by=actor,
         package_set=package_set,
         environment_digest=package_set.environment_digest if package_set else "",
-        arguments=arguments,
+        arguments={} if are_sealed else arguments,
         closure=[{"name": part.function.name, "version": str(part.pk), "digest": part.digest} for part in closure],
         limits=limits,
+        logging=version.logging,
         retry_class=version.retry_class,
         retry=_frozen_retry(version),
         **(deadlines.started_clocks(times) if ready else times),
@@ -125,6 +139,8 @@ def start_run(
         idempotency_key=idempotency_key,
         request_digest=request_digest,
     )
+    if are_sealed:
+        keep_sealed(run, arguments)
     RunInput.objects.bulk_create([RunInput(run=run, artifact=file) for file in files])
     record(actor=actor, action="run.started", subject=run, function=version.function.name, version=version.number)
     publish(run.workspace_id, "runs")
@@ -145,6 +161,25 @@ def check_file_names(files: Sequence[Artifact]) -> None:
     """
     if len({input_name(file) for file in files}) < len(files):
         raise SameFileName("Two of the files have the same name: rename one.")
+
+
+def check_room(limits: Mapping[str, Amount], files: Sequence[Artifact]) -> None:
+    """A box keeps its files in scratch space, and what lies there counts as memory too.
+
+    Raises:
+        FilesTooLarge
+    """
+    size, allowed = sum(file.size for file in files), Limits(**limits)  # type: ignore[arg-type]  # checked when they were frozen
+    room = max(0, min(allowed.scratch_bytes, allowed.memory_bytes - ROOM_TO_WORK))
+    if size > room:
+        scratch, memory = LIMITS["scratch_bytes"], LIMITS["memory_bytes"]
+        raise FilesTooLarge(
+            f"The files have {size / MIB:.1f} MiB together; a run of this function has room for {room / MIB:.1f} MiB. "
+            f"Its scratch space is {scratch.show(allowed.scratch_bytes)}, and what lies there counts as memory, of which it has "
+            f"{memory.show(allowed.memory_bytes)}. Raise the limits “{scratch.label}” and “{memory.label}”.",
+            size=size,
+            room=room,
+        )
 
 
 def _find_earlier(actor: Membership, key: str | None, request_digest: str) -> Run | None:

@@ -19,6 +19,7 @@ from apps.core.tenancy import scope
 from apps.functions.models import FunctionVersion, RetryClass
 from apps.packages.restore import EnvironmentAway, EnvironmentLost
 from apps.runs import boxes, deadlines, lanes, retry, transitions
+from apps.runs.arguments import arguments_of
 from apps.runs.environments import environment_of
 from apps.runs.models import Artifact, Attempt, Run, RunInput
 from apps.runs.recorder import Recorder
@@ -115,7 +116,7 @@ def _prepare(run: Run) -> Job:
         leases.assert_held(run)
         Run.objects.filter(pk=run.pk).update(started_at=Coalesce("started_at", Now()), progress=None, progress_text="")
         Attempt.objects.create(run=run, number=run.attempt, worker=run.leased_by)
-        sources = _frozen_sources(run)
+        sources, arguments = _frozen_sources(run), arguments_of(run)
         files = tuple(
             InputFile(input_name(link.artifact), blobs.path_of(run.workspace_id, link.artifact.sha256))
             for link in RunInput.objects.filter(run=run).select_related("artifact")
@@ -125,7 +126,7 @@ def _prepare(run: Run) -> Job:
         transitions.announce(run, RunState.RUNNING)
     return Job(
         sources=sources,
-        arguments=run.arguments,
+        arguments=arguments,
         environment=run.environment_digest or None,
         files=files,
         limits=limits,
@@ -149,7 +150,7 @@ def _execute(run: Run, job: Job, pulse: leases.Heartbeat) -> tuple[Outcome, list
     def _should_stop() -> bool:
         return pulse.stop_requested() or _is_to_be_handed_back(run)
 
-    recorder = Recorder(run)
+    recorder = Recorder(run, is_unwanted=_should_stop)
     try:
         with boxes.pool().take(
             labels=run.labels(), size=job.limits.size, lane=str(run.workspace_id), cancelled=_should_stop

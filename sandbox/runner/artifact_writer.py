@@ -44,7 +44,7 @@ class ArtifactWriter(io.RawIOBase):
             raise ArtifactRefused("Another artifact is open: close it first, one is written at a time.")
         if budget.files < 1:
             budget.lock.release()
-            raise ArtifactRefused("This run may keep no more files: raise the limit artifact_files.")
+            raise ArtifactRefused("This run may keep no more files (limit “Files kept”).")
         budget.files -= 1
         self._is_open = True
         self._tell(frames.ARTIFACT_STARTED, {"name": name})
@@ -61,7 +61,7 @@ class ArtifactWriter(io.RawIOBase):
             raise ValueError("write to a closed artifact")
         view = memoryview(data).cast("B")
         if len(view) > self._budget.bytes:
-            raise ArtifactRefused(f"{self.name} is larger than what this run may keep: raise the limit artifact_bytes.")
+            raise ArtifactRefused(f"{self.name} is larger than what this run may still keep (limit “Size of files kept”).")
         self._budget.bytes -= len(view)
         self._digest.update(view)
         for start in range(0, len(view), frames.SMALL):

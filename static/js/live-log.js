@@ -3,6 +3,7 @@
   "use strict";
   const KEEP_LINES = 5000; // More would make the page slow; the download has everything.
   const LONGEST_WAIT = 15000;
+  const LEVELS = ["debug", "info", "warning", "error"];
   const UNSAFE = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]/g;
 
   // Control and bidi characters are shown, not obeyed; the server does the same for what it renders.
@@ -10,18 +11,25 @@
     return text.replace(UNSAFE, (sign) => `⟨U+${sign.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`);
   }
 
-  function chunkElement(chunk) {
+  function lineElement(chunk) {
     const line = document.createElement("div");
-    const stream = ["stdout", "stderr", "platform"].includes(chunk.stream) ? chunk.stream : "platform";
-    line.className = `log-chunk log-${stream}`;
-    line.dataset.seq = chunk.seq;
+    const stream = ["stdout", "stderr", "log"].includes(chunk.stream) ? chunk.stream : "system";
+    line.className = `log-line log-${stream}`;
+    line.dataset.stream = stream;
+    line.dataset.level = chunk.level;
     const time = document.createElement("time");
     time.dateTime = chunk.at;
-    time.textContent = new Date(chunk.at).toLocaleTimeString("en-GB") + "." + String(new Date(chunk.at).getMilliseconds()).padStart(3, "0");
+    time.textContent = chunk.at.slice(11, 23);
+    line.append(time);
+    if (chunk.level) {
+      const level = document.createElement("span");
+      level.className = `log-level log-level-${chunk.level}`;
+      level.textContent = chunk.level;
+      line.append(level);
+    }
     const text = document.createElement("span");
     text.className = "log-text";
-    text.textContent = visible(chunk.text);
-    line.append(time, text);
+    line.append(text);
     return line;
   }
 
@@ -30,8 +38,12 @@
     const status = view.querySelector("[data-log-status]");
     const pause = view.querySelector("[data-log-pause]");
     const empty = view.querySelector("[data-log-empty]");
+    const search = view.querySelector("[data-log-search]");
+    const kind = view.querySelector("[data-log-kind]");
+    const count = view.querySelector("[data-log-count]");
     const waiting = [];
-    let last = Number(lines.lastElementChild?.dataset.seq ?? 0);
+    const unfinished = new Map(); // What has no line end yet goes on when its stream does, whatever another one says between.
+    let last = Number(lines.dataset.last);
     let wait = 500;
     let isDone = "finished" in view.dataset;
 
@@ -43,11 +55,46 @@
       view.dataset.connection = connection;
     }
 
+    function isWanted(line) {
+      const [stream, least] = kind.value.split(":");
+      if (stream && line.dataset.stream !== stream) return false;
+      if (least && LEVELS.indexOf(line.dataset.level) < LEVELS.indexOf(least)) return false;
+      return line.querySelector(".log-text").textContent.toLowerCase().includes(search.value.toLowerCase());
+    }
+
+    function filter() {
+      let shown = 0;
+      for (const line of lines.children) {
+        line.hidden = !isWanted(line);
+        if (!line.hidden) shown += 1;
+      }
+      const isFiltered = search.value !== "" || kind.value !== "";
+      count.textContent = isFiltered ? `${shown} of ${lines.childElementCount} lines` : "";
+    }
+
+    function write(chunk) {
+      const key = `${chunk.attempt} ${chunk.stream} ${chunk.level}`;
+      const parts = chunk.text.split("\n");
+      parts.forEach((part, index) => {
+        const isEnd = index === parts.length - 1;
+        if (isEnd && part === "") return;
+        let line = unfinished.get(key);
+        if (!line) {
+          line = lineElement(chunk);
+          lines.append(line);
+        }
+        line.querySelector(".log-text").append(visible(part));
+        if (isEnd) unfinished.set(key, line);
+        else unfinished.delete(key);
+      });
+    }
+
     function draw() {
       const stick = isAtEnd();
-      lines.append(...waiting.splice(0).map(chunkElement));
+      waiting.splice(0).forEach(write);
       while (lines.childElementCount > KEEP_LINES) lines.firstElementChild.remove();
       empty.hidden = lines.childElementCount > 0;
+      filter();
       if (stick) lines.scrollTop = lines.scrollHeight;
     }
 
@@ -94,6 +141,13 @@
       if (!isPaused()) draw();
       if (!isDone) say(isPaused() ? "Paused" : "Live", "live");
     });
+    search.addEventListener("input", filter);
+    kind.addEventListener("change", filter);
+    view.querySelector("[data-log-end]").addEventListener("click", () => {
+      lines.scrollTop = lines.scrollHeight;
+      if (isPaused()) pause.click();
+    });
+    for (const line of lines.querySelectorAll("[data-unfinished]")) unfinished.set(line.dataset.unfinished, line);
     view.querySelector("[data-log-times]").addEventListener("click", (event) => {
       const isShown = view.classList.toggle("log-with-times");
       event.currentTarget.setAttribute("aria-pressed", String(isShown));

@@ -1,15 +1,17 @@
 """One run as a page: calls, log, files; and the list of runs."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
 from django.db.models.functions import Now
 from django.test import Client
+from django.utils import timezone
 
 from apps.core.tenancy import scope
 from apps.dashboard.calls import DEEPEST, call_tree
-from apps.runs.models import LogChunk, Run, Span
+from apps.runs.models import Attempt, LogChunk, Run, Span
 from apps.runs.states import RunState
 from tests.dashboard.conftest import make_function, make_run
 
@@ -53,12 +55,16 @@ def test_a_chain_of_calls_deeper_than_a_page_can_nest_goes_flat() -> None:
     assert depth_of(roots[0]) == DEEPEST + 1
 
 
+def _text_of(response) -> str:
+    return b"".join(response.streaming_content).decode()
+
+
 def test_the_log_downloads_as_text_in_its_order(client, cast, run) -> None:
     with scope(cast.acme.pk):
         LogChunk.objects.create(run=run, attempt=1, seq=3, stream="stdout", at=Now(), text="third\n")
         LogChunk.objects.create(run=run, attempt=1, seq=2, stream="stderr", at=Now(), text="<b>second</b>")
     response = client.get(f"/w/acme/runs/{run.pk}/log")
-    lines = [line for line in response.content.decode().splitlines() if not line.startswith("---")]
+    lines = [line for line in _text_of(response).splitlines() if not line.startswith("---")]
     assert lines == [f"said in {run.short_id}", "", "<b>second</b>", "third"]
     assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
     assert response.headers["Content-Disposition"].startswith("attachment")
@@ -166,3 +172,39 @@ def test_a_foreign_function_filters_nothing_out_and_nothing_in(client, cast, run
     with scope(cast.globex.pk):
         foreign = make_function(cast.stranger)
     assert client.get(f"/w/acme/runs/?function={foreign.function_id}").status_code == 404
+
+
+def test_a_line_knows_its_stream_its_level_and_its_time(client, cast, run) -> None:
+    with scope(cast.acme.pk):
+        at = datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
+        LogChunk.objects.create(run=run, attempt=1, seq=2, stream="log", level="warning", at=at, text="low\n")
+    page = client.get(f"/w/acme/runs/{run.pk}/").content.decode()
+    assert 'data-stream="log" data-level="warning"' in page
+    assert "03:04:05.678" in page
+    assert 'data-last="2"' in page
+
+
+def test_progress_shows_as_a_bar_with_what_is_left_on_the_page_and_in_the_list(client, cast, run) -> None:
+    began = timezone.now() - timedelta(minutes=2)
+    with scope(cast.acme.pk):
+        Attempt.objects.create(run=run, number=1, worker="w")
+        Attempt.objects.update(started_at=began)
+        Run.objects.filter(pk=run.pk).update(state="running", started_at=began, progress=0.4, progress_text="aligning")
+    page = client.get(f"/w/acme/runs/{run.pk}/").content.decode()
+    assert "aligning" in page
+    assert "40 %, about 3 min left" in page
+    assert 'aria-label="Progress of the run">40 %' in client.get("/w/acme/runs/").content.decode()
+
+
+def test_a_run_that_waits_for_its_packages_says_so(client, cast, run) -> None:
+    with scope(cast.acme.pk):
+        Run.objects.filter(pk=run.pk).update(state="running", progress_text="Its packages are being built again on this host")
+    assert "being built again on this host" in client.get(f"/w/acme/runs/{run.pk}/").content.decode()
+
+
+def test_a_run_whose_function_stores_no_arguments_shows_none_and_says_why(client, cast, run) -> None:
+    with scope(cast.acme.pk):
+        Run.objects.filter(pk=run.pk).update(logging={"store_arguments": False})
+    page = client.get(f"/w/acme/runs/{run.pk}/").content.decode()
+    assert "sealed while the run is open" in page
+    assert 'aria-label="Arguments"' not in page

@@ -82,7 +82,7 @@ def test_a_run_keeps_no_more_than_it_may_by_both_ways_together(run: Run) -> None
         limits=Limits(artifact_bytes=1000),
     )
     assert told.outcome.kind is Kind.OK
-    assert told.outcome.result.startswith("ArtifactRefused: more.bin is larger than what this run may keep")
+    assert told.outcome.result.startswith("ArtifactRefused: more.bin is larger than what this run may still keep")
     assert made(told) == {"streamed.bin": 700}
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 
 from apps.dashboard.forms.limits import LimitsForm, limit_initial
+from apps.dashboard.forms.logging import LoggingForm, logging_initial
 from apps.functions.definition import RETRY
 from apps.functions.models import Function, FunctionVersion, RetryClass
 
@@ -16,7 +17,7 @@ RETRY_CHOICES = (
 )
 
 
-class FunctionForm(LimitsForm):
+class FunctionForm(LoggingForm, LimitsForm):
     """Name, source, limits and what goes with it. The lists come as one entry a line, or parted by commas."""
 
     name = forms.CharField(
@@ -80,6 +81,7 @@ def version_initial(function: Function, version: FunctionVersion | None) -> dict
         initial |= {"source": version.source, "requirements": "\n".join(version.requirements)}
         initial |= limit_initial(version.limits)
         initial |= {"retry_class": version.retry_class, **version.retry}
+        initial |= logging_initial(version.logging)
     return initial
 
 

@@ -1,5 +1,6 @@
 """The pages' own tags: icons, state badges, times, sizes, code, form fields. They present and query nothing."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -63,6 +64,18 @@ def elapsed(started_at: datetime | None, finished_at: datetime | None) -> timede
 
 
 @register.filter
+def time_left(share: float | None, started_at: datetime | None) -> str:
+    """`{{ run.progress|time_left:attempt.started_at }}`: about 3 min left."""
+    return wording.as_time_left(share, elapsed(started_at, None))
+
+
+@register.filter
+def percent_note(percent: int, left: str) -> str:
+    """What stands beside a bar: 40 %, about 3 min left."""
+    return f"{percent} %, {left}" if left else f"{percent} %"
+
+
+@register.filter
 def share_of(part: float | Decimal | None, whole: float | Decimal | None) -> int:
     """A part in percent of the whole, between 0 and 100, for progress bars."""
     if not part or not whole:
@@ -123,3 +136,9 @@ def current_section(context: Context) -> str:
 def short(digest: str | None) -> str:
     """The first twelve characters of a digest, enough to tell two apart by eye; never to compare by."""
     return (digest or "")[:12]
+
+
+@register.filter
+def last_seq(lines: Sequence[Any]) -> int:
+    """The number after which a page of log lines asks for more: a line that went on later has a later one than those below it."""
+    return max((line.seq for line in lines), default=0)
