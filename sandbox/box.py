@@ -17,6 +17,7 @@ from sandbox.egress import EgressProxy, Policy, parse_grant
 from sandbox.errors import BoxSpent, InvalidJob
 from sandbox.events import OnEvent, OnRequest, refuse_requests
 from sandbox.job import BoxSize, Job, Limits
+from sandbox.limits import Amount
 from sandbox.listening import Answers, Listener
 from sandbox.outcome import Evidence, Outcome, decide
 from sandbox.runner import frames
@@ -133,9 +134,10 @@ class Box:
                 cancelled=lambda: report() or answers.failure is not None or meter.look() or cancelled(),
                 wall_seconds=job.limits.wall_seconds,
             )
+            measured = meter.used()  # at once: a box that has ended takes its counts with it
             if answers.failure is not None:
                 raise answers.failure
-        return self._conclude(ending, listener, meter, job.limits)
+        return self._conclude(ending, listener, job.limits, measured, is_out_of_cpu=meter.is_over)
 
     def destroy(self) -> None:
         """Leave nothing of this box behind. Idempotent."""
@@ -176,8 +178,9 @@ class Box:
             self._vessel.kill()
             raise
 
-    def _conclude(self, ending: Ending, heard: Listener, meter: Meter, limits: Limits) -> Outcome:
-        measured = meter.used()  # first of all: a box that has ended takes its counts with it
+    def _conclude(
+        self, ending: Ending, heard: Listener, limits: Limits, measured: Mapping[str, Amount], *, is_out_of_cpu: bool
+    ) -> Outcome:
         hung_up = not (ending.exited or ending.cancelled or ending.out_of_time or ending.flooded or ending.asked_too_often)
         shortage = (hung_up or not heard.has_result) and self._vessel.ran_out_of_memory()
         if not ending.exited:
@@ -185,8 +188,8 @@ class Box:
         decision = decide(
             Evidence(
                 started=ending.delivered or heard.exit is not None,
-                cancelled=ending.cancelled and not meter.is_over,
-                out_of_cpu=ending.cancelled and meter.is_over,
+                cancelled=ending.cancelled and not is_out_of_cpu,
+                out_of_cpu=ending.cancelled and is_out_of_cpu,
                 out_of_time=ending.out_of_time,
                 flooded=ending.flooded,
                 asked_too_often=ending.asked_too_often,

@@ -61,7 +61,7 @@ class Limit:
             if amount >= size and amount % size == 0:
                 return f"{amount // size:.0f} {name}"
         number = f"{amount:.6f}".rstrip("0").rstrip(".")
-        return f"{number} {self.unit}".strip()
+        return f"{number} {'core' if number == '1' and self.unit is Unit.CORES else self.unit}".strip()
 
     def read(self, text: str) -> Amount:
         """The amount that a person wrote. Bytes need a unit, seconds may do without.
@@ -107,7 +107,7 @@ _ROWS = (
     ),
     Limit(
         "cpu_seconds", "Processor time", Unit.SECONDS, 1, 200, 24 * 3600,
-        held_by="RLIMIT_CPU of each process in the box; the host's count of the whole box tells a real end from a feigned one",
+        held_by="RLIMIT_CPU of each process; the host stops a box that has used twice as much as a whole",
         at_it="The process is stopped and the run ends as timed out.",
         instead="Compute less in one run",
     ),

@@ -44,6 +44,14 @@ def main(settings: Settings) -> None:
     else:
         _Run(settings, control, child, pipes).supervise(payload, incoming)
     control.shutdown(socket.SHUT_WR)
+    _await_host(control)
+
+
+def _await_host(control: socket.socket) -> None:
+    """Live until the host hangs up, or a second longer: what the box used is counted outside, and ends with the box."""
+    control.settimeout(1)
+    with contextlib.suppress(OSError):
+        control.recv(1)
 
 
 def _leave_streams() -> None:

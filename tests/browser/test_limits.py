@@ -19,7 +19,7 @@ def eat(megabytes: int) -> int:
 def test_an_end_at_a_limit_leads_to_it_and_more_of_it_helps(visit: Visit) -> None:
     developer = visit("developer")
     developer.open("functions/new")
-    developer.page.get_by_text("Limits", exact=True).click()
+    developer.page.locator("#limits > summary").click()
     developer.fill(source=EAT, limit_memory_bytes="128 MB")
     with developer.refused(422):
         developer.press("Save the function")
@@ -47,7 +47,7 @@ def test_an_admin_sets_the_most_of_a_limit_by_keyboard(visit: Visit) -> None:
     owner.page.keyboard.press("Control+a")
     owner.page.keyboard.type("100")
     owner.page.keyboard.press("Enter")
-    owner.sees("Set: Processes and threads.")
+    owner.sees("Set: Processes and threads.", within=owner.page.locator("body"))
     expect(owner.page.locator("[name=limit_processes]")).to_have_value("100")
     keep(owner, "limits-set")
     owner.fill(limit_processes="")

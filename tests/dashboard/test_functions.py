@@ -93,7 +93,7 @@ def test_limits_are_written_as_people_write_them(client, cast) -> None:
         assert version.limits == {"memory_bytes": 512 << 20, "wall_seconds": 120}
     page = client.get(response.headers["Location"]).content.decode()
     assert "<dt>Memory</dt><dd>512 MiB</dd>" in page
-    assert "<dt>Processor cores</dt><dd>1 cores</dd>" in page
+    assert "<dt>Processor cores</dt><dd>1 core</dd>" in page
     edit = client.get(f"{response.headers['Location']}edit").content.decode()
     assert 'value="512 MiB"' in edit
     assert 'placeholder="64"' in edit
