@@ -56,6 +56,7 @@ def fire(program: Program, *, driver: DockerDriver, take: TakeBox) -> Shot:
     with take() as box:
         footprint = take_footprint(driver, box)
         heard = ear.conclude(box.run(program.job(), on_event=ear.hear))
+        box.destroy()  # now: a pool would do it in the background, some time
     left_over = find_left_over(driver, footprint)
     seconds, wrong = _do_honest_run(take)
     return Shot(

@@ -110,7 +110,7 @@ def main():
         except func.ask_host.__globals__["HostRefused"]:
             asked += 1
 """,
-    Kind.ERROR,
+    Kind.REQUESTS,
     expected="refused each time, then ended at the limit of requests",
     limits=Limits(wall_seconds=20, cpu_seconds=10, requests=50),
 )

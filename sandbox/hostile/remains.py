@@ -11,7 +11,7 @@ from sandbox.docker_vessel import processes_of
 from sandbox.doorway import read_notes
 
 _GROUPS = Path("/sys/fs/cgroup")
-# A pool removes boxes in the background, and an engine tells that a container is gone a little before its last process is.
+# An engine tells that a container is gone a little before its last process is.
 _PATIENCE_SECONDS = 10.0
 _LOOK_SECONDS = 0.02
 
