@@ -3,12 +3,18 @@
 The catalogue is in sandbox/hostile/ and fired by test_hostile.py.
 """
 
+import os
+import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sandbox import ArtifactEnded, ArtifactSkipped, DockerDriver, Job, Kind
+from sandbox import ArtifactEnded, ArtifactSkipped, DockerDriver, Job, Kind, Output
+from sandbox.docker_vessel import processes_of
+from sandbox.hostile import find_program
+from sandbox.hostile.remains import find_left_over, take_footprint
 
 pytestmark = pytest.mark.gvisor
 Run = Callable[..., Any]
@@ -83,3 +89,48 @@ def test_a_lost_kernel_is_lost_and_the_next_box_is_fine(gvisor: DockerDriver, ma
         assert outcome.started
     with gvisor.start() as box:
         assert box.run(make_job("def main():\n    return 1"), on_event=lambda event: None).ok
+
+
+@pytest.mark.parametrize("part", ["runsc-sandbox", "runsc-gofer", "containerd-shim"])
+def test_a_part_of_the_box_that_is_killed_on_the_host_leaves_nothing_behind(
+    gvisor: DockerDriver, make_job: Callable[..., Job], part: str
+) -> None:
+    """Whether the run is lost or gets through without that part: it never hangs, and the next one works."""
+    with gvisor.start() as box:
+        footprint = take_footprint(gvisor, box)
+
+        def kill_it(event: Any) -> None:
+            if isinstance(event, Output):
+                kill_part(footprint.container, part)
+
+        outcome = box.run(
+            make_job("import time\ndef main():\n    print('up')\n    time.sleep(3)\n    return open('/etc/passwd').read(4)"),
+            on_event=kill_it,
+        )
+    assert outcome.kind is Kind.LOST or outcome.result == "root", outcome
+    if part == "runsc-sandbox":
+        assert outcome.kind is Kind.LOST
+    gvisor.sweep(lambda labels: False)
+    assert find_left_over(gvisor, footprint) == []
+    with gvisor.start() as box:
+        assert box.run(make_job("def main():\n    return 1"), on_event=lambda event: None).ok
+
+
+def kill_part(container: str, part: str) -> None:
+    """End the host process that plays this part for a container."""
+    for pid in processes_of(container):
+        if part in Path(f"/proc/{pid}/cmdline").read_text() or part in Path(f"/proc/{pid}/comm").read_text():
+            os.kill(pid, signal.SIGKILL)
+            return
+    raise AssertionError(f"no process of the box is its {part}")
+
+
+def test_two_boxes_share_no_chance(gvisor: DockerDriver, make_job: Callable[..., Job]) -> None:
+    """Else what one run draws, another could know: random numbers, hashes of text, identifiers."""
+    program = find_program("chance-is-not-copied")
+    assert program is not None
+    drawn = []
+    for _ in range(2):
+        with gvisor.start() as box:
+            drawn.append(box.run(program.job(), on_event=lambda event: None).result)
+    assert not set(map(str, drawn[0])) & set(map(str, drawn[1]))
