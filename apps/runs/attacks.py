@@ -11,7 +11,7 @@ from django.db.models import Count, F
 from django.db.models.functions import Now
 
 from apps.accounts.models import User
-from apps.core import leases
+from apps.core import leases, stopping
 from apps.core.dispatch import wake
 from apps.core.errors import Conflict, DomainError, Invalid
 from apps.core.tenancy import every_workspace
@@ -109,7 +109,8 @@ def fire_next_round() -> bool:
         with leases.heartbeat(claimed) as pulse:
             state, message = _fire_all(claimed, pulse)
         with operators_scope():
-            leases.leave(claimed, to_state=state, message=message, finished_at=Now())
+            finished_at = Now() if state not in OPEN_ROUNDS else None
+            leases.leave(claimed, to_state=state, message=message, finished_at=finished_at)
     except leases.LeaseLost:
         log.warning("attacks.lease_lost round=%s", claimed.pk)
     return True
@@ -150,6 +151,8 @@ def _fire_all(claimed: AttackRound, pulse: leases.Heartbeat) -> tuple[RoundState
             for program in _left_to_fire(claimed):
                 if pulse.stop_requested():
                     return RoundState.CANCELLED, "Stopped by an operator."
+                if stopping.is_stopping():
+                    return RoundState.QUEUED, ""  # for another worker, which goes on after what was fired
                 _store(claimed, fire(program, driver=driver, take=pool.take))
     except SandboxError as error:
         return RoundState.FAILED, str(error)

@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from django.db import IntegrityError
 
 from apps.accounts.models import User
-from apps.core import leases
+from apps.core import leases, stopping
 from apps.core.tenancy import every_workspace
 from apps.runs import attacks
 from apps.runs.attack_rounds import AttackRound, AttackShot
@@ -140,6 +140,15 @@ def test_a_round_stops_after_the_program_that_it_is_at(chief: User, fired: list[
     monkeypatch.setattr(leases.Heartbeat, "stop_requested", lambda pulse: len(fired) > 0)
     attacks.fire_next_round()
     assert (only_round().state, fired) == ("cancelled", [FEW[0].name])
+
+
+def test_a_worker_that_is_stopped_in_order_hands_the_round_back(
+    chief: User, fired: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attacks.request_round(user=chief)
+    monkeypatch.setattr(stopping, "is_stopping", lambda: len(fired) == 2)
+    attacks.fire_next_round()
+    assert (only_round().state, only_round().finished_at, len(fired)) == ("queued", None, 2)
 
 
 def test_a_round_that_waits_is_stopped_at_once(chief: User, fired: list[str]) -> None:
