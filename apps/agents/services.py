@@ -144,7 +144,8 @@ def cancel_task(*, actor: Membership, task_id: UUID) -> Task:
 
 
 def _cancel_runs(actor: Membership, task: Task) -> None:
-    for run_id in Run.objects.open().filter(task_id=task.pk, cancel_requested_at=None).values_list("pk", flat=True):
+    mine = Run.objects.open().filter(task_id=task.pk, cancel_requested_at=None)
+    for run_id in mine.order_by("id").values_list("pk", flat=True):  # callers before what they have started, as rows are locked
         with suppress(AlreadyFinished):
             cancel_run(actor=actor, run_id=run_id)
 

@@ -22,7 +22,7 @@ from apps.workspaces.services import require
 router = Router()
 LONGEST_WAIT = 60.0  # seconds that a request may wait for its run's end
 LOOK_EVERY = 0.02
-SETTINGS = {"retry_class", "retry"}  # of a version, beside its code
+SETTINGS = {"limits", "retry_class", "retry"}  # of a version, beside its code
 
 
 @router.get("", response=Page[FunctionOut], summary="Functions of the library, newest first")

@@ -28,6 +28,7 @@ from apps.core.tenancy import TenantModel, every_workspace, scope
 
 log = logging.getLogger(__name__)
 SINCE_NOW = {"not_before": Now()}  # in every change of state: what waits from now on is due, and its age is counted, from now on
+LONGEST_REST_SECONDS = 1.0  # between two renewals: without nudges a cancellation waits so long
 
 
 class LeaseLost(DomainError):
@@ -218,7 +219,7 @@ class Heartbeat:
 
     def _rest(self) -> bool:
         """Wait for the next renewal, a nudge or the end; True at the end."""
-        self._hint.wait(min(1.0, settings.LEASE_SECONDS / 3))
+        self._hint.wait(min(LONGEST_REST_SECONDS, settings.LEASE_SECONDS / 3))
         self._hint.clear()
         return self._ended.is_set()
 

@@ -101,10 +101,12 @@ def _read(payload: dict[str, Any]) -> _Call:
 
 def _start(run: Run, call: _Call) -> Run:
     """Write the child, in one transaction with the check that the caller's attempt still goes on."""
-    leases.assert_held(run)
     version = FunctionVersion.objects.active_by_name([call.name], task_id=run.task_id).get(call.name)
     if version is None:
         raise NoSuchFunction(f"There is no function “{call.name[:100]}” that this run could call.")
+    if version.retry_class == RetryClass.NEVER:
+        _never_repeat(run)
+    leases.assert_held(run)
     left = _seconds_left(run)
     child = start_run(
         actor=_person_behind(run),
@@ -117,8 +119,6 @@ def _start(run: Run, call: _Call) -> Run:
     )
     if child.state == RunState.AWAITING_APPROVAL:
         raise NeedsPeople(f"“{call.name}” needs packages that are not approved yet. Run it by itself once, and approve them.")
-    if version.retry_class == RetryClass.NEVER:
-        _never_repeat(run)
     return child
 
 
@@ -166,11 +166,17 @@ def _family(run: Run, call: _Call) -> Family:
 
 
 def _never_repeat(run: Run) -> None:
-    """Who has called what must not be done twice must not be done twice either."""
+    """Who calls what must not be done twice must not be done twice either.
+
+    From the top down, as whoever stops a family locks its rows: the other way round the two could wait for each other.
+    """
+    line: list[UUID] = []
     above: UUID | None = run.pk
     while above is not None:
-        Run.objects.filter(pk=above).update(retry_class=RetryClass.NEVER)
+        line.append(above)
         above = Run.objects.values_list("parent_id", flat=True).get(pk=above)
+    for pk in reversed(line):
+        Run.objects.open().filter(pk=pk).update(retry_class=RetryClass.NEVER)
 
 
 def _wait_for_end(caller: Caller, child: Run) -> None:

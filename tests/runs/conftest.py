@@ -14,7 +14,7 @@ from apps.runs import boxes
 from apps.runs.models import Run
 from apps.runs.services import find_run, start_run
 from apps.runs.work import perform_next_run
-from sandbox import FakeDriver, Pool
+from sandbox import FakeDriver, Pool, PoolLimits
 
 
 @pytest.fixture(scope="session")
@@ -58,7 +58,8 @@ def run_now(cast) -> Callable[..., Run]:
 def fake_pool(home: Path) -> Pool:
     """Boxes of the fake driver, none of them warm."""
     (home / "environments").mkdir(exist_ok=True)
-    return Pool(FakeDriver(home=home, environments=home / "environments", runs_only_trusted_test_code=True), warm=0)
+    driver = FakeDriver(home=home, environments=home / "environments", runs_only_trusted_test_code=True)
+    return Pool(driver, limits=PoolLimits(minimum=0, maximum=0))
 
 
 @pytest.fixture
