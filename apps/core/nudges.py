@@ -74,13 +74,17 @@ def _listener() -> threading.Thread:
 
 
 def _listen() -> None:
-    """Hear for as long as the process lives. While Redis is away the waiting ask by their own clocks."""
+    """Hear for as long as the process lives. While Redis is away the waiting ask by their own clocks; it is told once."""
+    is_told = False
     while True:
         try:
             with redis.Redis.from_url(settings.REDIS_URL) as client, client.pubsub(ignore_subscribe_messages=True) as channel:
                 channel.subscribe(_channel())
+                is_told = False
                 for message in channel.listen():
                     _wake(message["data"].decode())
         except redis.RedisError as error:
-            log.warning("nudge.not_heard error=%s", error)
+            if not is_told:
+                log.warning("nudge.not_heard error=%s", error)
+            is_told = True
         time.sleep(RETRY_SECONDS)
