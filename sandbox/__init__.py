@@ -16,9 +16,10 @@ What you hear        Output, OutputCut, SpanStarted, SpanEnded, SpansDropped, Pr
 What you get         Outcome(kind, message, started, kernel, seconds, result, error: JobError | None, limit, used)  (outcome.py)
 What makes boxes     Driver: check() -> Health, edition() -> str, start(labels=…, size=…) -> Box,
                      build_environment(wheels=…, output=…, …) -> BuildOutcome, sweep(is_live) -> list[str]  (driver.py)
-What keeps them warm Pool: take(labels=…, size=…, lane=…, cancelled=…) as a context, report() -> PoolReport, close()  (pool.py)
+What keeps them warm Pool: take(labels=…, size=…, lane=…, kind=…, cancelled=…) as a context, report() -> PoolReport,
+                     close()  (pool.py). With a kind (Job.kind) a box is kept for further jobs of it  (shelf.py)
 What a box does      run(job, on_event=…, on_request=…, cancelled=…) -> Outcome, once; freeze(), thaw(), ping(),
-                     claim(labels), destroy() (idempotent; `with` does it)  (box.py)
+                     claim(labels), renew(), is_renewed(seconds), destroy() (idempotent; `with` does it)  (box.py)
 What it can reach    nothing, or the job's hosts through a proxy of its own  (egress/)
 What is mounted      environment_digest(folder), verify_environment(folder, digest)  (environment.py)
 

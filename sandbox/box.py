@@ -1,4 +1,4 @@
-"""One box: warm, single-use, without a tenant until it is given its job. Knows no engine; a `Vessel` does."""
+"""One box: without a tenant until its job, and for that one job unless it is kept. Knows no engine; a `Vessel` does."""
 
 import contextlib
 import json
@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
+from enum import Enum, auto
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -19,7 +20,7 @@ from sandbox.events import OnEvent, OnRequest, refuse_requests
 from sandbox.job import BoxSize, Job, Limits
 from sandbox.limits import Amount
 from sandbox.listening import Answers, Listener
-from sandbox.outcome import Evidence, Outcome, decide
+from sandbox.outcome import Evidence, Kind, Outcome, decide
 from sandbox.runner import frames
 from sandbox.runner.frames import ProtocolError
 from sandbox.usage import Meter, Usage
@@ -48,8 +49,8 @@ class Vessel(Protocol):
     def rename(self, name: str) -> None:
         """Show under this name in the engine's own lists, if the engine has names. Does nothing when it has ended."""
 
-    def ran_out_of_memory(self) -> bool:
-        """Whether there is any trace of a memory shortage in it."""
+    def ran_out_of_memory(self, *, asks_engine: bool = True) -> bool:
+        """Whether there is any trace of a memory shortage in it; without asking the engine, which takes time, some are missed."""
 
     def usage(self) -> Usage:
         """What it has used since it was made, as far as the engine tells."""
@@ -60,6 +61,15 @@ def never() -> bool:
     return False
 
 
+class _State(Enum):
+    """READY for a job, which leaves it SPENT, or if it is kept and the job ended by itself DONE; RENEWING between jobs."""
+
+    READY = auto()
+    SPENT = auto()
+    DONE = auto()
+    RENEWING = auto()
+
+
 class Box:
     """One box. Thread-safe in so far as one thread runs the job and another may destroy the box."""
 
@@ -68,8 +78,9 @@ class Box:
     ) -> None:
         self.id, self.kernel, self.is_gvisor, self.size = doorway.id, kernel, is_gvisor, size
         self._vessel, self._doorway, self._connection = vessel, doorway, connection
-        self._spent = False
-        self._destroyed = False
+        self._state = _State.READY
+        self._is_kept = self._destroyed = False
+        self.jobs_done = 0
 
     def __enter__(self) -> Self:
         return self
@@ -85,14 +96,17 @@ class Box:
         """Undo `freeze`. Takes about half a millisecond."""
         self._vessel.thaw()
 
-    def claim(self, labels: Mapping[str, str]) -> None:
+    def claim(self, labels: Mapping[str, str], *, name: Mapping[str, str] | None = None) -> None:
         """Write down for whom this box works from now on, where a sweep finds it, and let the engine show it as a name.
 
         An engine's own labels cannot change. The name is for people who look: nothing waits for it, and it takes 10 to
-        40 ms (measured), which is longer than a short job.
+        40 ms (measured), which is longer than a short job. It is made of the labels, or of `name`; an empty one changes none.
         """
-        self._doorway.note(labels)
-        threading.Thread(target=self._vessel.rename, args=(name_for(labels),), name=f"rename-{self.id}", daemon=True).start()
+        self._doorway.claim(labels)
+        shown = labels if name is None else name
+        if not shown:
+            return
+        threading.Thread(target=self._vessel.rename, args=(name_for(shown),), name=f"rename-{self.id}", daemon=True).start()
 
     def ping(self, seconds: float = PING_SECONDS) -> bool:
         """Whether the waiting runner, with the child for its job, answers in time. One that does not is of no use any more."""
@@ -102,6 +116,36 @@ class Box:
             return hear_one(self._connection, frames.PONG, seconds) == token
         except (OSError, EOFError, ProtocolError):
             return False
+
+    @property
+    def may_be_renewed(self) -> bool:
+        """Whether it may be asked for one more job: it has had none yet, or it is kept and the last one ended by itself."""
+        return self._state in (_State.READY, _State.DONE)
+
+    def renew(self) -> None:
+        """Have the box made ready for one more job: every process ended, everything emptied, a fresh child. Does not wait.
+
+        Only for jobs of the same code, packages, secrets and owner: what gVisor's kernel tells one process of those that
+        were there before, one of these jobs may find out of another. From the first call on the box is kept in this way.
+
+        Raises: BoxSpent when its last job did not end by itself.
+        """
+        if not self.may_be_renewed:
+            raise BoxSpent("This box cannot be used any more.")
+        self._state, self._is_kept = _State.RENEWING, True
+        self._doorway.claim({})
+        with contextlib.suppress(OSError):  # it has died; nobody will hear that it is ready
+            self._connection.sendall(frames.frame(frames.KEEP))
+
+    def is_renewed(self, seconds: float) -> bool:
+        """Wait for a box that was asked to make itself ready. One that does not is of no use any more."""
+        if self._state is _State.RENEWING:
+            try:
+                if hear_one(self._connection, frames.READY, seconds) is not None:
+                    self._state = _State.READY
+            except (OSError, EOFError, ProtocolError):
+                self._state = _State.SPENT
+        return self._state is _State.READY
 
     def run(
         self,
@@ -137,11 +181,15 @@ class Box:
             measured = meter.used()  # at once: a box that has ended takes its counts with it
             if answers.failure is not None:
                 raise answers.failure
-        return self._conclude(ending, listener, job.limits, measured, is_out_of_cpu=meter.is_over)
+        outcome = self._conclude(ending, listener, job.limits, measured, is_out_of_cpu=meter.is_over)
+        if self._is_kept and ending.exited and wire.is_idle and outcome.kind in (Kind.OK, Kind.ERROR):
+            # A shortage that a job survived would be taken for the next one's.
+            self._state = _State.SPENT if self._vessel.ran_out_of_memory(asks_engine=False) else _State.DONE
+        return outcome
 
     def destroy(self) -> None:
         """Leave nothing of this box behind. Idempotent."""
-        self._spent = True
+        self._state = _State.SPENT
         if not self._destroyed:
             self._connection.close()
             self._vessel.thaw()  # a frozen process cannot die
@@ -150,9 +198,10 @@ class Box:
             self._destroyed = True
 
     def _use_up(self) -> None:
-        if self._spent:
+        if self._state is not _State.READY:
             raise BoxSpent("This box has had its job.")
-        self._spent = True
+        self._state = _State.SPENT
+        self.jobs_done += 1
         self._vessel.thaw()
 
     @contextlib.contextmanager
@@ -179,8 +228,10 @@ class Box:
             raise
 
     def _conclude(
-        self, ending: Ending, heard: Listener, limits: Limits, measured: Mapping[str, Amount], *, is_out_of_cpu: bool
+        self, ending: Ending, heard: Listener, limits: Limits, measured: dict[str, Amount], *, is_out_of_cpu: bool
     ) -> Outcome:
+        if self.jobs_done > 1:
+            measured.pop("memory_bytes", None)  # the box's peak may be an earlier job's, of which this one must not tell
         hung_up = not (ending.exited or ending.cancelled or ending.out_of_time or ending.flooded or ending.asked_too_often)
         shortage = (hung_up or not heard.has_result) and self._vessel.ran_out_of_memory()
         if not ending.exited:

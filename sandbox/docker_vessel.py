@@ -105,11 +105,13 @@ class DockerVessel:
         if self._removed:
             return
         self.thaw()
-        with engine_faults(), ended_is_fine():
-            self.container.remove(force=True)
-        if self.cgroup is not None:
-            self.cgroup.close()
-            self.cgroup = None
+        try:
+            with engine_faults(), ended_is_fine():
+                self.container.remove(force=True)
+        finally:
+            if self.cgroup is not None:
+                self.cgroup.close()
+                self.cgroup = None
         self._removed = True
 
     def is_running(self) -> bool:
@@ -126,10 +128,12 @@ class DockerVessel:
         except (DockerException, RequestException) as error:
             log.warning("box.not_renamed container=%s error=%s", self.container.id, error)
 
-    def ran_out_of_memory(self) -> bool:
+    def ran_out_of_memory(self, *, asks_engine: bool = True) -> bool:
         """By the kernel's own count, or by the engine's flag: each misses cases that the other sees (measured)."""
         if self.cgroup is not None and self.cgroup.ran_out_of_memory():
             return True
+        if not asks_engine:
+            return False
         try:
             self.container.reload()
         except NotFound:

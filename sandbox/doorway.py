@@ -30,15 +30,20 @@ class Doorway:
         self.control = self.folder / "control"
         self.control.mkdir()
         self.control.chmod(0o755)
-        self.note(labels)
+        self._own: dict[str, str] = dict(labels)
+        self.note({})
         self._listener = self._listen("socket")
 
     def note(self, values: Mapping[str, str]) -> None:
-        """Add to what a sweep reads about this box."""
+        """Add to what a sweep reads about this box, for as long as there is the box."""
+        self._own.update(values)
+        self.claim({})
+
+    def claim(self, labels: Mapping[str, str]) -> None:
+        """Let a sweep read for whom the box works from now on, and no longer for whom it did."""
         path = self.folder / _NOTES
-        known = read_notes(self.folder)
         fresh = path.with_suffix(".new")
-        fresh.write_text(json.dumps({**known, **values}))
+        fresh.write_text(json.dumps({**self._own, **labels}))
         fresh.replace(path)
 
     def admit(self, seconds: float, is_there: Callable[[], bool]) -> tuple[socket.socket, bytes]:

@@ -50,7 +50,7 @@ class _ProcessVessel:
     def rename(self, name: str) -> None:
         """A process has no name to change."""
 
-    def ran_out_of_memory(self) -> bool:
+    def ran_out_of_memory(self, *, asks_engine: bool = True) -> bool:
         return False
 
     def usage(self) -> Usage:
@@ -116,13 +116,16 @@ class FakeDriver:
     def _open(self, labels: Labels, *, wheels: str) -> tuple[Doorway, _ProcessVessel, socket.socket, str]:
         doorway = Doorway(self.home, labels)
         (doorway.folder / RUNNER_PACKAGE).symlink_to(RUNNER)
+        scratch = doorway.folder / "scratch"
+        scratch.mkdir()
         settings = Settings(
             socket=str(doorway.control / "socket"),
             egress=str(doorway.control / "egress"),
             relay_port=0,
             environments=str(self.environments.resolve()),
             wheels=wheels,
-            work=str(doorway.folder / "work"),
+            work=str(scratch / "work"),
+            scratch=(str(scratch),),
             confined=False,
         )
         command = [sys.executable, "-I", "-B", "-c", BOOTSTRAP, str(doorway.folder), settings.to_text()]

@@ -1,8 +1,10 @@
 """What a box is asked to do: plain values, checked when they are made, so that nothing half-right is ever sent."""
 
+import hmac
+import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,9 @@ MIB = 1 << 20
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*\Z")
 _FILE_NAME = re.compile(r"[^/\x00-\x1f\x7f]{1,200}\Z")
+# So that nobody who reads a kind, which is part of a container's name, can try out what secrets may have gone into it.
+_SALT = os.urandom(32)
+_OF_ONE_JOB = ("arguments", "files")
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 
 
@@ -112,7 +117,7 @@ class Job:
     `environment` is the digest of a package environment, a folder under the driver's environments. `secrets` are in the
     environment variables of the tool's process alone. `hosts` are what it may reach: `name`, which means port 443, or
     `name:port`; without any the box has no way out. `local_hosts` is the operator's list of names that may be at addresses
-    which are not public.
+    which are not public. `shares_box`: it may follow a job of the same kind in a box that is kept.
     """
 
     sources: tuple[Source, ...]
@@ -123,6 +128,7 @@ class Job:
     hosts: tuple[str, ...] = ()
     local_hosts: frozenset[str] = frozenset()
     limits: Limits = field(default_factory=Limits)
+    shares_box: bool = False
 
     def __post_init__(self) -> None:
         names = [source.name for source in self.sources]
@@ -140,6 +146,17 @@ class Job:
                 raise InvalidJob(str(error)) from None
         if len({file.name for file in self.files}) < len(self.files):
             raise InvalidJob("Two input files have the same name.")
+
+    def kind(self, owner: str) -> str | None:
+        """Equal for jobs of one owner that are alike in all but arguments, input files and time; None for one that shares no box.
+
+        Of the limits only those count that are the box's. Means nothing outside of this process.
+        """
+        if not self.shares_box:
+            return None
+        alike = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in _OF_ONE_JOB}
+        alike |= {"secrets": sorted(self.secrets.items()), "local_hosts": sorted(self.local_hosts), "limits": self.limits.size}
+        return hmac.digest(_SALT, repr((owner, sorted(alike.items()))).encode(), "sha256").hex()
 
 
 @dataclass(frozen=True)

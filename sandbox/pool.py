@@ -15,8 +15,9 @@ from sandbox.box import Box, never
 from sandbox.demand import Demand
 from sandbox.disposal import Disposal
 from sandbox.driver import DEFAULT_SIZE, NO_LABELS, Driver, Labels
-from sandbox.errors import PoolBusy, SandboxError, TakeCancelled
+from sandbox.errors import PoolBusy, SandboxError, SandboxUnavailable, TakeCancelled
 from sandbox.job import BoxSize
+from sandbox.shelf import RENEWAL_SECONDS, Shelf
 from sandbox.waiting_line import WaitingLine
 
 logger = logging.getLogger(__name__)
@@ -35,6 +36,9 @@ class PoolLimits:
     `age_seconds`: how long a box waits at most before another takes its place, give or take a fifth so that not all go
     together. `starts`: how many boxes are being started at a time. `wait_seconds`: how long a taker waits for its turn.
     `look_seconds`: how often it is asked whether boxes are still made of the same.
+
+    A box that is kept for one kind of job does at most `kept_jobs`, and is given up after `kept_idle_seconds` without one;
+    `kept_most` are kept at a time.
     """
 
     minimum: int = 2
@@ -43,16 +47,20 @@ class PoolLimits:
     starts: int = 4
     wait_seconds: float = 30
     look_seconds: float = 30
+    kept_jobs: int = 50
+    kept_idle_seconds: float = 60
+    kept_most: int = 8
 
 
 @dataclass(frozen=True)
 class PoolReport:
-    """`warm` of `target` boxes wait; `starting` are on their way, `waiting` takers have none yet."""
+    """`warm` of `target` boxes wait; `starting` are on their way, `waiting` takers have none yet; `kept` are for one kind."""
 
     warm: int
     target: int
     starting: int
     waiting: int
+    kept: int
     can_freeze: bool
 
 
@@ -84,6 +92,7 @@ class Pool:
         self._line = WaitingLine()
         self._demand = Demand(min(self._limits.minimum, self._limits.maximum), self._limits.maximum)
         self._disposal = Disposal()
+        self._shelf = Shelf(idle_seconds=self._limits.kept_idle_seconds, most=self._limits.kept_most, dispose=self._disposal.put)
         self._change = threading.Condition()
         self._closed = False
         self._can_freeze = True
@@ -106,19 +115,28 @@ class Pool:
         labels: Labels = NO_LABELS,
         size: BoxSize | None = None,
         lane: str = "",
+        kind: str | None = None,
         cancelled: Callable[[], bool] = never,
     ) -> Iterator[Box]:
         """A box for one job, thawed and answering; removed afterwards. Started afresh when none is warm.
 
-        Takers who must wait are served by turns between their lanes.
+        Takers who must wait are served by turns between their lanes. With a `kind` (Job.kind) the box is one that did
+        nothing but jobs of this kind, and is kept for the next unless its job did not end by itself.
 
         Raises: SandboxUnavailable, PoolBusy after `wait_seconds`, TakeCancelled, SandboxError after `close`.
         """
-        box = self._obtain(labels, size or self._size, lane, cancelled)
+        wanted = size or self._size
+        if kind is None:
+            box = self._obtain(labels, wanted, lane, cancelled)
+        else:
+            box = self._obtain_kept(kind, labels, wanted, lane, cancelled)
         try:
             yield box
         finally:
-            self._disposal.put(box)
+            if kind is not None and box.may_be_renewed and box.jobs_done < self._limits.kept_jobs:
+                self._shelf.put(kind, box)
+            else:
+                self._disposal.put(box)
 
     @property
     def ready(self) -> int:
@@ -128,7 +146,9 @@ class Pool:
     def report(self) -> PoolReport:
         """How things are now."""
         with self._change:
-            return PoolReport(len(self._warm), self._target(), self._starting, len(self._line), self._can_freeze)
+            return PoolReport(
+                len(self._warm), self._target(), self._starting, len(self._line), len(self._shelf), self._can_freeze
+            )
 
     def wait_until_warm(self, seconds: float) -> bool:
         """Wait for as many boxes as should be warm. Gives whether they are."""
@@ -142,6 +162,7 @@ class Pool:
             self._change.notify_all()
         for thread in self._threads:
             thread.join()
+        self._shelf.close()
         while self._warm:
             self._disposal.put(self._warm.pop().box)
         self._disposal.close()
@@ -149,16 +170,28 @@ class Pool:
     def _obtain(self, labels: Labels, size: BoxSize, lane: str, cancelled: Callable[[], bool]) -> Box:
         deadline = time.monotonic() + self._limits.wait_seconds
         while (box := self._wait_for_turn(size, lane, cancelled, deadline)) is not None:
-            box.thaw()
-            if box.ping():
-                box.claim(labels)
+            if _wake(box, labels):
                 return box
-            logger.warning("box.silent box=%s", box.id)
             self._disposal.put(box)
         try:
             return self._driver.start(labels={**self._labels, **labels}, size=size)
         finally:
             self._started()
+
+    def _obtain_kept(self, kind: str, labels: Labels, size: BoxSize, lane: str, cancelled: Callable[[], bool]) -> Box:
+        """One that is kept, or one that will be. The engine's own labels say nothing of a run: they could not be changed."""
+        if (box := self._shelf.take(kind, labels)) is not None:
+            return box
+        box = self._obtain(NO_LABELS, size, lane, cancelled)
+        try:
+            box.renew()
+            if not box.is_renewed(RENEWAL_SECONDS):
+                raise SandboxUnavailable("A box could not be made ready for being kept.")
+            box.claim(labels, name={"kept": kind[:12], "box": box.id[:8]})
+        except BaseException:
+            self._disposal.put(box)
+            raise
+        return box
 
     def _wait_for_turn(self, size: BoxSize, lane: str, cancelled: Callable[[], bool], deadline: float) -> Box | None:
         """A warm box, or None for the right to start one, which ends with `_started`."""
@@ -261,3 +294,16 @@ class Pool:
         for warm in [each for each in self._warm if is_over(each)]:
             self._warm.remove(warm)
             self._disposal.put(warm.box)
+
+
+def _wake(box: Box, labels: Labels) -> bool:
+    """Thaw a box and write down for whom it works. False for one that is of no use any more."""
+    try:
+        box.thaw()
+        if box.ping():
+            box.claim(labels)
+            return True
+        logger.warning("box.silent box=%s", box.id)
+    except OSError as error:  # its control group or its folder is gone
+        logger.warning("box.gone box=%s error=%s", box.id, error)
+    return False

@@ -65,6 +65,11 @@ class Wire:
                 self._posted.append(data)
                 os.eventfd_write(self._bell, 1)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is left to be sent: then the next word to the box begins at a frame."""
+        return self.sent_all and not self._unsent and not self._posted
+
     def turn(self, seconds: float) -> bytes:
         """Wait at most this long for something to happen; give what was received, perhaps nothing."""
         poll = select.poll()

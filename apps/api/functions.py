@@ -11,7 +11,7 @@ from apps.api.paging import USUAL, page_of
 from apps.api.schemas import FunctionIn, FunctionOut, Page, RunIn, RunOut, VersionIn
 from apps.core.tenancy import scope
 from apps.functions.definition import Settings
-from apps.functions.models import Function
+from apps.functions.models import Function, Isolation
 from apps.functions.services import NoSuchFunction, create_function, find_function, save_version
 from apps.runs.models import Run
 from apps.runs.services import find_artifact, find_run, start_run
@@ -22,7 +22,7 @@ from apps.workspaces.services import require
 router = Router()
 LONGEST_WAIT = 60.0  # seconds that a request may wait for its run's end
 LOOK_EVERY = 0.02
-SETTINGS = {"limits", "retry_class", "retry"}  # of a version, beside its code
+SETTINGS = {"limits", "retry_class", "retry", "isolation", "logging"}  # of a version, beside its code
 
 
 @router.get("", response=Page[FunctionOut], summary="Functions of the library, newest first")
@@ -36,7 +36,7 @@ def list_functions(request: ApiRequest, after: UUID | None = None, limit: int = 
 @router.post("", response={201: FunctionOut}, summary="Write a function")
 @in_scope
 def create(request: ApiRequest, body: FunctionIn) -> Status[FunctionOut]:
-    settings = Settings(limits=body.limits, retry_class=body.retry_class, retry=body.retry)
+    settings = Settings(limits=body.limits, retry_class=body.retry_class, retry=body.retry, isolation=Isolation(body.isolation))
     made = create_function(actor=request.membership, settings=settings, **body.dict(exclude=SETTINGS))
     return Status(201, FunctionOut.of(made))
 
@@ -56,6 +56,8 @@ def write_version(request: ApiRequest, name: str, body: VersionIn) -> Status[Fun
         settings = replace(settings, limits=body.limits)
     if body.retry_class is not None or body.retry:
         settings = replace(settings, retry_class=body.retry_class, retry=body.retry)
+    if body.isolation is not None:
+        settings = replace(settings, isolation=Isolation(body.isolation))
     save_version(actor=request.membership, function=function, settings=settings, **body.dict(exclude=SETTINGS))
     return Status(201, FunctionOut.of(_find(request.membership, name)))
 

@@ -1,7 +1,7 @@
 """The JSON of the API: what comes in is checked here for shape, what goes out is listed here and nowhere else."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from ninja import Field, Schema
@@ -9,7 +9,7 @@ from ninja import Field, Schema
 from apps.agents.models import Step, Task
 from apps.approvals.models import ApprovalRequest
 from apps.functions.limits import LIMITS, Amount, Limit, Unit
-from apps.functions.models import Function, RetryClass
+from apps.functions.models import Function, Isolation, RetryClass
 from apps.packages.models import PackageSet
 from apps.runs.models import Artifact, Attempt, Run
 
@@ -112,6 +112,12 @@ type LimitsGiven = Annotated[
 ]
 
 
+type IsolationGiven = Annotated[
+    Literal["run", "function"],
+    Field(description="run: a box for each run; function: a box is kept for runs of the same code in this workspace"),
+]
+
+
 class LimitOut(Schema):
     """One limit as it stands in the workspace: a version may ask for `maximum`, which an admin may raise up to `most`."""
 
@@ -146,6 +152,7 @@ class FunctionIn(Schema):
     limits: LimitsGiven = {}
     retry_class: RetryClass | None = Field(None, description="on_lost when left out, never for what has secrets or hosts")
     retry: dict[str, int] = RETRY_SETTINGS
+    isolation: IsolationGiven = "run"
 
 
 class VersionIn(Schema):
@@ -155,6 +162,7 @@ class VersionIn(Schema):
     limits: LimitsGiven | None = Field(None, description="left out: as the active version has them")
     retry_class: RetryClass | None = Field(None, description="left out: as the active version has it")
     retry: dict[str, int] = RETRY_SETTINGS
+    isolation: IsolationGiven | None = Field(None, description="left out: as the active version has it")
 
 
 class FunctionOut(Schema):
@@ -170,6 +178,7 @@ class FunctionOut(Schema):
     limits: dict[str, Amount]
     retry_class: str
     retry: dict[str, int]
+    isolation: str
 
     @staticmethod
     def of(function: Function) -> "FunctionOut":
@@ -187,6 +196,7 @@ class FunctionOut(Schema):
             limits=version.limits if version else {},
             retry_class=version.retry_class if version else "",
             retry=version.retry if version else {},
+            isolation=version.isolation if version else Isolation.RUN,
         )
 
 

@@ -91,7 +91,11 @@ def function_new(request: PageRequest) -> HttpResponse:
         given |= {name: form.cleaned_data[name] or None for name in ("name", "description")}
         retry_class, retry = form.retry()
         given["settings"] = Settings(
-            limits=form.cleaned_data["limits"], retry_class=retry_class, retry=retry, logging=form.cleaned_data["logging"]
+            limits=form.cleaned_data["limits"],
+            retry_class=retry_class,
+            retry=retry,
+            isolation=form.isolation(),
+            logging=form.cleaned_data["logging"],
         )
         outcome = attempt(request, lambda: create_function(actor=request.membership, **given))
         if isinstance(outcome, Function):
@@ -117,6 +121,7 @@ def _save(request: PageRequest, function: Function, form: VersionForm) -> Functi
     given = form.cleaned_data
     code = {name: given[name] for name in ("source", "requirements", "dependencies")}
     settings = replace(Settings.of(function.active_version), limits=given["limits"], logging=given["logging"])
+    settings = replace(settings, isolation=form.isolation())
     if "retry_class" in form.data:
         settings = replace(settings, retry_class=form.retry()[0], retry=form.retry()[1])
     version = save_version(actor=request.membership, function=function, settings=settings, **code)

@@ -11,7 +11,7 @@ from uuid import UUID
 from apps.core.errors import Invalid
 from apps.functions.limits import Amount, check_limits
 from apps.functions.logging import clean_logging
-from apps.functions.models import FunctionVersion, Origin, RetryClass
+from apps.functions.models import FunctionVersion, Isolation, Origin, RetryClass
 from sandbox.egress.targets import parse_grant
 
 MAX_GRANTS = 20
@@ -63,6 +63,7 @@ class Settings:
     retry_class: RetryClass | None = None
     retry: Mapping[str, int] = field(default_factory=dict)
     logging: Mapping[str, Any] = field(default_factory=dict)
+    isolation: Isolation = Isolation.RUN
 
     def check(self) -> None:
         """Refuse what can never be granted.
@@ -84,7 +85,8 @@ class Settings:
         if version is None:
             return cls()
         secrets, hosts, retry_class = tuple(version.secrets), tuple(version.hosts), RetryClass(version.retry_class)
-        return cls(secrets, hosts, version.limits, retry_class, version.retry, version.logging)
+        isolation = Isolation(version.isolation)
+        return cls(secrets, hosts, version.limits, retry_class, version.retry, version.logging, isolation)
 
     @property
     def effective_retry_class(self) -> RetryClass:

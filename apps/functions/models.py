@@ -30,6 +30,13 @@ class RetryClass(models.TextChoices):
     ON_ERROR = "on_error"
 
 
+class Isolation(models.TextChoices):
+    """What runs share: nothing, or a box that is kept for runs of the same workspace, code, packages and secrets."""
+
+    RUN = "run", "A box per run"
+    FUNCTION = "function", "A kept box"
+
+
 class FunctionQuerySet(TenantQuerySet["Function"]):
     """Functions of the scope's workspace."""
 
@@ -135,6 +142,7 @@ class FunctionVersion(TenantModel):
     retry_class = models.CharField(max_length=10, choices=RetryClass.choices)
     retry = models.JSONField(default=dict)  # how often and how far apart, where that differs from the usual
     logging = models.JSONField(default=dict)  # see functions.logging; empty for the usual
+    isolation = models.CharField(max_length=10, choices=Isolation.choices, default=Isolation.RUN)
     digest = models.CharField(max_length=64)
 
     origin = models.CharField(max_length=10, choices=Origin.choices)
@@ -161,8 +169,8 @@ class FunctionVersion(TenantModel):
         immutable = (
             "function", "number", "source", "entry", "is_async", "description", "input_schema", "output_schema",
             "imports", "hints", "requirements", "dependencies", "secrets", "hosts", "limits", "retry_class", "retry",
-            "logging", "digest",
-            "origin", "task_id", "prompt", "model", "derived_from", "author_name", "created_at",
+            "logging", "isolation", "digest", "origin", "task_id", "prompt", "model", "derived_from", "author_name",
+            "created_at",
         )  # fmt: skip
 
     def __str__(self) -> str:
@@ -173,7 +181,10 @@ class FunctionVersion(TenantModel):
         return self.function.active_version_id == self.pk
 
     def content(self) -> dict[str, Any]:
-        """Everything that changes what a run does or may do; in a fixed order where order means nothing."""
+        """Everything that changes what a run does or may do; in a fixed order where order means nothing.
+
+        What came later is in it only where it is not the default: so the digests of older versions stay as they are.
+        """
         return {
             "source": self.source,
             "entry": self.entry,
@@ -185,6 +196,7 @@ class FunctionVersion(TenantModel):
             "retry_class": self.retry_class,
             **({"retry": self.retry} if self.retry else {}),
             **({"logging": self.logging} if self.logging else {}),
+            **({} if self.isolation == Isolation.RUN else {"isolation": self.isolation}),
         }
 
     def compute_digest(self) -> str:

@@ -253,6 +253,7 @@ def _version(actor: Membership, function: Function, draft: _Draft, number: int) 
         retry_class=settings.effective_retry_class,
         retry=dict(settings.retry),
         logging=clean_logging(settings.logging),
+        isolation=settings.isolation,
         origin=provenance.origin,
         task_id=provenance.task_id,
         prompt=cleaned(provenance.prompt),

@@ -37,6 +37,9 @@ def pool() -> Pool:
         age_seconds=settings.BOXES_AGE_SECONDS,
         starts=settings.BOXES_STARTS,
         wait_seconds=settings.BOXES_WAIT_SECONDS,
+        kept_most=settings.BOXES_KEPT_MAX,
+        kept_jobs=settings.BOXES_KEPT_RUNS,
+        kept_idle_seconds=settings.BOXES_KEPT_IDLE_SECONDS,
     )
     return Pool(configured.driver(), limits=limits, labels=process_labels())
 

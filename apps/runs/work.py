@@ -16,7 +16,7 @@ from apps.core import blobs, leases, stopping
 from apps.core.dispatch import MESSAGES_PER_LOOK, wake
 from apps.core.log_context import bound
 from apps.core.tenancy import scope
-from apps.functions.models import FunctionVersion, RetryClass
+from apps.functions.models import FunctionVersion, Isolation, RetryClass
 from apps.packages.restore import EnvironmentAway, EnvironmentLost
 from apps.runs import boxes, deadlines, lanes, retry, transitions
 from apps.runs.arguments import arguments_of
@@ -117,6 +117,7 @@ def _prepare(run: Run) -> Job:
         Run.objects.filter(pk=run.pk).update(started_at=Coalesce("started_at", Now()), progress=None, progress_text="")
         Attempt.objects.create(run=run, number=run.attempt, worker=run.leased_by)
         sources, arguments = _frozen_sources(run), arguments_of(run)
+        shares_box = run.version.isolation == Isolation.FUNCTION
         files = tuple(
             InputFile(input_name(link.artifact), blobs.path_of(run.workspace_id, link.artifact.sha256))
             for link in RunInput.objects.filter(run=run).select_related("artifact")
@@ -130,6 +131,7 @@ def _prepare(run: Run) -> Job:
         environment=run.environment_digest or None,
         files=files,
         limits=limits,
+        shares_box=shares_box,
     )
 
 
@@ -153,7 +155,11 @@ def _execute(run: Run, job: Job, pulse: leases.Heartbeat) -> tuple[Outcome, list
     recorder = Recorder(run, is_unwanted=_should_stop)
     try:
         with boxes.pool().take(
-            labels=run.labels(), size=job.limits.size, lane=str(run.workspace_id), cancelled=_should_stop
+            labels=run.labels(),
+            size=job.limits.size,
+            lane=str(run.workspace_id),
+            kind=job.kind(str(run.workspace_id)),
+            cancelled=_should_stop,
         ) as box:
             answer = answer_for(run, _should_stop)
             outcome = box.run(job, on_event=recorder.hear, on_request=answer, cancelled=_should_stop)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import confinement, errors_seen, failure, frames
+from . import cleaning, confinement, errors_seen, failure, frames
 from .encoding import encode
 from .line import Line
 from .settings import Settings
@@ -43,6 +43,15 @@ class Pipes:
         return child, runner
 
     def keep_child_ends(self) -> None:
+        """And nothing else: above all not the socket to the host, which is open already when a kept box makes a child."""
+        kept = {0, 1, 2, *self._ends()[0]}
+        for name in os.listdir("/proc/self/fd"):
+            if int(name) not in kept:
+                with contextlib.suppress(OSError):  # that of the listing itself
+                    os.close(int(name))
+
+    def close(self) -> None:
+        """The runner's ends too: the child has ended without a job."""
         for descriptor in self._ends()[1]:
             os.close(descriptor)
 
@@ -51,8 +60,11 @@ class Pipes:
             os.close(descriptor)
 
 
-def fork_child(settings: Settings) -> tuple[int, Pipes]:
-    """Fork the process that waits for a job. Gives its pid and the runner's ends of its pipes."""
+def fork_child(settings: Settings, *, is_kept: bool = False) -> tuple[int, Pipes]:
+    """Fork the process that waits for a job. Gives its pid and the runner's ends of its pipes.
+
+    In a kept box it first removes what the job before it has left, and says READY on its result pipe when that is done.
+    """
     pipes = Pipes.open()
     gc.collect()
     gc.freeze()  # what is shared with the child then stays shared: the collector no longer writes to it
@@ -61,18 +73,22 @@ def fork_child(settings: Settings) -> tuple[int, Pipes]:
         code = 70
         try:
             pipes.keep_child_ends()
-            code = _wait_and_run(settings, pipes)
+            code = _wait_and_run(settings, pipes, is_kept=is_kept)
         finally:
             os._exit(code)
     pipes.keep_runner_ends()
     return pid, pipes
 
 
-def _wait_and_run(settings: Settings, pipes: Pipes) -> int:
+def _wait_and_run(settings: Settings, pipes: Pipes, *, is_kept: bool) -> int:
     confinement.confine(settings)
     _connect_streams(pipes)
+    if is_kept:
+        cleaning.empty(settings)
     work = _make_folders(settings)
     _rehearse(work)
+    if is_kept:
+        frames.write_all(pipes.result[1], frames.frame(frames.READY))
     owner = os.getpid()
     job = _receive_job(pipes.job[0], work / "inputs")
     os.close(pipes.job[0])

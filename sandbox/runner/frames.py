@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import struct
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,7 +12,7 @@ HEADER = struct.Struct(">IB")
 CHUNK = 64 * 1024
 
 # Host to box.
-RUN, BUILD, FILE, REPLY, PING = 64, 65, 66, 67, 68
+RUN, BUILD, FILE, REPLY, PING, KEEP = 64, 65, 66, 67, 68, 69
 # Box to host, about the box itself.
 READY, STARTED, RESULT, ERROR, EXIT, PONG = 1, 2, 3, 4, 5, 6
 # Box to host, passed on from the tool's pipes.
@@ -57,7 +58,7 @@ BOX_FRAMES: Mapping[int, int] = {
     **RESULT_FRAMES,
     **FILE_FRAMES,
 }
-HOST_FRAMES: Mapping[int, int] = {RUN: 64 << 20, BUILD: SMALL, FILE: CHUNK, REPLY: 4 << 20, PING: TOKEN}
+HOST_FRAMES: Mapping[int, int] = {RUN: 64 << 20, BUILD: SMALL, FILE: CHUNK, REPLY: 4 << 20, PING: TOKEN, KEEP: 0}
 
 
 class ProtocolError(Exception):
@@ -85,6 +86,16 @@ def write_all(descriptor: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
+
+
+def receive(connection: socket.socket, accepted: Mapping[int, int]) -> Iterator[tuple[int, bytes]]:
+    """The frames that come over a blocking connection, until the other side hangs up.
+
+    Raises: ProtocolError.
+    """
+    reader = FrameReader(accepted)
+    while data := connection.recv(CHUNK):
+        yield from reader.feed(data)
 
 
 class FrameReader:

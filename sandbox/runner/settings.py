@@ -17,6 +17,7 @@ class Settings:
     environments: str = "/environments"
     wheels: str = "/wheels"
     work: str = "/tmp/work"
+    scratch: tuple[str, ...] = ("/tmp", "/dev/shm")  # all that a tool can write to
     confined: bool = True
 
     def to_text(self) -> str:

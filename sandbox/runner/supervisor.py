@@ -14,7 +14,7 @@ import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from . import builder, collector, frames, relay
+from . import builder, cleaning, collector, frames, keeper, processes, relay
 from .child import Pipes, fork_child
 from .settings import Settings
 from .tool_files import ToolFiles
@@ -23,26 +23,25 @@ _GARBLED = {"type": "GarbledResult", "message": "something else was written wher
 
 
 def main(settings: Settings) -> None:
-    """Prepare, report ready, do one job, report its end."""
+    """Prepare, report ready, do one job, report its end. Or be kept, and have a process of its own do so for each job."""
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     if settings.confined:
         _leave_streams()
     child, pipes = fork_child(settings)
     control = socket.socket(socket.AF_UNIX)
     control.connect(settings.socket)
-    control.sendall(frames.frame_json(frames.READY, {"protocol": frames.PROTOCOL, **describe_kernel()}))
-    incoming = _host_frames(control)
-    kind, payload = next(incoming)
-    while kind == frames.PING and _still_waits(child):
-        control.sendall(frames.frame(frames.PONG, payload))
-        kind, payload = next(incoming)
-    if kind == frames.PING:
-        return  # the child has died, and with it what this box was good for; the host hears no answer
+    _tell_ready(control)
+    incoming = frames.receive(control, frames.HOST_FRAMES)
+    kind, payload = _first_order(control, child, incoming)
     if kind == frames.BUILD:
         _build(settings, control, json.loads(payload))
-        _end_everything(child)
-    else:
+        processes.end_everything(child, confined=settings.confined)
+    elif kind == frames.RUN:
         _Run(settings, control, child, pipes).supervise(payload, incoming)
+    elif kind == frames.KEEP:
+        processes.end_everything(child, confined=settings.confined)
+        pipes.close()
+        keeper.keep(settings, control, lambda: _serve_kept(settings, control))
     control.shutdown(socket.SHUT_WR)
     _await_host(control)
 
@@ -65,6 +64,43 @@ def _leave_streams() -> None:
     os.close(nowhere)
 
 
+def _serve_kept(settings: Settings, control: socket.socket) -> bool:
+    """One job of a kept box; whether it ended in order. Nothing is promised to the host before everything is clean."""
+    child, pipes = fork_child(settings, is_kept=True)
+    if not _says_ready(pipes.result[0]) or not cleaning.is_clean(settings):
+        return False
+    _tell_ready(control)
+    incoming = frames.receive(control, frames.HOST_FRAMES)
+    kind, payload = _first_order(control, child, incoming)
+    if kind != frames.RUN:
+        return False
+    _Run(settings, control, child, pipes).supervise(payload, incoming)
+    return True
+
+
+def _says_ready(descriptor: int) -> bool:
+    reader = frames.FrameReader({frames.READY: 0})
+    while data := os.read(descriptor, frames.CHUNK):
+        if list(reader.feed(data)):
+            return True
+    return False
+
+
+def _tell_ready(control: socket.socket) -> None:
+    control.sendall(frames.frame_json(frames.READY, {"protocol": frames.PROTOCOL, **describe_kernel()}))
+
+
+def _first_order(control: socket.socket, child: int, incoming: Iterator[tuple[int, bytes]]) -> tuple[int, bytes]:
+    """What the host wants, after all its pings. Without the child there is no answer any more, and no order."""
+    for kind, payload in incoming:
+        if kind != frames.PING:
+            return kind, payload
+        if os.waitpid(child, os.WNOHANG) != (0, 0):
+            break
+        control.sendall(frames.frame(frames.PONG, payload))
+    return frames.PING, b""
+
+
 def describe_kernel() -> dict[str, str]:
     """What the kernel says of itself. gVisor's boot log names it; Linux gives an unprivileged process none."""
     log = ctypes.create_string_buffer(4096)
@@ -73,16 +109,6 @@ def describe_kernel() -> dict[str, str]:
     with open("/proc/version") as version:
         kernel = version.read(500).strip()
     return {"kernel": kernel, "boot_log": log.raw[: max(0, length)][:300].decode("utf-8", "replace")}
-
-
-def _host_frames(control: socket.socket) -> Iterator[tuple[int, bytes]]:
-    reader = frames.FrameReader(frames.HOST_FRAMES)
-    while data := control.recv(frames.CHUNK):
-        yield from reader.feed(data)
-
-
-def _still_waits(child: int) -> bool:
-    return os.waitpid(child, os.WNOHANG) == (0, 0)
 
 
 class _Run:
@@ -111,7 +137,7 @@ class _Run:
         self._watch_host_and_child()
         while self.status is None:
             self._turn()
-        _end_everything(self.child)
+        processes.end_everything(self.child, confined=self.settings.confined)
         self._drain()
         if self.tool_files.is_open:
             self.control.sendall(frames.frame_json(frames.ARTIFACT_ABANDONED, {}))
@@ -229,21 +255,6 @@ def _send_exit(control: socket.socket, status: int) -> None:
     code = os.waitstatus_to_exitcode(status)
     end = {"code": code, "signal": None} if code >= 0 else {"code": None, "signal": -code}
     control.sendall(frames.frame_json(frames.EXIT, end))
-
-
-def _end_everything(child: int) -> None:
-    """End every process of the tool, and wait until there is none. Only a box's first process may mean everything."""
-    if os.getpid() != 1:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child, signal.SIGKILL)
-        return
-    while True:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(-1, signal.SIGKILL)
-        try:
-            os.waitpid(-1, 0)
-        except ChildProcessError:
-            return
 
 
 def _build(settings: Settings, control: socket.socket, order: dict[str, Any]) -> None:

@@ -2,7 +2,10 @@
 without process and tmpfs limits, then what administers a kernel. Docker's own profile is not applied inside gVisor,
 hence one of our own; and gVisor lets everybody make device files, which are its own and still not a tool's business.
 
-clone3 answers ENOSYS, so that the C library falls back to clone, whose flags a filter can read.
+clone3 answers ENOSYS, so that the C library falls back to clone, whose flags a filter can read. So do the ways to make
+System V shared memory, semaphores and queues, and POSIX queues: they outlive every process, and would be there for the next
+job of a box that is kept. They are absent rather than forbidden, as in a kernel without them. POSIX shared memory and
+semaphores, which are what Python uses, are files and are removed with the others.
 """
 
 import ctypes
@@ -30,11 +33,13 @@ class _Machine:
     """`refused_by_argument`: call, number of the argument, bits of which none may be set in it."""
 
     mark: int
+    absent: tuple[int, ...]
     escapes: tuple[int, ...]
     administration: tuple[int, ...]
     refused_by_argument: tuple[tuple[int, int, int], ...]
 
 
+# Absent: shmget, semget, msgget, mq_open.
 # Escapes: unshare, setns, mount, umount2, pivot_root, chroot, ptrace, process_vm_readv, process_vm_writev, add_key, request_key,
 # keyctl, bpf, perf_event_open, userfaultfd, in this order.
 # Administration: name_to_handle_at, open_by_handle_at, kcmp, acct, swapon,
@@ -44,12 +49,14 @@ class _Machine:
 _MACHINES = {
     "x86_64": _Machine(
         0xC000003E,
+        (29, 64, 68, 240),
         (272, 308, 165, 166, 155, 161, 101, 310, 311, 248, 249, 250, 321, 298, 323),
         (303, 304, 312, 163, 167, 168, 169, 179, 300, 164, 227, 159, 305, 170, 171, 175, 176, 313, 246, 320),
         ((56, 0, _NEW_NAMESPACE_FLAGS), (133, 1, _DEVICE_BIT), (259, 2, _DEVICE_BIT), (141, 1, _ANY_BIT)),
     ),
     "aarch64": _Machine(
         0xC00000B7,
+        (194, 190, 186, 180),
         (97, 268, 40, 39, 41, 51, 117, 270, 271, 217, 218, 219, 280, 241, 282),
         (264, 265, 272, 89, 224, 225, 142, 60, 262, 170, 112, 171, 266, 161, 162, 105, 106, 273, 104, 294),
         ((220, 0, _NEW_NAMESPACE_FLAGS), (33, 2, _DEVICE_BIT), (140, 1, _ANY_BIT)),
@@ -79,9 +86,9 @@ def program(machine: str) -> bytes:
         _step(_LOAD, 0, 0, _NUMBER),
         _step(_JUMP_GREATER_EQUAL, 0, 1, _FOREIGN_CALLS),
         refuse,
-        _step(_JUMP_EQUAL, 0, 1, _CLONE3),
-        _step(_RETURN, 0, 0, _ERRNO | errno.ENOSYS),
     ]
+    for number in (_CLONE3, *numbers.absent):
+        steps += [_step(_JUMP_EQUAL, 0, 1, number), _step(_RETURN, 0, 0, _ERRNO | errno.ENOSYS)]
     for number in (*numbers.escapes, *numbers.administration, *_REFUSED_EVERYWHERE):
         steps += [_step(_JUMP_EQUAL, 0, 1, number), refuse]
     allow = _step(_RETURN, 0, 0, _ALLOW)

@@ -29,6 +29,15 @@ def test_the_limits_are_listed_with_what_is_allowed_here(caller, cast) -> None:
     assert (wall["default"], wall["maximum"], wall["most"], wall["unit"]) == (20, 20, 86_400, "seconds")
 
 
+def test_a_function_is_written_with_its_isolation_and_a_version_keeps_it_unless_told(caller) -> None:
+    assert caller.post("/functions", {"source": SOURCE}).json()["isolation"] == "run"
+    louder = {"source": f"{SOURCE}#"}
+    assert caller.post("/functions/whisper/versions", {**louder, "isolation": "function"}).json()["isolation"] == "function"
+    assert caller.post("/functions/whisper/versions", {"source": SOURCE}).json()["isolation"] == "function"
+    assert caller.post("/functions/whisper/versions", {"source": SOURCE, "isolation": "run"}).json()["isolation"] == "run"
+    assert caller.post("/functions/whisper/versions", {"source": SOURCE, "isolation": "none"}).status_code == 422
+
+
 def test_a_function_is_written_with_its_limits_and_a_version_keeps_them_unless_told(caller) -> None:
     limits = {"memory_bytes": 512 * MIB, "cores": 0.5}
     assert caller.post("/functions", {"source": SOURCE, "limits": limits}).json()["limits"] == limits

@@ -30,7 +30,7 @@ MODES = ("worker-kill", "worker-stop", "redis-kill", "redis-flush", "messages", 
 OPEN = "SELECT count(*) FROM runs_run WHERE finished_at IS NULL"
 SETTINGS = {
     "SELFSMITH_LEASE_SECONDS": str(LEASE_SECONDS),
-    "SELFSMITH_WARM_BOXES": "2",
+    "SELFSMITH_BOXES_MIN": "2",
     "SELFSMITH_PACKAGES_INDEX": "http://127.0.0.1:9/",
 }
 

@@ -86,6 +86,20 @@ def test_packages_from_elsewhere_than_the_index_are_refused(client, cast, name: 
         assert not PackageSet.objects.exists()
 
 
+def test_a_function_that_keeps_its_box_says_so_and_stays_so_until_it_is_unticked(client, cast) -> None:
+    url = client.post(NEW, {"source": SOURCE, "keeps_box": "on"}).headers["Location"]
+    assert "kept between runs" in client.get(url).content.decode()
+    assert 'name="keeps_box"' in (page := client.get(f"{url}edit").content.decode())
+    assert "checked" in page.partition('name="keeps_box"')[2].partition(">")[0]
+    client.post(f"{url}edit", {"source": f"{SOURCE}#", "keeps_box": "on"})
+    assert "kept between runs" in client.get(url).content.decode()
+    client.post(f"{url}edit", {"source": f"{SOURCE}#"})
+    assert "one for each run" in client.get(url).content.decode()
+    with scope(cast.acme.pk):
+        kept = FunctionVersion.objects.order_by("number").values_list("isolation", flat=True)
+        assert list(kept) == ["function", "function", "run"]
+
+
 def test_limits_are_written_as_people_write_them(client, cast) -> None:
     response = client.post(NEW, {"source": SOURCE, "limit_memory_bytes": "512 MiB", "limit_wall_seconds": "2 min"})
     with scope(cast.acme.pk):

@@ -12,7 +12,7 @@ from apps.functions.analysis import MAX_SOURCE_BYTES
 from apps.functions.checks import MissingPackage, SourceInvalid, SourceTooLarge, UnusedDependency
 from apps.functions.closure import UnknownDependency
 from apps.functions.definition import InvalidGrant, InvalidName, InvalidTag, Provenance, Settings
-from apps.functions.models import Function, FunctionVersion, Origin, RetryClass
+from apps.functions.models import Function, FunctionVersion, Isolation, Origin, RetryClass
 from apps.functions.services import (
     NameTaken,
     NoSuchFunction,
@@ -210,6 +210,7 @@ def test_saving_what_is_already_active_adds_no_version(make, save) -> None:
         {"settings": Settings(hosts=("example.com",))},
         {"settings": Settings(limits={"wall_seconds": 60})},
         {"settings": Settings(retry_class=RetryClass.ON_ERROR)},
+        {"settings": Settings(isolation=Isolation.FUNCTION)},
     ],
 )
 def test_the_digest_covers_everything_that_matters(make, save, change) -> None:
@@ -218,13 +219,19 @@ def test_the_digest_covers_everything_that_matters(make, save, change) -> None:
     assert save(function, **{"source": CLEAN, **change}).digest != first
 
 
+def test_the_digest_of_a_version_with_a_box_per_run_is_what_it_was_before_there_was_a_choice(make) -> None:
+    version = make(CLEAN).active_version
+    assert version.isolation == Isolation.RUN
+    assert "isolation" not in version.content()
+
+
 def test_the_entry_of_a_version_stays_the_function_s_name(make, save) -> None:
     function = make(CLEAN)
     with pytest.raises(SourceInvalid, match="no function named “clean”"):
         save(function, "def wash(): ...")
 
 
-@pytest.mark.parametrize("column", ["source", "digest", "input_schema", "number", "prompt", "requirements"])
+@pytest.mark.parametrize("column", ["source", "digest", "input_schema", "number", "prompt", "requirements", "isolation"])
 def test_the_database_refuses_to_change_a_version(make, column) -> None:
     version = make(CLEAN).active_version
     with pytest.raises(IntegrityError), transaction.atomic():

@@ -5,7 +5,11 @@ import pytest
 from apps.core import blobs
 from apps.core.tenancy import scope
 from apps.functions.definition import Settings
+from apps.functions.models import Isolation
 from apps.runs.models import Artifact, LogChunk, Span
+from apps.runs.services import find_run
+from apps.runs.work import perform_next_run
+from tests.runs.conftest import begin, write
 
 pytestmark = pytest.mark.gvisor
 
@@ -30,6 +34,23 @@ def test_an_error_is_stored_with_the_tool_s_own_traceback(cast, run_now) -> None
     assert "return a / zero" in run.error["traceback"]
 
 
+def test_runs_of_a_function_that_keeps_its_box_follow_each_other_in_fresh_processes(cast) -> None:
+    source = (
+        "import os\n\ndef look() -> list:\n    open('/tmp/left', 'a').close()\n    return [os.getppid(), os.listdir('/tmp')]\n"
+    )
+    version = write(cast, source, settings=Settings(isolation=Isolation.FUNCTION))
+    runs = []
+    for _ in range(2):
+        started = begin(cast, version)
+        assert perform_next_run()
+        with scope(cast.acme.pk):
+            runs.append(find_run(started.pk))
+    assert [run.state for run in runs] == ["succeeded"] * 2, [run.message for run in runs]
+    (first, files), (second, files_then) = (run.result for run in runs)
+    assert second > first > 1, "one box, whose second run has another supervisor"
+    assert sorted(files) == sorted(files_then) == ["left", "work"]
+
+
 def test_a_file_that_the_tool_saves_becomes_an_artifact(cast, run_now) -> None:
     run = run_now(
         "import func\n\ndef make(text: str) -> None:\n    func.save_artifact('page.html', text.encode())\n", text="<p>hello"
@@ -42,8 +63,6 @@ def test_a_file_that_the_tool_saves_becomes_an_artifact(cast, run_now) -> None:
 
 
 def test_calls_of_dependencies_are_stored_as_a_tree_of_spans(cast, run_now) -> None:
-    from tests.runs.conftest import write
-
     write(cast, "def double(n: int) -> int:\n    if n == 3:\n        raise ValueError('three')\n    return 2 * n\n")
     run = run_now("def total(most: int) -> int:\n    return sum(double(n) for n in range(most))\n", most=5)
     assert run.state == "failed"

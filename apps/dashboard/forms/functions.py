@@ -7,7 +7,7 @@ from django import forms
 from apps.dashboard.forms.limits import LimitsForm, limit_initial
 from apps.dashboard.forms.logging import LoggingForm, logging_initial
 from apps.functions.definition import RETRY
-from apps.functions.models import Function, FunctionVersion, RetryClass
+from apps.functions.models import Function, FunctionVersion, Isolation, RetryClass
 
 RETRY_CHOICES = (
     ("", "As usual: when it was lost, unless it has secrets or hosts"),
@@ -47,6 +47,12 @@ class FunctionForm(LoggingForm, LimitsForm):
     )
     backoff_cap_seconds = forms.IntegerField(label="Longest pause, seconds", required=False, help_text="300 if empty.")
     tags = forms.CharField(label="Tags", required=False, max_length=1000, help_text="Parted by commas.")
+    keeps_box = forms.BooleanField(
+        label="Keep its box between runs",
+        required=False,
+        help_text="Faster for short runs. Each still gets a fresh process and empty folders; only runs of this workspace with "
+        "the same code, packages and secrets follow each other in a box.",
+    )
 
     def clean_source(self) -> str:
         return str(self.cleaned_data["source"]).replace("\r\n", "\n")
@@ -67,6 +73,10 @@ class FunctionForm(LoggingForm, LimitsForm):
     def clean_tags(self) -> list[str]:
         return _parted(self.cleaned_data["tags"])
 
+    def isolation(self) -> Isolation:
+        """What the checked form asks for."""
+        return Isolation.FUNCTION if self.cleaned_data["keeps_box"] else Isolation.RUN
+
 
 class VersionForm(FunctionForm):
     """A further version: the name stays."""
@@ -80,6 +90,7 @@ def version_initial(function: Function, version: FunctionVersion | None) -> dict
     if version is not None:
         initial |= {"source": version.source, "requirements": "\n".join(version.requirements)}
         initial |= limit_initial(version.limits)
+        initial |= {"keeps_box": version.isolation == Isolation.FUNCTION}
         initial |= {"retry_class": version.retry_class, **version.retry}
         initial |= logging_initial(version.logging)
     return initial

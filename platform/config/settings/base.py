@@ -186,6 +186,9 @@ BOXES_MAX = read_int("SELFSMITH_BOXES_MAX", 8)  # wait while there is demand; 28
 BOXES_AGE_SECONDS = read_int("SELFSMITH_BOXES_AGE", 600)
 BOXES_STARTS = read_int("SELFSMITH_BOXES_STARTS", 4)  # at a time; more are not faster on two cores
 BOXES_WAIT_SECONDS = read_int("SELFSMITH_BOXES_WAIT", 30)
+BOXES_KEPT_MAX = read_int("SELFSMITH_BOXES_KEPT_MAX", 8)  # between runs of functions that keep their box
+BOXES_KEPT_RUNS = read_int("SELFSMITH_BOXES_KEPT_RUNS", 50)
+BOXES_KEPT_IDLE_SECONDS = read_int("SELFSMITH_BOXES_KEPT_IDLE", 60)
 LEASE_SECONDS = read_int("SELFSMITH_LEASE_SECONDS", 15)
 RUN_QUEUE_SECONDS = read_int(
     "SELFSMITH_RUN_QUEUE_SECONDS", 24 * 3600
