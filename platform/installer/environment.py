@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from . import image, postgres
 from .setup import Setup
+from .shape import BOXES
 from .system import SYSTEM_FOLDERS, TRUSTED_CERTIFICATES
 
 # What a person may set from outside and what then goes to the processes as it is.
@@ -14,6 +15,7 @@ PASSED_ON = (
     "SANDBOX_RUNTIME", "DOCKER_HOST", "SELFSMITH_LOG_LEVEL",
     "SELFSMITH_RUN_QUEUE_SECONDS", "SELFSMITH_RUN_TOTAL_SECONDS", "SELFSMITH_RUN_CHILDREN", "SELFSMITH_RUN_DEPTH",
     "SELFSMITH_WORKSPACE_RUNNING_RUNS", "SELFSMITH_WORKSPACE_QUEUED_RUNS", "SELFSMITH_WORKSPACE_WEIGHTS",
+    *BOXES,
 )  # fmt: skip
 TRUST_VARIABLES = ("SSL_CERT_FILE", "PIP_CERT", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE")
 

@@ -10,6 +10,8 @@ from .errors import SetupError
 PRODUCTION = "config.settings.production"
 MOST = 32  # processes of one kind; more of them belong on more machines
 STOP_SECONDS = 60  # how long a worker may finish what must not be begun twice
+# Boxes that wait or are kept, in every shape: see config/settings/base.py.
+BOXES = tuple(f"SELFSMITH_BOXES_{name}" for name in ("MIN", "MAX", "AGE", "STARTS", "WAIT", "KEPT_MAX", "KEPT_RUNS", "KEPT_IDLE"))
 # What the operator says to production processes and what they get as it is. Secrets are given as NAME_FILE.
 VARIABLES = (
     "SELFSMITH_HOSTS",
@@ -29,7 +31,7 @@ VARIABLES = (
     "SELFSMITH_MAIL_PASSWORD_FILE",
     "SELFSMITH_MAIL_TLS",
     "SELFSMITH_WORKER_CONCURRENCY",
-    "SELFSMITH_WARM_BOXES",
+    *BOXES,
     "SELFSMITH_PACKAGES_INDEX",
     "SELFSMITH_LLM_ALLOWED_LOCAL_HOSTS",
     "SELFSMITH_LLM_PROVIDERS",
