@@ -15,3 +15,5 @@ class AgentsConfig(AppConfig):
         on("run.finished", reactions.tell_run)
         for name in ("packages.ready", "packages.refused", "packages.failed"):
             on(name, reactions.tell_packages)
+        for name in ("capabilities.granted", "capabilities.refused"):
+            on(name, reactions.tell_capabilities)

@@ -27,11 +27,13 @@ TERMINAL = (TaskState.COMPLETED, TaskState.FAILED, TaskState.CANCELLED, TaskStat
 
 
 class WaitsFor(StrEnum):
-    """What ends a wait: a run's end, a decision about packages, a person's answer, a person who plays the model."""
+    """What ends a wait: a run's end, a decision about packages or about hosts and secrets, a person's answer, a person who
+    plays the model."""
 
     NOTHING = ""
     RUN = "run"
     PACKAGES = "packages"
+    GRANT = "grant"
     ANSWER = "answer"
     TURN = "turn"
     MODEL = "model"
@@ -127,6 +129,7 @@ class Step(TenantModel):
     run = models.ForeignKey("runs.Run", on_delete=models.PROTECT, null=True, related_name="steps")
     version = models.ForeignKey("functions.FunctionVersion", on_delete=models.PROTECT, null=True, related_name="steps")
     package_set = models.ForeignKey("packages.PackageSet", on_delete=models.PROTECT, null=True, related_name="steps")
+    capabilities = models.ForeignKey("functions.CapabilityRequest", on_delete=models.PROTECT, null=True, related_name="steps")
     started_at = models.DateTimeField(db_default=Now())
     ended_at = models.DateTimeField(null=True)
 

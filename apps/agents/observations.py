@@ -1,10 +1,12 @@
-"""How the end of a run and a decision about packages are told to the model (the shapes of apps.llm.observations)."""
+"""How the end of a run and people's decisions are told to the model (the shapes of apps.llm.observations)."""
 
 from typing import Any
 
 from django.conf import settings
 
 from apps.agents.models import Task
+from apps.approvals.states import RequestState
+from apps.functions.models import CapabilityRequest
 from apps.packages.models import PackageSet
 from apps.packages.states import REFUSED
 from apps.runs.models import LogChunk, Run
@@ -41,6 +43,21 @@ def output_tail(run: Run) -> str:
     """The last of what the run printed."""
     newest_first = LogChunk.objects.filter(run=run).order_by("-seq").values_list("text", flat=True)[:20]
     return "".join(reversed(newest_first))[-OUTPUT_TAIL:]
+
+
+def grant_observation(capabilities: CapabilityRequest) -> dict[str, Any] | None:
+    """None as long as people have not decided."""
+    request = capabilities.request
+    if request.state == RequestState.OPEN:
+        return None
+    subject = request.subject
+    return {
+        "tool": subject["function"],
+        "hosts": subject["hosts"],
+        "secrets": [secret["name"] for secret in subject["secrets"]],
+        "state": "granted" if capabilities.is_granted else "rejected",
+        "reason": request.closing_reason,
+    }
 
 
 def package_observation(package_set: PackageSet) -> dict[str, Any] | None:

@@ -11,12 +11,15 @@ from apps.llm.types import Message, Reply, ToolSpec
 from apps.packages.models import PackageSet
 from apps.runs.models import Artifact
 from apps.runs.services import input_name
+from apps.vault.services import secret_names
 
 HEAD_BYTES = 1500
 LISTED_FUNCTIONS = 50
 
 SYSTEM = """You work on a task for a person by writing small Python tools and running them. Observe, plan, act.
 A tool is one Python function with type hints and a docstring, kept on a server and run in a sandbox without network.
+A tool that must reach a web server gets its hosts by request_host, and a secret of the workspace (an environment variable in
+the tool's process) by request_secret; a person reads the source and decides, and decides again when you change the source.
 Inside it, files of the task lie in the folder inputs/ (func.read_input(name) gives bytes); func.save_artifact(name, data)
 keeps a file for the person; print shows progress. Python 3.13, standard library. Other packages must be requested by
 request_package and a person decides; when one is refused, find another way or say why there is none.
@@ -54,6 +57,22 @@ TOOLS: tuple[ToolSpec, ...] = (
         "Ask a person to let packages from the index in. You go on when it is decided.",
         ["requirements", "reason"],
         requirements={**_NAMES, "description": "names, with versions where it matters"},
+        reason=_text("why the task needs them"),
+    ),
+    _tool(
+        "request_host",
+        "Ask a person to let a tool that you have written reach hosts, by HTTPS. You go on when it is decided.",
+        ["tool", "hosts", "reason"],
+        tool=_text("the tool's name"),
+        hosts={**_NAMES, "description": "exact names such as api.example.org; with :80 for plain HTTP"},
+        reason=_text("why the task needs them"),
+    ),
+    _tool(
+        "request_secret",
+        "Ask a person to give secrets of the workspace to a tool that you have written. You go on when it is decided.",
+        ["tool", "secrets", "reason"],
+        tool=_text("the tool's name"),
+        secrets={**_NAMES, "description": "their names, as listed at the start"},
         reason=_text("why the task needs them"),
     ),
     _tool(
@@ -107,6 +126,7 @@ def opening_message(prompt: str, files: Iterable[Artifact]) -> Message:
         files=tuple(_observed_file(file) for file in files),
         functions=tuple(ObservedFunction(name=f.name, description=f.description) for f in functions),
         packages=tuple(sorted({name for ready in PackageSet.objects.ready() for name in ready.requirements})),
+        secrets=tuple(secret_names()),
     )
     return opening.to_message()
 

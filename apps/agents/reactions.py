@@ -5,7 +5,8 @@ from uuid import UUID
 
 from apps.agents import transitions
 from apps.agents.models import Step, StepState
-from apps.agents.observations import package_observation, run_observation
+from apps.agents.observations import grant_observation, package_observation, run_observation
+from apps.functions.models import CapabilityRequest
 from apps.packages.models import PackageSet
 from apps.runs.models import Run
 
@@ -23,4 +24,13 @@ def tell_packages(*, package_set_id: UUID, **_: Any) -> None:
     if observation is None:
         return
     for step in Step.objects.select_related("task").filter(package_set_id=package_set_id, state=StepState.WAITING):
+        transitions.resume(step, observation)
+
+
+def tell_capabilities(*, capabilities_id: UUID, **_: Any) -> None:
+    capabilities = CapabilityRequest.objects.select_related("request").get(pk=capabilities_id)
+    observation = grant_observation(capabilities)
+    if observation is None:
+        return
+    for step in Step.objects.select_related("task").filter(capabilities=capabilities, state=StepState.WAITING):
         transitions.resume(step, observation)

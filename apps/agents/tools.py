@@ -4,7 +4,7 @@ Each returns the observation, or a Wait when it comes later. Arguments were chec
 hostile all the same: every one goes through the same service, with the same permission checks, as a person's.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,14 +12,15 @@ from jsonschema import Draft202012Validator
 
 from apps.agents.budget import NOBODY_BEHIND
 from apps.agents.models import Step, Task, WaitsFor
-from apps.agents.observations import package_observation, run_observation
+from apps.agents.observations import grant_observation, package_observation, run_observation
 from apps.agents.prompts import TOOLS
 from apps.core import blobs
 from apps.core.errors import DomainError, Forbidden, Invalid, LimitReached
 from apps.core.tenancy import scope
-from apps.functions.definition import Provenance
+from apps.functions.capabilities import ensure_capabilities
+from apps.functions.definition import Provenance, Settings
 from apps.functions.models import Function, FunctionVersion, Origin
-from apps.functions.services import NoSuchFunction, create_function, find_function, save_version
+from apps.functions.services import NoSuchFunction, create_function, find_function, resolve_closure, save_version
 from apps.packages.services import require_packages
 from apps.runs.models import Artifact
 from apps.runs.services import checked_file_name, media_type_of, start_run
@@ -39,6 +40,10 @@ class ArgumentsDoNotFit(Invalid):
 
 class TooManyRuns(LimitReached):
     code = "too_many_runs"
+
+
+class AskedForNothing(Invalid):
+    code = "asked_for_nothing"
 
 
 class NobodyBehindTask(Forbidden):
@@ -80,6 +85,9 @@ def _refusal(step: Step, error: DomainError) -> dict[str, Any]:
         return {"tool": str(step.arguments.get("name", "")), "version": None, "problems": problems or [error.message]}
     if step.tool == "request_package":
         return {"requirements": step.arguments.get("requirements", []), "state": "failed", "reason": error.message}
+    if step.tool in ("request_host", "request_secret"):
+        asked = {name: step.arguments.get(name, []) for name in ("hosts", "secrets")}
+        return {"tool": str(step.arguments.get("tool", "")), **asked, "state": "failed", "reason": error.message}
     return {"problem": error.message, "code": error.code}
 
 
@@ -126,13 +134,19 @@ def _save_tool(task: Task, actor: Membership, arguments: dict[str, Any]) -> Func
         "source": arguments["source"],
         "requirements": arguments.get("requirements", []),
         "dependencies": arguments.get("dependencies"),
-        "provenance": Provenance(Origin.AGENT, task.pk, task.prompt, str(task.model)),
+        "provenance": _provenance(task),
     }
     function = find_function(actor=actor, name=arguments["name"], task_id=task.pk)
     if function is not None and function.task_id == task.pk:
-        return save_version(function=function, **given)
+        return save_version(function=function, settings=_stated_before(function), **given)
     made = create_function(name=arguments["name"], description=arguments["description"][:2000], **given)
     return made.versions.get(number=1)
+
+
+def _stated_before(function: Function) -> Settings:
+    """A mended tool still needs the hosts and secrets that it asked for; its new source is voted on anew."""
+    before = function.active_version
+    return Settings(tuple(before.secrets), tuple(before.hosts), before.limits) if before else Settings()
 
 
 def _request_package(task: Task, step: Step, actor: Membership, arguments: dict[str, Any]) -> Answer:
@@ -145,6 +159,50 @@ def _request_package(task: Task, step: Step, actor: Membership, arguments: dict[
     )
     Step.objects.filter(pk=step.pk).update(package_set=package_set)
     return package_observation(package_set) or Wait(WaitsFor.PACKAGES)
+
+
+def _request_host(task: Task, step: Step, actor: Membership, arguments: dict[str, Any]) -> Answer:
+    return _ask_for(task, step, actor, arguments, hosts=arguments["hosts"])
+
+
+def _request_secret(task: Task, step: Step, actor: Membership, arguments: dict[str, Any]) -> Answer:
+    return _ask_for(task, step, actor, arguments, secrets=arguments["secrets"])
+
+
+def _ask_for(
+    task: Task,
+    step: Step,
+    actor: Membership,
+    arguments: dict[str, Any],
+    *,
+    hosts: Sequence[str] = (),
+    secrets: Sequence[str] = (),
+) -> Answer:
+    """A version of the task's own tool that states more, and the request for what it and all that it calls states."""
+    function = find_function(actor=actor, name=arguments["tool"], task_id=task.pk)
+    if function is None or function.task_id != task.pk or function.active_version is None:
+        raise NoSuchFunction(f"There is no tool “{arguments['tool'][:100]}” of yours: write it with create_or_update_tool first.")
+    before = function.active_version
+    wider = Settings((*before.secrets, *secrets), (*before.hosts, *hosts), before.limits)
+    version = save_version(
+        actor=actor,
+        function=function,
+        source=before.source,
+        requirements=before.requirements,
+        settings=wider,
+        provenance=_provenance(task),
+    )
+    capabilities = ensure_capabilities(
+        actor=actor, closure=resolve_closure(version), reason=arguments["reason"][:2000], task_id=task.pk
+    )
+    if capabilities is None:
+        raise AskedForNothing("Name at least one host or secret.")
+    Step.objects.filter(pk=step.pk).update(capabilities=capabilities, version=version)
+    return grant_observation(capabilities) or Wait(WaitsFor.GRANT)
+
+
+def _provenance(task: Task) -> Provenance:
+    return Provenance(Origin.AGENT, task.pk, task.prompt, str(task.model))
 
 
 def _run_tool(task: Task, step: Step, actor: Membership, arguments: dict[str, Any]) -> Answer:
@@ -186,6 +244,8 @@ HANDLERS: dict[str, Handler] = {
     "find_function": _find_function,
     "create_or_update_tool": _create_or_update_tool,
     "request_package": _request_package,
+    "request_host": _request_host,
+    "request_secret": _request_secret,
     "run_tool": _run_tool,
     "ask_person": _ask_person,
     "save_artifact": _save_artifact,

@@ -10,7 +10,7 @@ from apps.api.authentication import ApiRequest, in_scope
 from apps.api.paging import USUAL, page_of
 from apps.api.schemas import FunctionIn, FunctionOut, Page, RunIn, RunOut, VersionIn
 from apps.core.tenancy import scope
-from apps.functions.definition import Settings
+from apps.functions.definition import Settings, with_grants
 from apps.functions.models import Function, Isolation
 from apps.functions.services import NoSuchFunction, create_function, find_function, save_version
 from apps.runs.models import Run
@@ -22,7 +22,7 @@ from apps.workspaces.services import require
 router = Router()
 LONGEST_WAIT = 60.0  # seconds that a request may wait for its run's end
 LOOK_EVERY = 0.02
-SETTINGS = {"limits", "retry_class", "retry", "isolation", "logging"}  # of a version, beside its code
+SETTINGS = {"hosts", "secrets", "limits", "retry_class", "retry", "isolation", "logging"}  # of a version, beside its code
 
 
 @router.get("", response=Page[FunctionOut], summary="Functions of the library, newest first")
@@ -36,7 +36,14 @@ def list_functions(request: ApiRequest, after: UUID | None = None, limit: int = 
 @router.post("", response={201: FunctionOut}, summary="Write a function")
 @in_scope
 def create(request: ApiRequest, body: FunctionIn) -> Status[FunctionOut]:
-    settings = Settings(limits=body.limits, retry_class=body.retry_class, retry=body.retry, isolation=Isolation(body.isolation))
+    settings = Settings(
+        hosts=tuple(body.hosts),
+        secrets=tuple(body.secrets),
+        limits=body.limits,
+        retry_class=body.retry_class,
+        retry=body.retry,
+        isolation=Isolation(body.isolation),
+    )
     made = create_function(actor=request.membership, settings=settings, **body.dict(exclude=SETTINGS))
     return Status(201, FunctionOut.of(made))
 
@@ -51,7 +58,7 @@ def show(request: ApiRequest, name: str) -> FunctionOut:
 @in_scope
 def write_version(request: ApiRequest, name: str, body: VersionIn) -> Status[FunctionOut]:
     function = _find(request.membership, name)
-    settings = Settings.of(function.active_version)
+    settings = with_grants(Settings.of(function.active_version), hosts=body.hosts, secrets=body.secrets)
     if body.limits is not None:
         settings = replace(settings, limits=body.limits)
     if body.retry_class is not None or body.retry:

@@ -6,7 +6,7 @@ from ninja import Router
 
 from apps.api.authentication import ApiRequest, in_scope
 from apps.api.paging import USUAL, page_of
-from apps.api.schemas import ArtifactOut, AttemptOut, ChildOut, LogLineOut, Page, RunDetailOut, RunOut
+from apps.api.schemas import ArtifactOut, AttemptOut, ChildOut, ConnectionOut, LogLineOut, Page, RunDetailOut, RunOut
 from apps.runs.models import LogChunk, Run
 from apps.runs.services import cancel_run, find_run
 from apps.workspaces.roles import Permission
@@ -44,6 +44,9 @@ def show(request: ApiRequest, run_id: UUID) -> RunDetailOut:
         limits=run.limits,
         used=run.used,
         limit_reached=run.limit_reached,
+        hosts=run.hosts,
+        secrets=run.secret_names,
+        grant=run.capabilities.request_id if run.capabilities else None,
         artifacts=[ArtifactOut.of(artifact) for artifact in run.artifacts.order_by("id")],
     )
 
@@ -53,6 +56,12 @@ def show(request: ApiRequest, run_id: UUID) -> RunDetailOut:
 def log(request: ApiRequest, run_id: UUID, after: int = 0) -> object:
     chunks = LogChunk.objects.filter(run=find_run(run_id), seq__gt=after).order_by("seq")[:LOG_SLICE]
     return [chunk.as_json() for chunk in chunks]
+
+
+@router.get("/{run_id}/connections", response=Page[ConnectionOut], summary="Attempts to reach hosts, newest first")
+@in_scope
+def connections(request: ApiRequest, run_id: UUID, after: UUID | None = None, limit: int = USUAL) -> object:
+    return page_of(find_run(run_id).connections.all(), after=after, limit=limit, show=ConnectionOut.of)
 
 
 @router.post("/{run_id}/cancel", response=RunOut, summary="Stop a run")

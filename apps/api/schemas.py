@@ -11,7 +11,7 @@ from apps.approvals.models import ApprovalRequest
 from apps.functions.limits import LIMITS, Amount, Limit, Unit
 from apps.functions.models import Function, Isolation, RetryClass
 from apps.packages.models import PackageSet
-from apps.runs.models import Artifact, Attempt, Run
+from apps.runs.models import Artifact, Attempt, Connection, Run
 
 
 class Problem(Schema):
@@ -153,6 +153,8 @@ class FunctionIn(Schema):
     retry_class: RetryClass | None = Field(None, description="on_lost when left out, never for what has secrets or hosts")
     retry: dict[str, int] = RETRY_SETTINGS
     isolation: IsolationGiven = "run"
+    hosts: list[str] = Field([], description="`name`, which means port 443, or `name:port`; people decide on them")
+    secrets: list[str] = Field([], description="names of secrets for functions; people decide on them")
 
 
 class VersionIn(Schema):
@@ -163,6 +165,8 @@ class VersionIn(Schema):
     retry_class: RetryClass | None = Field(None, description="left out: as the active version has it")
     retry: dict[str, int] = RETRY_SETTINGS
     isolation: IsolationGiven | None = Field(None, description="left out: as the active version has it")
+    hosts: list[str] | None = Field(None, description="left out: as the active version has them")
+    secrets: list[str] | None = Field(None, description="left out: as the active version has them")
 
 
 class FunctionOut(Schema):
@@ -179,6 +183,8 @@ class FunctionOut(Schema):
     retry_class: str
     retry: dict[str, int]
     isolation: str
+    hosts: list[str]
+    secrets: list[str]
 
     @staticmethod
     def of(function: Function) -> "FunctionOut":
@@ -197,6 +203,8 @@ class FunctionOut(Schema):
             retry_class=version.retry_class if version else "",
             retry=version.retry if version else {},
             isolation=version.isolation if version else Isolation.RUN,
+            hosts=version.hosts if version else [],
+            secrets=version.secrets if version else [],
         )
 
 
@@ -268,10 +276,31 @@ class RunDetailOut(RunOut):
     task: UUID | None
     lock_digest: str
     packages: list[str]
+    hosts: list[str]
+    secrets: list[str]
+    grant: UUID | None = Field(description="the request in which people decided on hosts and secrets")
     artifacts: list[ArtifactOut]
     limits: dict[str, Amount]
     used: dict[str, Amount]
     limit_reached: str
+
+
+class ConnectionOut(Schema):
+    """One attempt to reach a host. `verdict`: allowed, refused, or failed, which was granted and did not answer."""
+
+    host: str
+    port: int | None
+    verdict: str
+    reason: str
+    sent: int
+    received: int
+    seconds: float
+    attempt: int
+    ended_at: datetime
+
+    @staticmethod
+    def of(connection: Connection) -> "ConnectionOut":
+        return ConnectionOut.model_validate(connection, from_attributes=True)
 
 
 class LogLineOut(Schema):

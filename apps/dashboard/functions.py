@@ -11,6 +11,7 @@ from django.db.models.functions import Coalesce
 from django.http import HttpResponse
 from django.urls import path
 
+from apps.approvals.states import RequestState
 from apps.core.errors import DomainError, NotFound
 from apps.dashboard.access import FORM, POST, PageRequest, page
 from apps.dashboard.filters import search_text
@@ -19,11 +20,12 @@ from apps.dashboard.limits import version_rows
 from apps.dashboard.paging import paginate
 from apps.dashboard.respond import UNPROCESSABLE, attempt, go, refuse, show
 from apps.dashboard.uploads import store_files
-from apps.functions.definition import Settings, filled_retry
+from apps.functions.capabilities import standing_of
+from apps.functions.definition import Settings, filled_retry, with_grants
 from apps.functions.form import Field, form_fields, parse_form, refill
 from apps.functions.limits import workspace_maxima
-from apps.functions.models import Function, FunctionVersion
-from apps.functions.services import create_function, get_function, get_version, save_version, update_details
+from apps.functions.models import CapabilityRequest, Function, FunctionVersion
+from apps.functions.services import create_function, get_function, get_version, resolve_closure, save_version, update_details
 from apps.packages.states import TERMINAL, PackageState
 from apps.runs.models import Run
 from apps.runs.services import start_run
@@ -89,9 +91,10 @@ def function_new(request: PageRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         given = {name: form.cleaned_data[name] for name in ("source", "requirements", "dependencies", "tags")}
         given |= {name: form.cleaned_data[name] or None for name in ("name", "description")}
+        stated = {name: form.cleaned_data[name] for name in ("limits", "hosts", "secrets")}
         retry_class, retry = form.retry()
         given["settings"] = Settings(
-            limits=form.cleaned_data["limits"],
+            **stated,
             retry_class=retry_class,
             retry=retry,
             isolation=form.isolation(),
@@ -120,8 +123,8 @@ def _save(request: PageRequest, function: Function, form: VersionForm) -> Functi
     """A version with the settings of the one before, where the form does not speak of them."""
     given = form.cleaned_data
     code = {name: given[name] for name in ("source", "requirements", "dependencies")}
-    settings = replace(Settings.of(function.active_version), limits=given["limits"], logging=given["logging"])
-    settings = replace(settings, isolation=form.isolation())
+    settings = with_grants(Settings.of(function.active_version), hosts=given["hosts"], secrets=given["secrets"])
+    settings = replace(settings, limits=given["limits"], logging=given["logging"], isolation=form.isolation())
     if "retry_class" in form.data:
         settings = replace(settings, retry_class=form.retry()[0], retry=form.retry()[1])
     version = save_version(actor=request.membership, function=function, settings=settings, **code)
@@ -199,6 +202,7 @@ def _told(
     visible = Function.objects.visible_in(function.task_id)
     history = FunctionVersion.objects.for_history().defer("source").filter(function=function)
     limits = version_rows(version)
+    capabilities = _standing(version)
     return {
         "function": function,
         "version": version,
@@ -212,10 +216,28 @@ def _told(
         "may_run": request.membership.can(Permission.RUN),
         "retry": filled_retry(version.retry),
         "why_not": _package_notice(version),
+        "capabilities": capabilities,
+        "grant_notice": _grant_notice(capabilities),
         "errors": errors,
         "runs": Run.objects.for_list().filter(function=function)[:SHOWN_RUNS],
         "upload_limit": settings.UPLOAD_MAX_BYTES,
     }
+
+
+def _standing(version: FunctionVersion) -> CapabilityRequest | None:
+    """Where the hosts and secrets of the version and all that it calls stand; None when nothing of it can be told."""
+    try:
+        return standing_of(resolve_closure(version))
+    except DomainError:
+        return None  # a secret or a function that it names has gone: running it says which
+
+
+def _grant_notice(capabilities: CapabilityRequest | None) -> str:
+    if capabilities is None or capabilities.is_granted:
+        return ""
+    if capabilities.request.state == RequestState.OPEN:
+        return "Its hosts and secrets wait for a decision. A run waits for it and then starts by itself."
+    return "Its hosts and secrets were not granted. A run asks for them again and waits."
 
 
 def _package_notice(version: FunctionVersion) -> str:

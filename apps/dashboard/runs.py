@@ -25,11 +25,13 @@ from apps.runs.states import RunState
 from apps.workspaces.roles import Permission
 
 MOST_CHILDREN = 200
+SHOWN_CONNECTIONS = 50
 SHOWN_CHUNKS = 500  # of the end of the log; the download has all of it
 
 HINTS = {
     "digest": "What was stored is not what was frozen on the run, so it was not executed. Tell whoever runs this installation.",
     "lost": "The worker or its box vanished. Nothing is known of what the function had done by then: look before you repeat it.",
+    "grants": "Look at the function's hosts and secrets, then run it again.",
     "packages": "Open the packages to see what is wrong with them.",
 }
 """What to do where the message does not say it: of a limit or an error of the function, it does."""
@@ -104,6 +106,8 @@ def _told(request: PageRequest, run: Run) -> dict[str, Any]:
         "keeps_arguments": run.logging.get("store_arguments", True),
         "lines": lines_of(list(LogChunk.objects.filter(run=run).order_by("-seq")[:SHOWN_CHUNKS])[::-1]),
         "spans": call_tree(run.spans.order_by("id")[:MOST_SPANS], children),
+        "connections": list(run.connections.order_by("-id")[:SHOWN_CONNECTIONS]),
+        "connections_count": run.connections.count(),
         "attempts": attempts,
         "artifacts": previews_of(run.artifacts.order_by("id")),
         "inputs": [link.artifact for link in RunInput.objects.filter(run=run).select_related("artifact").order_by("id")],

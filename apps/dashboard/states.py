@@ -32,6 +32,8 @@ LOOKS: dict[str, StateLook] = {
     "lost": StateLook("Lost", "signal-slash", "bad"),
     "refused": StateLook("Refused", "no-symbol", "bad"),
     "expired": _EXPIRED,
+    # what a tool tried to reach; refused and failed read as above
+    "allowed": StateLook("Allowed", "check-circle", "good"),
     # tasks and their steps
     "working": StateLook("Working", "arrow-path", "active"),
     "waiting": StateLook("Waiting", "hand-raised", "waiting"),

@@ -11,7 +11,7 @@ from apps.approvals.models import ApprovalRequest
 from apps.approvals.states import RequestState
 from apps.dashboard.forms.tasks import AnswerForm, TurnForm
 from apps.dashboard.previews import previews_of
-from apps.dashboard.timeline import steps_of, timeline
+from apps.dashboard.timeline import request_of, steps_of, timeline
 from apps.dashboard.wording import as_json
 from apps.llm.models import Kind
 from apps.llm.types import Message, ToolSpec
@@ -20,6 +20,7 @@ from apps.runs.models import Artifact
 # While a tool runs, its step says so.
 WAITS = {
     WaitsFor.PACKAGES: "Waits until its packages are decided and built.",
+    WaitsFor.GRANT: "Waits until its hosts and secrets are decided.",
     WaitsFor.ANSWER: "The agent asks a person.",
     WaitsFor.TURN: "Waits for the person who plays the model.",
     WaitsFor.MODEL: "The model could not be reached. It is asked again in a moment.",
@@ -95,10 +96,10 @@ def _wait(task: Task, last: Step | None) -> Wait | None:
     """Also a queued task waits when its model is to be asked again."""
     waits_for = WaitsFor(task.waits_for)
     is_waiting = task.state == TaskState.WAITING or (task.state == TaskState.QUEUED and waits_for == WaitsFor.MODEL)
-    if not is_waiting or waits_for not in WAITS:
-        return None
-    asked = last.package_set.request if last and last.package_set else None
+    asked = request_of(last) if last else None
     is_open = asked is not None and asked.state == RequestState.OPEN
+    if not is_waiting or (waits_for not in WAITS and not is_open):
+        return None
     text = f"Waits for a decision on “{asked.title}”" if asked and is_open else WAITS[waits_for]
     return Wait(text, asked if is_open else None)
 

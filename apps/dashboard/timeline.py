@@ -26,6 +26,8 @@ ICONS = {
     "find_function": "magnifying-glass",
     "create_or_update_tool": "code-bracket",
     "request_package": "cube",
+    "request_host": "globe-alt",
+    "request_secret": "key",
     "run_tool": "play",
     "ask_person": "question-mark-circle",
     "save_artifact": "document-text",
@@ -64,7 +66,13 @@ class Moment:
 
 def steps_of(task: Task) -> list[Step]:
     """All steps, oldest first, with what the timeline shows of their runs, versions and packages."""
-    related = ("run__function", "version__function", "package_set__request")
+    related = (
+        "run__function",
+        "run__capabilities__request",
+        "version__function",
+        "package_set__request",
+        "capabilities__request",
+    )
     rows = task.steps.select_related(*related).defer("package_set__evidence", "package_set__lock", "package_set__lock_text")
     return list(rows.order_by("number"))
 
@@ -114,7 +122,7 @@ def _moment(step: Step, chunks: Sequence[LogChunk], artifacts: Sequence[Artifact
         run=run,
         lines=lines_of(chunks),
         package_set=step.package_set,
-        request=step.package_set.request if step.package_set else None,
+        request=request_of(step),
         error=error,
         artifacts=artifacts,
         input_tokens=step.input_tokens if was_called else None,
@@ -123,13 +131,21 @@ def _moment(step: Step, chunks: Sequence[LogChunk], artifacts: Sequence[Artifact
     )
 
 
+def request_of(step: Step) -> ApprovalRequest | None:
+    """What people decide or have decided for this step: what it asked for, or what its run waits or has waited for in vain."""
+    if step.package_set or step.capabilities:
+        return step.package_set.request if step.package_set else step.capabilities.request  # type: ignore[union-attr]  # one of them is there
+    waits = step.run is not None and step.run.state in (RunState.AWAITING_APPROVAL, RunState.REFUSED)
+    return step.run.capabilities.request if waits and step.run and step.run.capabilities else None
+
+
 def _tone(step: Step) -> str:
     if step.problem and not step.tool:
         return "bad" if step.state == StepState.DONE else "waiting"
     if step.state in (StepState.THINKING, StepState.DECIDED):
         return "active"
     if step.state == StepState.WAITING:
-        return "active" if step.run and step.run.is_open else "waiting"
+        return "active" if step.run and step.run.state in (RunState.QUEUED, RunState.RUNNING) else "waiting"
     return "bad" if _went_wrong(step) else "good"
 
 
@@ -139,6 +155,8 @@ def _went_wrong(step: Step) -> bool:
         return step.run.state != RunState.SUCCEEDED
     if step.package_set:
         return step.package_set.state != PackageState.READY
+    if step.tool in ("request_host", "request_secret"):
+        return told.get("state") != "granted"
     return bool(told.get("problems") or told.get("problem"))
 
 
@@ -153,6 +171,8 @@ def _title(step: Step) -> str:
             return f"Wrote {name} again" if step.version and step.version.number > 1 else f"Wrote {name}"
         case "request_package":
             return _title_of_request(step)
+        case "request_host" | "request_secret":
+            return _title_of_grant(step)
         case "run_tool":
             return _title_of_run(step, name)
         case "ask_person":
@@ -181,9 +201,20 @@ def _title_of_request(step: Step) -> str:
     return f"{wanted} could not be had" if step.package_set.state == PackageState.FAILED else f"Asks for {wanted}"
 
 
+def _title_of_grant(step: Step) -> str:
+    asked = step.arguments.get("hosts") or step.arguments.get("secrets") or []
+    wanted = f"{', '.join(str(each) for each in asked)[:150]} for {str(step.arguments.get('tool', ''))[:100]}"
+    state = (step.observation or {}).get("state")
+    return {"granted": f"Got {wanted}", "rejected": f"{wanted} was refused", None: f"Asks for {wanted}"}.get(
+        state, f"{wanted} could not be had"
+    )
+
+
 def _title_of_run(step: Step, name: str) -> str:
     if step.run is None:
         return f"Wanted to run {name}"
+    if step.run.state == RunState.AWAITING_APPROVAL:
+        return f"Waits to run {name}"
     if step.run.is_open:
         return f"Runs {name}"
     return f"Ran {name}" if step.run.state == RunState.SUCCEEDED else f"Ran {name}, which failed"

@@ -5,3 +5,9 @@ from django.apps import AppConfig
 
 class FunctionsConfig(AppConfig):
     name = "apps.functions"
+
+    def ready(self) -> None:
+        from apps.approvals.kinds import register
+        from apps.functions.capabilities import CAPABILITIES
+
+        register(CAPABILITIES)

@@ -4,7 +4,7 @@ import builtins
 import keyword
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -93,6 +93,18 @@ class Settings:
         if self.retry_class is not None:
             return self.retry_class
         return RetryClass.NEVER if self.secrets or self.hosts else RetryClass.ON_LOST
+
+
+def with_grants(settings: Settings, *, hosts: Iterable[str] | None, secrets: Iterable[str] | None) -> Settings:
+    """The same with other hosts and secrets, None leaving them as they are. Who takes the outside away, or first asks for it,
+    and says nothing of retries gets those that go with that."""
+    other = replace(
+        settings,
+        hosts=settings.hosts if hosts is None else tuple(hosts),
+        secrets=settings.secrets if secrets is None else tuple(secrets),
+    )
+    touched_before, touches = bool(settings.hosts or settings.secrets), bool(other.hosts or other.secrets)
+    return other if touched_before == touches else replace(other, retry_class=None)
 
 
 @dataclass(frozen=True, slots=True)

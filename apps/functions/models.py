@@ -220,3 +220,25 @@ class LimitMaximum(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.name} at most {self.amount:g}"
+
+
+class CapabilityRequest(TenantModel):
+    """A request for hosts and secrets, beside the function that would use them. What was asked stands in its subject."""
+
+    function = models.ForeignKey(Function, on_delete=models.CASCADE, related_name="capability_requests")
+    version = models.ForeignKey(FunctionVersion, on_delete=models.CASCADE, related_name="capability_requests")
+    digest = models.CharField(max_length=64)
+    request = models.OneToOneField("approvals.ApprovalRequest", on_delete=models.RESTRICT, related_name="capabilities")
+
+    class Meta:
+        indexes = [models.Index(fields=["workspace", "digest"], name="functions_capability_digest")]
+
+    class Tenancy(TenantModel.Tenancy):
+        append_only = True
+
+    def __str__(self) -> str:
+        return f"{self.function_id} {self.digest[:12]}"
+
+    @property
+    def is_granted(self) -> bool:
+        return self.request.state == "approved"

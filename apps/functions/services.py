@@ -13,13 +13,14 @@ from apps.core.errors import Conflict, NotFound
 from apps.core.events import emit
 from apps.core.tenancy import current_workspace_id, scope
 from apps.functions.analysis import Analysis
+from apps.functions.capabilities import ensure_capabilities
 from apps.functions.checks import check_packages, dependency_names, read
 from apps.functions.closure import resolve_closure
 from apps.functions.definition import BY_HAND, Provenance, Settings, check_name, checked_host, clean_tags
 from apps.functions.environments import closure_requirements, ensure_environment
 from apps.functions.limits import check_maxima, workspace_maxima
 from apps.functions.logging import clean_logging
-from apps.functions.models import Function, FunctionVersion
+from apps.functions.models import Function, FunctionVersion, Origin
 from apps.functions.reader.literals import cleaned
 from apps.packages.requirements import parse_requirements
 from apps.workspaces.models import Membership
@@ -79,7 +80,7 @@ def create_function(
 
     Raises:
         PermissionMissing, InvalidName, NameTaken, SourceInvalid, SourceTooLarge, UnknownDependency, UnusedDependency,
-        DependencyCycle, ClosureTooLarge, MissingPackage, BadRequirement, InvalidGrant, InvalidLimit,
+        DependencyCycle, ClosureTooLarge, MissingPackage, BadRequirement, InvalidGrant, UnknownSecret, InvalidLimit,
         LimitAboveMaximum, InvalidTag
     """
     require(actor, Permission.DEVELOP)
@@ -225,6 +226,8 @@ def _add_version(actor: Membership, function: Function, draft: _Draft, *, number
     reason = f"The function “{function.name}” needs {'it' if len(draft.requirements) == 1 else 'them'}."
     version.package_set = ensure_environment(actor=actor, closure=closure, reason=reason, task_id=draft.provenance.task_id)
     version.save(force_insert=True)
+    if draft.provenance.origin != Origin.AGENT:  # an agent asks when it wants to run it: what it wrote may not be its last word
+        ensure_capabilities(actor=actor, closure=closure, reason=f"The function “{function.name}” was saved with them.")
     function.active_version = version
     Function.objects.filter(pk=function.pk).update(active_version=version, updated_at=Now())
     record(actor=actor, action="function.version_saved", subject=version, number=number, digest=version.digest)

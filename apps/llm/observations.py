@@ -52,6 +52,16 @@ class PackageObservation(TypedDict):
     reason: str
 
 
+class GrantObservation(TypedDict):
+    """After request_host and request_secret, once people have decided."""
+
+    tool: str
+    hosts: list[str]  # all that the tool may now reach, or asked for
+    secrets: list[str]
+    state: str  # granted, rejected, failed
+    reason: str
+
+
 class ToolObservation(TypedDict):
     """After create_or_update_tool. With problems nothing was stored and version is None."""
 
@@ -69,7 +79,7 @@ class OtherObservation(TypedDict):
     problem: NotRequired[str]
 
 
-Observation = RunObservation | PackageObservation | ToolObservation | OtherObservation
+Observation = RunObservation | PackageObservation | GrantObservation | ToolObservation | OtherObservation
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +90,10 @@ class Opening:
     files: tuple[ObservedFile, ...] = ()
     functions: tuple[ObservedFunction, ...] = ()
     packages: tuple[str, ...] = ()  # requirements that are granted already
+    secrets: tuple[str, ...] = ()  # names of those that may be asked for
 
     def to_message(self) -> Message:
-        there = {"files": self.files, "functions": self.functions, "packages": self.packages}
+        there = {"files": self.files, "functions": self.functions, "packages": self.packages, "secrets": self.secrets}
         return Message(role="user", content=self.prompt + MARK + json.dumps(there, ensure_ascii=False))
 
     @classmethod
@@ -92,7 +103,8 @@ class Opening:
         if not mark:
             return cls(prompt=message.content)
         there = json.loads(text)
-        return cls(prompt, tuple(there["files"]), tuple(there["functions"]), tuple(there["packages"]))
+        named = {name: tuple(there.get(name, ())) for name in ("files", "functions", "packages", "secrets")}
+        return cls(prompt, **named)
 
 
 def observation_message(call: ToolCall, observation: Observation) -> Message:

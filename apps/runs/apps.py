@@ -26,3 +26,5 @@ class RunsConfig(AppConfig):
         on("packages.ready", reactions.queue_waiting_runs)
         on("packages.refused", reactions.refuse_waiting_runs)
         on("packages.failed", reactions.fail_waiting_runs)
+        on("capabilities.granted", reactions.queue_granted_runs)
+        on("capabilities.refused", reactions.refuse_ungranted_runs)

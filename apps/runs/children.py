@@ -25,11 +25,11 @@ from apps.core.errors import Conflict, Forbidden, Invalid, LimitReached
 from apps.core.nudges import waiting_for
 from apps.core.tenancy import scope
 from apps.functions.models import FunctionVersion, RetryClass
-from apps.functions.services import NoSuchFunction
+from apps.functions.services import NoSuchFunction, resolve_closure
 from apps.runs import lanes, work
 from apps.runs.models import Attempt, Run
 from apps.runs.requests import Caller
-from apps.runs.services import Family, start_run
+from apps.runs.services import Family, retry_class_of, start_run
 from apps.runs.states import RunState
 from apps.workspaces.models import Membership
 from sandbox import Limits
@@ -104,7 +104,7 @@ def _start(run: Run, call: _Call) -> Run:
     version = FunctionVersion.objects.active_by_name([call.name], task_id=run.task_id).get(call.name)
     if version is None:
         raise NoSuchFunction(f"There is no function “{call.name[:100]}” that this run could call.")
-    if version.retry_class == RetryClass.NEVER:
+    if retry_class_of(version, resolve_closure(version)) == RetryClass.NEVER:
         _never_repeat(run)
     leases.assert_held(run)
     left = _seconds_left(run)
@@ -118,7 +118,9 @@ def _start(run: Run, call: _Call) -> Run:
         family=_family(run, call),
     )
     if child.state == RunState.AWAITING_APPROVAL:
-        raise NeedsPeople(f"“{call.name}” needs packages that are not approved yet. Run it by itself once, and approve them.")
+        raise NeedsPeople(
+            f"“{call.name}” needs what is not approved yet: packages, hosts or secrets. Run it by itself once to have it decided."
+        )
     return child
 
 

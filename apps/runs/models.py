@@ -49,6 +49,9 @@ class Run(Leased):
     depth = models.PositiveSmallIntegerField(default=0)
     package_set = models.ForeignKey("packages.PackageSet", on_delete=models.PROTECT, null=True, related_name="runs")
     environment_digest = models.CharField(max_length=64, blank=True, default="")
+    capabilities = models.ForeignKey("functions.CapabilityRequest", on_delete=models.PROTECT, null=True, related_name="runs")
+    hosts = models.JSONField(default=list)
+    secret_names = models.JSONField(default=list)
     arguments = models.JSONField(default=dict)
     closure = models.JSONField(default=list)
     limits = models.JSONField(default=dict)
@@ -95,7 +98,10 @@ class Run(Leased):
         ]
 
     class Tenancy(TenantModel.Tenancy):
-        immutable = ("function", "version", "arguments", "closure", "task_id", "root", "depth", "parent", "parent_attempt")
+        immutable = (
+            *("function", "version", "arguments", "closure", "task_id", "root", "depth", "parent", "parent_attempt"),
+            *("capabilities", "hosts", "secret_names"),
+        )
         terminal = ("state", tuple(state.value for state in TERMINAL))
 
     def __str__(self) -> str:
@@ -180,6 +186,27 @@ class Span(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.function_name} {self.key}"
+
+
+class Connection(TenantModel):
+    """One attempt of a run's tool to reach a host, as the box's proxy saw it. Secrets are masked in what the tool wrote."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="connections")
+    attempt = models.PositiveIntegerField()
+    host = models.CharField(max_length=300)
+    port = models.PositiveIntegerField(null=True)
+    verdict = models.CharField(max_length=8)
+    reason = models.TextField(blank=True, default="")
+    sent = models.PositiveBigIntegerField()
+    received = models.PositiveBigIntegerField()
+    seconds = models.FloatField()
+    ended_at = models.DateTimeField()
+
+    class Tenancy(TenantModel.Tenancy):
+        append_only = True
+
+    def __str__(self) -> str:
+        return f"{self.run_id} {self.host}:{self.port}"
 
 
 class LogChunk(TenantModel):

@@ -8,22 +8,25 @@ disk, piece by piece.
 import codecs
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import connection
 from django.db.models import Max
 
+import sandbox
 from apps.core import leases
 from apps.core.notify import publish
 from apps.core.tenancy import scope
 from apps.runs.event_queue import EventQueue, Heard
+from apps.runs.hiding import NO_SECRETS, hide_in_event
 from apps.runs.incoming_artifacts import IncomingArtifacts
 from apps.runs.log_policy import LogPolicy, known_level
-from apps.runs.models import Artifact, LogChunk, Run, Span
+from apps.runs.models import Artifact, Connection, LogChunk, Run, Span
 from apps.runs.services import media_type_of
+from apps.vault.masking import Mask, Masker
 from sandbox import (
     LIMITS,
     ArtifactAbandoned,
@@ -66,13 +69,11 @@ class Recorder:
     Raises from close(): LeaseLost when another worker holds the run; whatever the storing thread met otherwise.
     """
 
-    def __init__(self, run: Run, *, is_unwanted: Callable[[], bool] = lambda: False) -> None:
-        self._run, self._is_unwanted = run, is_unwanted
+    def __init__(self, run: Run, *, mask: Mask = NO_SECRETS, is_unwanted: Callable[[], bool] = lambda: False) -> None:
+        self._run, self._is_unwanted, self._mask = run, is_unwanted, mask
         self._policy = LogPolicy.of(run.logging, run.pk)
         self._events = EventQueue()
-        self._decoders = {
-            name: codecs.getincrementaldecoder("utf-8")("replace") for name in ("stdout", "stderr", "log", "system")
-        }
+        self._streams = {name: _Stream(mask) for name in STREAMS}
         self._seq = 0
         self._stored_at = 0.0
         self._progress: Progress | None = None
@@ -117,7 +118,8 @@ class Recorder:
             more = True
             while more:
                 batch, more = self._take_batch()
-                self._store(batch, is_last=not more)
+                hidden = [replace(heard, event=hide_in_event(self._mask, heard.event)) for heard in batch]
+                self._store(hidden, is_last=not more)
                 self._events.stored(batch)
         except Exception as error:  # noqa: BLE001  kept for hear() and close(), which raise it in the worker's thread
             self._failure = error
@@ -144,20 +146,42 @@ class Recorder:
 
     def _store(self, batch: list[Heard], *, is_last: bool) -> None:
         self._note_progress(batch)
-        if batch or (is_last and self._progress):
+        if batch or (is_last and (self._progress or self._holds_back())):
             self._stored_at = time.monotonic()
             with scope(self._run.workspace_id):
                 leases.assert_held(self._run)
-                LogChunk.objects.bulk_create(self._log_chunks(batch))
+                LogChunk.objects.bulk_create(self._log_chunks(batch, is_last=is_last))
+                Connection.objects.bulk_create(self._connections(batch))
                 self._store_spans([heard.event for heard in batch])
                 self._store_progress(is_last=is_last)
                 publish(self._run.workspace_id, f"log.{self._run.pk.hex}")
         for heard in batch:
             self._files.take(heard.event)
 
-    def _log_chunks(self, batch: list[Heard]) -> list[LogChunk]:
+    def _holds_back(self) -> bool:
+        return any(stream.holds_back for stream in self._streams.values())
+
+    def _connections(self, batch: list[Heard]) -> list[Connection]:
+        return [
+            Connection(
+                run=self._run,
+                attempt=self._run.attempt,
+                host=_clean(heard.event.host)[:300],
+                port=heard.event.port,
+                verdict=heard.event.verdict,
+                reason=_clean(heard.event.reason),
+                sent=heard.event.sent,
+                received=heard.event.received,
+                seconds=heard.event.seconds,
+                ended_at=heard.at,
+            )
+            for heard in batch
+            if isinstance(heard.event, sandbox.Connection)
+        ]
+
+    def _log_chunks(self, batch: list[Heard], *, is_last: bool) -> list[LogChunk]:
         chunks = []
-        for piece in self._merged_output(batch):
+        for piece in self._merged_output(batch, is_last=is_last):
             for start in range(0, len(piece.text), CHUNK_CHARACTERS):
                 self._seq += 1
                 text = piece.text[start : start + CHUNK_CHARACTERS]
@@ -174,21 +198,26 @@ class Recorder:
                 )
         return chunks
 
-    def _merged_output(self, batch: list[Heard]) -> list[_Piece]:
-        """Neighbouring output as one text. PostgreSQL keeps no NUL; it is shown as its symbol anyway."""
+    def _merged_output(self, batch: list[Heard], *, is_last: bool) -> list[_Piece]:
+        """Neighbouring output as one text."""
         merged: list[_Piece] = []
-        for heard in batch:
-            said = self._kept(heard.event)
-            if said is None:
-                continue
-            stream, level, data = said
-            text = self._decoders[stream].decode(data).replace("\x00", "␀")
+        for piece in self._pieces(batch, is_last=is_last):
             before = merged[-1] if merged else None
-            if before and (before.stream, before.level) == (stream, level) and heard.at - before.at < LINE_SECONDS:
-                before.text += text
-            elif text:
-                merged.append(_Piece(stream, level, heard.at, text))
+            alike = before and (before.stream, before.level) == (piece.stream, piece.level)
+            if before and alike and piece.at - before.at < LINE_SECONDS:
+                before.text += piece.text
+            elif piece.text:
+                merged.append(piece)
         return merged
+
+    def _pieces(self, batch: list[Heard], *, is_last: bool) -> Iterator[_Piece]:
+        for heard in batch:
+            if said := self._kept(heard.event):
+                stream, level, data = said
+                yield _Piece(stream, level, heard.at, self._streams[stream].show(data))
+        if is_last:
+            for name, said_by in self._streams.items():
+                yield _Piece(name, "", datetime.now(UTC), said_by.show_rest())
 
     def _kept(self, event: Event) -> tuple[str, str, bytes] | None:
         """Stream, level and bytes of what belongs in the log and is wanted there."""
@@ -236,6 +265,25 @@ class Recorder:
         fields = {"progress": min(1.0, max(0.0, last.fraction)), "progress_text": _clean(last.text)[:200]}
         leases.held(self._run).update(**fields)
         publish(self._run.workspace_id, f"run.{self._run.pk.hex}")
+
+
+class _Stream:
+    """Bytes of one stream as text, without secrets. PostgreSQL keeps no NUL; it is shown as its symbol anyway."""
+
+    def __init__(self, mask: Mask) -> None:
+        self._masker = Masker(mask)
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    @property
+    def holds_back(self) -> bool:
+        """Whether there is what may be the beginning of a secret, or of a character."""
+        return self._masker.holds_back or bool(self._decoder.getstate()[0])
+
+    def show(self, data: bytes) -> str:
+        return _clean(self._decoder.decode(self._masker.feed(data)))
+
+    def show_rest(self) -> str:
+        return _clean(self._decoder.decode(self._masker.flush(), final=True))
 
 
 def _said(event: Event) -> tuple[str, bytes] | None:

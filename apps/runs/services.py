@@ -17,6 +17,7 @@ from apps.core.dispatch import wake
 from apps.core.errors import Conflict, Invalid, NotFound, TooLarge
 from apps.core.notify import publish
 from apps.functions.arguments import validate_arguments
+from apps.functions.capabilities import asked_together, ensure_capabilities
 from apps.functions.definition import filled_retry
 from apps.functions.limits import limits_for_run
 from apps.functions.models import FunctionVersion, RetryClass
@@ -35,6 +36,7 @@ from sandbox.limits import Amount
 MAX_NAME = 200
 MIB = 1 << 20
 ROOM_TO_WORK = 48 * MIB  # gVisor's kernel takes some 28 MiB of a box's memory (measured), a bare Python 15
+_SHOWN_WITH = ("function", "version", "asked_by__user", "package_set", "parent__function", "capabilities__request")
 
 
 @dataclass(frozen=True)
@@ -90,8 +92,8 @@ def start_run(
 ) -> Run:
     """Queue one execution of `version`, with everything that it will use frozen on the row.
 
-    When packages that the closure needs still wait for people, the run waits with them. The same key with the same
-    request gives the run that was started first, also when the function has a newer version by now.
+    When packages, hosts or secrets that the closure needs still wait for people, the run waits with them. The same key
+    with the same request gives the run that was started first, also when the function has a newer version by now.
 
     Args:
         queue_seconds: how long it may wait for a worker; total_seconds: how long from then to its end, with all attempts
@@ -100,14 +102,12 @@ def start_run(
 
     Raises:
         PermissionMissing, ArgumentsInvalid, SameFileName, FilesTooLarge, UnknownDependency, DependencyCycle,
-        LimitAboveMaximum, KeyReused, QueueFull, BadDeadline
+        LimitAboveMaximum, UnknownSecret, KeyReused, QueueFull, BadDeadline
     """
     require(actor, Permission.RUN)
     times = deadlines.clocks(queue_seconds, total_seconds)
-    contents = [[file.name, file.sha256] for file in files]
-    request_digest = digest_of([str(version.function_id), arguments, contents, queue_seconds, total_seconds])
-    if are_sealed := not version.logging.get("store_arguments", True):
-        request_digest = digest_of_sealed(request_digest, purpose="run request")
+    are_sealed = not version.logging.get("store_arguments", True)
+    request_digest = _request_digest(version, arguments, files, [queue_seconds, total_seconds], are_sealed=are_sealed)
     if earlier := _find_earlier(actor, idempotency_key, request_digest):
         return earlier
     validate_arguments(version.input_schema, arguments)
@@ -116,25 +116,17 @@ def start_run(
     closure = resolve_closure(version)
     limits = limits_for_run(version)
     check_room(limits, files)
-    package_set = ensure_environment(
-        actor=actor, closure=closure, reason=f"A run of “{version.function.name}” needs it.", task_id=task_id
-    )
-    ready = package_set is None or bool(package_set.environment_digest)
+    is_ready_now, frozen = _freeze(actor, version, closure, task_id)
     run = Run.objects.create(
-        state=RunState.QUEUED if ready else RunState.AWAITING_APPROVAL,
+        state=RunState.QUEUED if is_ready_now else RunState.AWAITING_APPROVAL,
         function=version.function,
         version=version,
         task_id=task_id,
         asked_by=actor,
-        package_set=package_set,
-        environment_digest=package_set.environment_digest if package_set else "",
         arguments={} if are_sealed else arguments,
-        closure=[{"name": part.function.name, "version": str(part.pk), "digest": part.digest} for part in closure],
         limits=limits,
-        logging=version.logging,
-        retry_class=version.retry_class,
-        retry=_frozen_retry(version),
-        **(deadlines.started_clocks(times) if ready else times),
+        **frozen,
+        **(deadlines.started_clocks(times) if is_ready_now else times),
         **(vars(family) if family else {}),
         idempotency_key=idempotency_key,
         request_digest=request_digest,
@@ -144,13 +136,50 @@ def start_run(
     RunInput.objects.bulk_create([RunInput(run=run, artifact=file) for file in files])
     record(actor=actor, action="run.started", subject=run, function=version.function.name, version=version.number)
     publish(run.workspace_id, "runs")
-    if ready:
+    if is_ready_now:
         wake("runs")
     return run
 
 
+def _request_digest(
+    version: FunctionVersion, arguments: dict[str, Any], files: Sequence[Artifact], times: list[float | None], *, are_sealed: bool
+) -> str:
+    contents = [[file.name, file.sha256] for file in files]
+    digest = digest_of([str(version.function_id), arguments, contents, *times])
+    return digest_of_sealed(digest, purpose="run request") if are_sealed else digest
+
+
+def _freeze(
+    actor: Membership, version: FunctionVersion, closure: Sequence[FunctionVersion], task_id: UUID | None
+) -> tuple[bool, dict[str, Any]]:
+    """Whether people have agreed to all that a run needs, and the fields of the run that hold what it will use."""
+    name = version.function.name
+    package_set = ensure_environment(actor=actor, closure=closure, reason=f"A run of “{name}” needs it.", task_id=task_id)
+    capabilities = ensure_capabilities(actor=actor, closure=closure, reason=f"A run of “{name}” needs them.", task_id=task_id)
+    hosts, secret_names = asked_together(closure)
+    digest = package_set.environment_digest if package_set else ""
+    fields = {
+        "closure": [{"name": part.function.name, "version": str(part.pk), "digest": part.digest} for part in closure],
+        "package_set": package_set,
+        "environment_digest": digest,
+        "capabilities": capabilities,
+        "hosts": hosts,
+        "secret_names": secret_names,
+        "logging": version.logging,
+        "retry_class": retry_class_of(version, closure),
+        "retry": _frozen_retry(version),
+    }
+    return (package_set is None or bool(digest)) and (capabilities is None or capabilities.is_granted), fields
+
+
 def _frozen_retry(version: FunctionVersion) -> dict[str, int]:
     return filled_retry(version.retry) if version.retry_class == RetryClass.ON_ERROR else {}
+
+
+def retry_class_of(version: FunctionVersion, closure: Sequence[FunctionVersion]) -> str:
+    """A version of which only what it calls touches the outside is tried again after a loss only if its author said so."""
+    said_nothing = version.retry_class == RetryClass.ON_LOST and not (version.hosts or version.secrets)
+    return RetryClass.NEVER if said_nothing and any(asked_together(closure)) else version.retry_class
 
 
 def check_file_names(files: Sequence[Artifact]) -> None:
@@ -221,11 +250,7 @@ def find_run(run_id: UUID) -> Run:
     Raises:
         NoSuchRun
     """
-    run = (
-        Run.objects.select_related("function", "version", "asked_by__user", "package_set", "parent__function")
-        .filter(pk=run_id)
-        .first()
-    )
+    run = Run.objects.select_related(*_SHOWN_WITH).filter(pk=run_id).first()
     if run is None:
         raise NoSuchRun("There is no such run here.")
     return run
@@ -288,6 +313,19 @@ def media_type_of(name: str) -> str:
     return mimetypes.guess_type(f"file{PurePosixPath(name).suffix}")[0] or "application/octet-stream"
 
 
-def waiting_runs(package_set_id: UUID) -> Iterable[Run]:
-    """Runs that wait for this set of packages."""
-    return Run.objects.filter(state=RunState.AWAITING_APPROVAL, package_set_id=package_set_id).iterator()
+def waiting_runs(**waits_for: UUID) -> Iterable[Run]:
+    """Runs that wait for a set of packages or for capabilities. Each is held, and read again, before it is given.
+
+    Two decisions that fall at once wait for each other here, so that the later one sees what the earlier one has changed.
+    """
+    waiting = Run.objects.filter(state=RunState.AWAITING_APPROVAL, **waits_for).values_list("pk", flat=True)
+    for run_id in list(waiting):
+        held = Run.objects.select_for_update(of=("self",), no_key=True).filter(pk=run_id, state=RunState.AWAITING_APPROVAL)
+        if run := held.first():
+            yield run
+
+
+def is_ready(run: Run) -> bool:
+    """Whether nothing is left that a waiting run waits for."""
+    packages, capabilities = run.package_set, run.capabilities
+    return (packages is None or bool(packages.environment_digest)) and (capabilities is None or capabilities.is_granted)

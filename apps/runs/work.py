@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db.models import F
 from django.db.models.functions import Coalesce, Now
 
@@ -16,16 +17,22 @@ from apps.core import blobs, leases, stopping
 from apps.core.dispatch import MESSAGES_PER_LOOK, wake
 from apps.core.log_context import bound
 from apps.core.tenancy import scope
+from apps.functions.capabilities import NotGranted, UnknownSecret
 from apps.functions.models import FunctionVersion, Isolation, RetryClass
 from apps.packages.restore import EnvironmentAway, EnvironmentLost
 from apps.runs import boxes, deadlines, lanes, retry, transitions
 from apps.runs.arguments import arguments_of
 from apps.runs.environments import environment_of
+from apps.runs.hiding import hide_in_outcome, refuse_secrets
 from apps.runs.models import Artifact, Attempt, Run, RunInput
+from apps.runs.outside import open_outside
 from apps.runs.recorder import Recorder
 from apps.runs.requests import answer_for
 from apps.runs.services import input_name
 from apps.runs.states import STATE_OF_OUTCOME, RunState
+from apps.vault.envelope import NotSealedHere
+from apps.vault.masking import Mask
+from apps.vault.services import NoSuchSecret
 from sandbox import InputFile, InvalidJob, Job, Kind, Limits, Outcome, SandboxError, Source, TakeCancelled
 
 log = logging.getLogger(__name__)
@@ -59,11 +66,15 @@ def perform(run: Run) -> None:
 def _perform(run: Run) -> None:
     with leases.heartbeat(run) as pulse:
         try:
-            job = _prepare(run)
+            job, closure = _prepare(run)
             with environment_of(run, pulse):
+                job = replace(job, **vars(open_outside(run, closure)))
                 outcome, artifacts = _execute(run, job, pulse)
         except (DigestMismatch, EnvironmentLost) as error:
             _end(run, RunState.FAILED, outcome="digest", message=str(error))
+            return
+        except (NotGranted, UnknownSecret, NoSuchSecret, NotSealedHere) as error:
+            _end(run, RunState.FAILED, outcome="grants", message=str(error))
             return
         except EnvironmentAway as error:
             _wait_for_packages(run, error.message, pulse)
@@ -106,7 +117,7 @@ def _hand_back(run: Run) -> None:
     log.info("run.handed_back")
 
 
-def _prepare(run: Run) -> Job:
+def _prepare(run: Run) -> tuple[Job, list[FunctionVersion]]:
     """Open the attempt and gather what the box gets, compared with the digests that were frozen when it was queued.
 
     Raises:
@@ -116,7 +127,7 @@ def _prepare(run: Run) -> Job:
         leases.assert_held(run)
         Run.objects.filter(pk=run.pk).update(started_at=Coalesce("started_at", Now()), progress=None, progress_text="")
         Attempt.objects.create(run=run, number=run.attempt, worker=run.leased_by)
-        sources, arguments = _frozen_sources(run), arguments_of(run)
+        closure, arguments = _frozen_closure(run), arguments_of(run)
         shares_box = run.version.isolation == Isolation.FUNCTION
         files = tuple(
             InputFile(input_name(link.artifact), blobs.path_of(run.workspace_id, link.artifact.sha256))
@@ -125,34 +136,37 @@ def _prepare(run: Run) -> Job:
         limits = Limits(**run.limits)
         limits = replace(limits, wall_seconds=deadlines.wall_seconds(run, limits.wall_seconds))
         transitions.announce(run, RunState.RUNNING)
-    return Job(
-        sources=sources,
+    job = Job(
+        sources=tuple(Source(each.function.name, each.source, each.entry, tuple(each.dependencies)) for each in closure),
         arguments=arguments,
         environment=run.environment_digest or None,
         files=files,
+        local_hosts=frozenset(settings.EGRESS_ALLOWED_LOCAL_HOSTS),
         limits=limits,
         shares_box=shares_box,
     )
+    return job, closure
 
 
-def _frozen_sources(run: Run) -> tuple[Source, ...]:
-    """The closure's sources in its frozen order."""
+def _frozen_closure(run: Run) -> list[FunctionVersion]:
+    """The versions that were frozen, in their order."""
     rows = FunctionVersion.objects.select_related("function").in_bulk([part["version"] for part in run.closure])
     versions = {str(key): version for key, version in rows.items()}
-    sources = []
+    closure = []
     for part in run.closure:
         version = versions.get(part["version"])
         if version is None or version.compute_digest() != part["digest"]:
             raise DigestMismatch(f"{part['name']} is not what it was when this run was queued; it was not executed.")
-        sources.append(Source(part["name"], version.source, version.entry, tuple(version.dependencies)))
-    return tuple(sources)
+        closure.append(version)
+    return closure
 
 
 def _execute(run: Run, job: Job, pulse: leases.Heartbeat) -> tuple[Outcome, list[Artifact]]:
     def _should_stop() -> bool:
         return pulse.stop_requested() or _is_to_be_handed_back(run)
 
-    recorder = Recorder(run, is_unwanted=_should_stop)
+    mask = Mask(job.secrets.values())
+    recorder = Recorder(run, mask=mask, is_unwanted=_should_stop)
     try:
         with boxes.pool().take(
             labels=run.labels(),
@@ -161,13 +175,13 @@ def _execute(run: Run, job: Job, pulse: leases.Heartbeat) -> tuple[Outcome, list
             kind=job.kind(str(run.workspace_id)),
             cancelled=_should_stop,
         ) as box:
-            answer = answer_for(run, _should_stop)
+            answer = refuse_secrets(mask, answer_for(run, _should_stop))
             outcome = box.run(job, on_event=recorder.hear, on_request=answer, cancelled=_should_stop)
     except TakeCancelled as stopped:
         outcome = Outcome(Kind.KILLED, str(stopped), started=False, kernel="", seconds=0.0)
     finally:
         recorder.close()
-    return outcome, recorder.artifacts()
+    return hide_in_outcome(mask, outcome), recorder.artifacts()
 
 
 def _finish(run: Run, outcome: Outcome, artifacts: list[Artifact]) -> None:

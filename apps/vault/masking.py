@@ -3,6 +3,7 @@
 Time is linear in the output, whatever the secrets and the output are: both may come from somebody hostile.
 """
 
+import re
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable
@@ -11,6 +12,7 @@ from typing import Any
 from apps.vault.patterns import LONGEST, SHORTEST, patterns_of
 
 MASK = b"***"
+_CUT = re.compile(r"(\.\.\.|…)")  # as reprlib and the pages' own shortening write it
 
 
 class Mask:
@@ -65,6 +67,25 @@ class Mask:
             return text
         return self.mask_bytes(text.encode("utf-8", "surrogatepass")).decode("utf-8", "replace")
 
+    def mask_preview(self, text: str) -> str:
+        """A text that may have been shortened: also what a cut has left of a secret before and behind it is masked."""
+        if not self:
+            return text
+        first, *rest = _CUT.split(text)
+        return "".join([self.mask_text(first), *(piece if _CUT.fullmatch(piece) else self._mask_rest(piece) for piece in rest)])
+
+    def _mask_rest(self, text: str) -> str:
+        """What follows a cut. It may begin with the end of a secret."""
+        data = text.encode("utf-8", "surrogatepass")
+        ends = (
+            length
+            for pattern in self._patterns
+            for length in range(len(pattern) - 1, SHORTEST - 1, -1)
+            if data.startswith(pattern[-length:])
+        )
+        covered = max(ends, default=0)
+        return (MASK.decode() if covered else "") + self.mask_text(data[covered:].decode("utf-8", "replace"))
+
     def mask_json(self, value: Any) -> Any:
         """Plain JSON with every string, key and number masked; a masked number becomes text.
 
@@ -93,6 +114,10 @@ class Masker:
         self._held = b""
         self._covered = 0  # so many bytes of what is held belong to a secret that began before them
         self._after_mask = False  # what went out last was a mask
+
+    @property
+    def holds_back(self) -> bool:
+        return bool(self._held)
 
     def feed(self, chunk: bytes) -> bytes:
         """What can be shown now."""

@@ -1,6 +1,7 @@
 """Set, rotate, delete and open secrets. Values go in and come out here alone, and every use is recorded."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -123,7 +124,7 @@ def list_secrets(*, actor: Membership, purpose: str = "") -> models.QuerySet[Sec
     return rows.filter(purpose=purpose) if purpose else rows
 
 
-@sensitive_variables("key")
+@sensitive_variables()
 def open_secret(*, name: str, purpose: str, reader: str) -> str:
     """The value, for a run that was granted it or for a call of a model. `reader` says for whom, in the audit trail.
 
@@ -133,8 +134,36 @@ def open_secret(*, name: str, purpose: str, reader: str) -> str:
         NoSuchSecret, keys.RootKeyUnusable
         envelope.NotSealedHere: somebody moved or changed the row in the database.
     """
-    rows = SecretVersion.objects.select_related("secret", "workspace_key")
-    version = rows.filter(secret__name=name, secret__purpose=purpose, number=models.F("secret__current_version")).first()
+    return _open(SecretVersion.objects.filter(secret__name=name, secret__purpose=purpose), name, purpose, reader)
+
+
+@sensitive_variables()
+def open_for_run(*, secret_id: UUID, name: str, reader: str) -> str:
+    """The value of a function's secret, by the id that people granted: one of the same name made since is another.
+
+    The caller has checked the grant, and that it still holds the run.
+
+    Raises:
+        NoSuchSecret, keys.RootKeyUnusable, envelope.NotSealedHere
+    """
+    rows = SecretVersion.objects.filter(secret=secret_id, secret__name=name, secret__purpose=Purpose.FUNCTION)
+    return _open(rows, name, Purpose.FUNCTION, reader)
+
+
+def function_secrets(names: Iterable[str]) -> dict[str, UUID]:
+    """The ids of those of these secrets that there are, for functions."""
+    return dict(Secret.objects.filter(name__in=list(names), purpose=Purpose.FUNCTION).values_list("name", "pk"))
+
+
+def secret_names() -> list[str]:
+    """The names of all secrets for functions, for an agent that may ask for them."""
+    return list(Secret.objects.filter(purpose=Purpose.FUNCTION).order_by("name").values_list("name", flat=True))
+
+
+@sensitive_variables("key")
+def _open(rows: models.QuerySet[SecretVersion], name: str, purpose: str, reader: str) -> str:
+    current = rows.select_related("secret", "workspace_key").filter(number=models.F("secret__current_version"))
+    version = current.first()
     if version is None:
         raise NoSuchSecret(f"There is no secret {name} for {purpose}s here: an admin can add it.", name=name)
     key = unseal(unwrap(version.workspace_key), bytes(version.wrapped_key), belongs_to=_place_of_key(version))

@@ -57,7 +57,7 @@ def parse_grant(text: str) -> Target:
     Raises: ValueError with a sentence for whoever wrote it.
     """
     host, colon, port = text.partition(":")
-    if not _NAME.match(host):
+    if not _NAME.match(host) or "/" in text:
         raise ValueError(
             f"“{shown(text)}” is no host: write a name such as api.example.org, in small letters and without https:// or path."
         )

@@ -47,6 +47,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", "/runs"): Row(V, 200),
     ("GET", "/runs/{run_id}"): Row(V, 200),
     ("GET", "/runs/{run_id}/log"): Row(V, 200),
+    ("GET", "/runs/{run_id}/connections"): Row(V, 200),
     ("POST", "/runs/{run_id}/cancel"): Row(R, 200),
     ("GET", "/tasks"): Row(V, 200),
     ("POST", "/tasks"): Row(D, 201, {"prompt": "Do it.", "model": "{model_id}", "files": ["{file_id}"]}),

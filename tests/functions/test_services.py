@@ -24,6 +24,7 @@ from apps.functions.services import (
     update_details,
 )
 from apps.packages.models import PackageSet
+from apps.vault.services import set_secret
 from apps.workspaces.services import PermissionMissing
 
 CLEAN = 'def clean(text: str) -> str:\n    """Clean a text."""\n    return text.strip()\n'
@@ -213,7 +214,8 @@ def test_saving_what_is_already_active_adds_no_version(make, save) -> None:
         {"settings": Settings(isolation=Isolation.FUNCTION)},
     ],
 )
-def test_the_digest_covers_everything_that_matters(make, save, change) -> None:
+def test_the_digest_covers_everything_that_matters(make, save, change, admin) -> None:
+    set_secret(actor=admin, name="KEY", value="correct-horse")
     function = make(CLEAN)
     first = function.active_version.digest
     assert save(function, **{"source": CLEAN, **change}).digest != first
@@ -239,7 +241,8 @@ def test_the_database_refuses_to_change_a_version(make, column) -> None:
     assert FunctionVersion.objects.get(pk=version.pk).source == CLEAN
 
 
-def test_outside_access_is_never_retried_unless_the_author_says_so(make) -> None:
+def test_outside_access_is_never_retried_unless_the_author_says_so(make, admin) -> None:
+    set_secret(actor=admin, name="KEY", value="correct-horse")
     assert make(CLEAN, settings=Settings(secrets=("KEY",))).active_version.retry_class == RetryClass.NEVER
     said = Settings(hosts=("example.com",), retry_class=RetryClass.ON_LOST)
     assert make("def f(): ...", settings=said).active_version.retry_class == RetryClass.ON_LOST

@@ -192,7 +192,7 @@ def test_a_child_that_would_wait_for_people_is_refused_and_nothing_of_it_stays(c
     with scope(cast.acme.pk):
         before = PackageSet.objects.count()
     ended = work_off(cast, begin(cast, write(cast, CALLER), name="needy", n=1))
-    assert "needs packages that are not approved yet" in ended.error["message"]
+    assert "needs what is not approved yet" in ended.error["message"]
     with scope(cast.acme.pk):
         assert (Run.objects.count(), PackageSet.objects.count()) == (1, before)
 

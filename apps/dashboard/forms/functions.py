@@ -29,6 +29,19 @@ class FunctionForm(LoggingForm, LimitsForm):
     source = forms.CharField(label="Source", strip=False, widget=forms.Textarea)
     description = forms.CharField(label="What it is for", required=False, max_length=2000, widget=forms.Textarea)
     requirements = forms.CharField(label="Packages, one a line", required=False, max_length=10_000, widget=forms.Textarea)
+    hosts = forms.CharField(
+        label="Hosts it reaches, one a line",
+        required=False,
+        max_length=6_000,
+        widget=forms.Textarea,
+        help_text="Exact names, such as api.example.org, for HTTPS; name:80 for plain HTTP. Without any it has no network.",
+    )
+    secrets = forms.CharField(
+        label="Secrets it reads",
+        required=False,
+        max_length=2_000,
+        help_text="Names of the workspace's secrets for functions. Each is an environment variable of that name.",
+    )
     dependencies = forms.CharField(
         label="Functions it calls",
         required=False,
@@ -59,6 +72,12 @@ class FunctionForm(LoggingForm, LimitsForm):
 
     def clean_requirements(self) -> list[str]:
         return [line.strip() for line in self.cleaned_data["requirements"].splitlines() if line.strip()]
+
+    def clean_hosts(self) -> list[str]:
+        return _parted(self.cleaned_data["hosts"])
+
+    def clean_secrets(self) -> list[str]:
+        return _parted(self.cleaned_data["secrets"])
 
     def clean_dependencies(self) -> list[str] | None:
         """None where nobody named any: then nothing is compared."""
@@ -93,6 +112,7 @@ def version_initial(function: Function, version: FunctionVersion | None) -> dict
         initial |= {"keeps_box": version.isolation == Isolation.FUNCTION}
         initial |= {"retry_class": version.retry_class, **version.retry}
         initial |= logging_initial(version.logging)
+        initial |= {"hosts": "\n".join(version.hosts), "secrets": " ".join(version.secrets)}
     return initial
 
 

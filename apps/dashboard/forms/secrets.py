@@ -6,7 +6,11 @@ from django import forms
 class SecretForm(forms.Form):
     """The value is write-only: it is never filled in again, not even after a mistake in another field."""
 
-    name = forms.CharField(label="Name", max_length=100, help_text="Sealed when you save it. No function can be given it yet.")
+    name = forms.CharField(
+        label="Name",
+        max_length=100,
+        help_text="Sealed when you save it. A function that names it is given it once somebody has agreed.",
+    )
     purpose = forms.ChoiceField(
         label="For", choices=[("function", "functions"), ("model", "language models")], initial="function", required=False
     )

@@ -206,6 +206,8 @@ ENVIRONMENTS_KEEP_DAYS = read_int("SELFSMITH_ENVIRONMENTS_KEEP_DAYS", 30)  # unu
 ORPHANS_KEEP_HOURS = read_int("SELFSMITH_ORPHANS_KEEP_HOURS", 24)  # files that no row names: what was being stored is younger
 DISK_MIN_FREE_BYTES = read_int("SELFSMITH_DISK_MIN_FREE_BYTES", 2 * 1024**3)  # with less, unused environments go at once
 HOST_NAME = read("SELFSMITH_HOST_NAME", "")  # of this worker's disk, where the machine's own name does not tell
+# Names that tools may be granted though they are at addresses which are not public: `name`, or `name:port`.
+EGRESS_ALLOWED_LOCAL_HOSTS = read_list("SELFSMITH_EGRESS_ALLOWED_LOCAL_HOSTS")
 LLM_ALLOWED_LOCAL_HOSTS = read_list("SELFSMITH_LLM_ALLOWED_LOCAL_HOSTS")
 LLM_PROVIDERS = read_list(
     "SELFSMITH_LLM_PROVIDERS"

@@ -1,0 +1,230 @@
+"""What a closure may touch outside of its box: hosts and secrets. People decide on it, for sources that they have seen.
+
+All functions of a closure run in one process, so each of them can use what any of them asks for. Hence a request names all
+sources that would run together, and what they ask for together.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+from apps.approvals.kinds import Kind
+from apps.approvals.models import ApprovalRequest
+from apps.approvals.services import is_granted, open_request
+from apps.approvals.states import RequestState
+from apps.core.canonical import digest_of
+from apps.core.errors import Conflict, Invalid
+from apps.core.events import emit
+from apps.functions.models import CapabilityRequest, FunctionVersion, Origin
+from apps.vault.services import function_secrets
+from apps.workspaces.models import Membership
+
+KIND = "capabilities"
+LOOKED_BACK = 50  # earlier grants of one function; older ones are asked for again
+
+
+class UnknownSecret(Invalid):
+    """A version names a secret that the workspace does not have; `details["names"]` lists them."""
+
+    code = "unknown_secret"
+
+
+class NotGranted(Conflict):
+    """What a run is about to be given is not what people agreed to."""
+
+    code = "not_granted"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a closure asks for, as people vote on it. Without hosts and secrets it asks for nothing."""
+
+    version: FunctionVersion
+    hosts: tuple[str, ...]
+    secrets: dict[str, UUID]
+    parts: tuple[dict[str, Any], ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.hosts or self.secrets)
+
+    def content(self) -> dict[str, Any]:
+        """The same for the same wish, whoever has it and whenever."""
+        return {
+            "function": self.version.function.name,
+            "function_id": str(self.version.function_id),
+            "version": self.version.number,
+            "hosts": list(self.hosts),
+            "secrets": [{"id": str(key), "name": name} for name, key in sorted(self.secrets.items())],
+            "parts": list(self.parts),
+        }
+
+    @property
+    def digest(self) -> str:
+        return digest_of(self.content())
+
+
+def wish_of(closure: Sequence[FunctionVersion]) -> Wish:
+    """What a closure asks for together; its last version is the one that is called.
+
+    Raises:
+        UnknownSecret
+    """
+    hosts, names = asked_together(closure)
+    known = function_secrets(names)
+    if missing := [name for name in names if name not in known]:
+        raise UnknownSecret(
+            f"There is no secret {' and no secret '.join(missing)} for functions here: an admin can add it.", names=missing
+        )
+    parts = tuple(
+        {
+            "name": version.function.name,
+            "function_id": str(version.function_id),
+            "version": version.number,
+            "version_id": str(version.pk),
+            "digest": version.digest,
+            "origin": version.origin,
+            "hosts": version.hosts,
+            "secrets": version.secrets,
+        }
+        for version in closure
+    )
+    return Wish(closure[-1], tuple(hosts), known, parts)
+
+
+def asked_together(closure: Sequence[FunctionVersion]) -> tuple[list[str], list[str]]:
+    """Hosts, and names of secrets."""
+    hosts = {host for version in closure for host in version.hosts}
+    return sorted(hosts), sorted({name for version in closure for name in version.secrets})
+
+
+def ensure_capabilities(
+    *, actor: Membership, closure: Sequence[FunctionVersion], reason: str, task_id: UUID | None = None
+) -> CapabilityRequest | None:
+    """The request that stands for what a closure asks for, opened if there is none; None when it asks for nothing.
+
+    It may still be open: look at its state, which does not change before the caller's transaction ends.
+
+    Raises:
+        UnknownSecret, PermissionMissing, policies.NoRuleMatches, ReasonInvalid
+    """
+    wish = wish_of(closure)
+    if not wish:
+        return None
+    if standing := find_grant(wish) or _hold_open(wish) or find_grant(wish):  # one may have been granted while this waited
+        return standing
+    authors = Membership.objects.filter(pk__in=[version.created_by_id for version in closure if version.created_by_id])
+    request = open_request(
+        kind=KIND,
+        subject={**wish.content(), "widens": _widens(wish)},
+        asked_by=actor,
+        prompted_by=actor if task_id else None,
+        authors=authors,
+        reason=reason,
+        task_id=task_id,
+    )
+    return CapabilityRequest.objects.create(
+        function=wish.version.function, version=wish.version, digest=wish.digest, request=request
+    )
+
+
+def find_grant(wish: Wish) -> CapabilityRequest | None:
+    """The grant that covers a wish: of exactly this, or of an earlier state that only people have edited since."""
+    approved = CapabilityRequest.objects.filter(function=wish.version.function_id, request__state=RequestState.APPROVED)
+    for earlier in approved.select_related("request").order_by("-id")[:LOOKED_BACK]:
+        if _covers(earlier, wish):
+            return earlier
+    return None
+
+
+def check_granted(capabilities: CapabilityRequest | None, closure: Sequence[FunctionVersion]) -> Wish:
+    """What a run may be given now: what its closure asks for, if that is still what people agreed to.
+
+    Raises:
+        NotGranted, UnknownSecret
+    """
+    wish = wish_of(closure)
+    if wish and (capabilities is None or not _covers(capabilities, wish)):
+        raise NotGranted("The hosts and secrets that this run would be given are not the ones that were granted to it.")
+    return wish
+
+
+def standing_of(closure: Sequence[FunctionVersion]) -> CapabilityRequest | None:
+    """For pages: the grant, else the newest request for exactly this, however it ended; None when nobody has asked."""
+    wish = wish_of(closure)
+    newest = CapabilityRequest.objects.filter(function=wish.version.function_id, digest=wish.digest)
+    return find_grant(wish) or newest.select_related("request").order_by("-id").first()
+
+
+def sources_of(subject: dict[str, Any]) -> list[FunctionVersion]:
+    """The versions that a request is about, those that still are what its digests say: nobody votes on anything else."""
+    digests = {part["version_id"]: part["digest"] for part in subject["parts"]}
+    rows = FunctionVersion.objects.select_related("function").in_bulk(list(digests))
+    found = [rows[UUID(key)] for key in digests if UUID(key) in rows]
+    return [version for version in reversed(found) if version.compute_digest() == digests[str(version.pk)]]
+
+
+def _covers(capabilities: CapabilityRequest, wish: Wish) -> bool:
+    """Whether people agreed to it: no host or secret more, and no source that they have not seen and no person wrote."""
+    request = capabilities.request
+    if request.state != RequestState.APPROVED or not request.is_intact or not is_granted(kind=KIND, digest=request.digest):
+        return False
+    subject = request.subject
+    seen = {(part["function_id"], part["digest"]) for part in subject["parts"]}
+    return (
+        subject["function_id"] == str(wish.version.function_id)
+        and set(wish.hosts) <= set(subject["hosts"])
+        and {str(key) for key in wish.secrets.values()} <= {secret["id"] for secret in subject["secrets"]}
+        and all((part["function_id"], part["digest"]) in seen or part["origin"] == Origin.PERSON for part in wish.parts)
+    )
+
+
+def _hold_open(wish: Wish) -> CapabilityRequest | None:
+    """The open request for exactly this. Two who ask at once wait for each other; a vote waits for both."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"capabilities {wish.digest}"])
+    rows = CapabilityRequest.objects.filter(digest=wish.digest, request__in=ApprovalRequest.objects.all().open())
+    found = rows.order_by("-id").first()
+    if found is None:
+        return None
+    found.request = ApprovalRequest.objects.select_for_update(of=("self",), no_key=True).get(pk=found.request_id)
+    return found if found.request.state == RequestState.OPEN else None
+
+
+def _widens(wish: Wish) -> dict[str, list[str]]:
+    """What this function was never granted before."""
+    approved = CapabilityRequest.objects.filter(function=wish.version.function_id, request__state=RequestState.APPROVED)
+    subjects = [earlier.request.subject for earlier in approved.select_related("request")]
+    hosts = {host for subject in subjects for host in subject["hosts"]}
+    secrets = {secret["id"] for subject in subjects for secret in subject["secrets"]}
+    return {
+        "hosts": [host for host in wish.hosts if host not in hosts],
+        "secrets": sorted(name for name, key in wish.secrets.items() if str(key) not in secrets),
+    }
+
+
+def headline(subject: dict[str, Any]) -> str:
+    asked: Iterable[str] = [*subject["hosts"], *(secret["name"] for secret in subject["secrets"])]
+    return f"{subject['function']} version {subject['version']}: {', '.join(asked)}"
+
+
+def tell_granted(request: ApprovalRequest) -> None:
+    emit("capabilities.granted", capabilities_id=CapabilityRequest.objects.get(request=request).pk)
+
+
+def tell_refused(request: ApprovalRequest) -> None:
+    capabilities_id = CapabilityRequest.objects.get(request=request).pk
+    reason = request.closing_reason or "Nobody decided on it in time."
+    emit("capabilities.refused", capabilities_id=capabilities_id, state=request.state, reason=reason)
+
+
+CAPABILITIES = Kind(
+    name=KIND,
+    title="Hosts and secrets",
+    template="approvals/_capabilities.html",
+    headline=headline,
+    on_approved=tell_granted,
+    on_closed=tell_refused,
+)

@@ -1,0 +1,196 @@
+"""Hosts and secrets come in by people's vote, for sources that they have seen."""
+
+import pytest
+
+from apps.approvals.eligibility import AuthorCannotVote
+from apps.approvals.models import ApprovalRequest
+from apps.approvals.services import cast_vote
+from apps.functions.capabilities import (
+    NotGranted,
+    UnknownSecret,
+    check_granted,
+    ensure_capabilities,
+    find_grant,
+    sources_of,
+    standing_of,
+    wish_of,
+)
+from apps.functions.closure import resolve_closure
+from apps.functions.definition import InvalidGrant, Provenance, Settings
+from apps.functions.models import CapabilityRequest, Function, FunctionVersion, Origin
+from apps.vault.services import delete_secret, set_secret
+
+FETCH = "def fetch(path: str) -> str:\n    return path\n"
+BY_AGENT = Provenance(origin=Origin.AGENT, prompt="do it", model="scripted")
+
+
+def host(*names: str) -> Settings:
+    return Settings(hosts=names)
+
+
+@pytest.fixture
+def key(in_acme, admin):
+    return set_secret(actor=admin, name="API_KEY", value="correct-horse")
+
+
+@pytest.fixture
+def vote(approver):
+    """The one open request is decided."""
+
+    def decide(decision: str = "approve", reason: str = "Looked at.") -> ApprovalRequest:
+        request = ApprovalRequest.objects.get(state="open")
+        cast_vote(actor=approver, request_id=request.pk, decision=decision, reason=reason, shown_digest=request.digest)
+        request.refresh_from_db()
+        return request
+
+    return decide
+
+
+def closure_of(version: FunctionVersion) -> list[FunctionVersion]:
+    return resolve_closure(FunctionVersion.objects.select_related("function").get(pk=version.pk))
+
+
+def granted(version: FunctionVersion) -> CapabilityRequest | None:
+    return find_grant(wish_of(closure_of(version)))
+
+
+def test_what_asks_for_nothing_needs_nobody(make) -> None:
+    version = make(FETCH).active_version
+    assert not wish_of(closure_of(version))
+    assert CapabilityRequest.objects.count() == 0
+
+
+def test_saving_a_function_with_hosts_and_secrets_asks_people_for_them(make, key, developer) -> None:
+    version = make(FETCH, settings=Settings(hosts=("b.example.org:8443", "a.example.org"), secrets=("API_KEY",))).active_version
+    request = ApprovalRequest.objects.get()
+    assert (request.kind, request.title) == ("capabilities", "fetch version 1: a.example.org, b.example.org:8443, API_KEY")
+    assert request.asked_by.user == developer.user
+    assert request.subject["secrets"] == [{"id": str(key.pk), "name": "API_KEY"}]
+    assert request.subject["parts"][0]["digest"] == version.digest
+    assert request.subject["widens"] == {"hosts": ["a.example.org", "b.example.org:8443"], "secrets": ["API_KEY"]}
+    assert granted(version) is None
+    with pytest.raises(NotGranted):
+        check_granted(CapabilityRequest.objects.get(), closure_of(version))
+
+
+def test_a_vote_grants_exactly_what_was_shown(make, vote, key) -> None:
+    version = make(FETCH, settings=Settings(hosts=("a.example.org",), secrets=("API_KEY",))).active_version
+    vote()
+    wish = check_granted(granted(version), closure_of(version))
+    assert (wish.hosts, wish.secrets) == (("a.example.org",), {"API_KEY": key.pk})
+
+
+def test_who_wrote_it_has_no_vote(make, owner) -> None:
+    make(FETCH, actor=owner, settings=host("a.example.org"))
+    request = ApprovalRequest.objects.get()
+    with pytest.raises(AuthorCannotVote):
+        cast_vote(actor=owner, request_id=request.pk, decision="approve", reason="", shown_digest=request.digest)
+
+
+def test_who_wrote_a_part_of_it_has_no_vote_either(make, cast, vote) -> None:
+    make("def get(path: str) -> str:\n    return path\n", actor=cast.admin, settings=host("a.example.org"))
+    vote()
+    make("def both(path: str) -> str:\n    return get(path)\n")
+    request = ApprovalRequest.objects.get(state="open")
+    with pytest.raises(AuthorCannotVote):
+        cast_vote(actor=cast.admin, request_id=request.pk, decision="approve", reason="", shown_digest=request.digest)
+
+
+def test_a_function_that_calls_a_granted_one_asks_for_itself(make, vote, key) -> None:
+    """Both run in one process, so the caller's source could read what the called one was granted."""
+    make("def get(path: str) -> str:\n    return path\n", settings=Settings(secrets=("API_KEY",)))
+    vote()
+    caller = make("def both(path: str) -> str:\n    return get(path)\n").active_version
+    assert granted(caller) is None
+    request = ApprovalRequest.objects.get(state="open")
+    assert [part["name"] for part in request.subject["parts"]] == ["get", "both"]
+    assert request.subject["secrets"][0]["name"] == "API_KEY"
+
+
+def test_a_person_s_edit_needs_no_vote_unless_it_widens(make, save, vote, key) -> None:
+    function = make(FETCH, settings=host("a.example.org", "b.example.org"))
+    vote()
+    same = save(function, FETCH + "# clearer\n", settings=host("a.example.org", "b.example.org"))
+    narrower = save(function, FETCH + "# less\n", settings=host("a.example.org"))
+    assert granted(same)
+    assert granted(narrower)
+    assert ApprovalRequest.objects.filter(state="open").count() == 0
+    wider = save(function, FETCH, settings=host("a.example.org", "c.example.org"))
+    assert granted(wider) is None
+    assert ApprovalRequest.objects.get(state="open").subject["widens"] == {"hosts": ["c.example.org"], "secrets": []}
+
+
+def test_another_port_widens(make, save, vote) -> None:
+    function = make(FETCH, settings=host("a.example.org"))
+    vote()
+    assert granted(save(function, FETCH, settings=host("a.example.org:80"))) is None
+    assert granted(save(function, FETCH + "#", settings=host("a.example.org:443")))
+
+
+def test_every_other_source_of_an_agent_needs_a_vote(make, save, vote, developer) -> None:
+    function = make(FETCH, settings=host("a.example.org"), provenance=BY_AGENT)
+    assert ApprovalRequest.objects.count() == 0  # asked for when it is to run
+    ensure_capabilities(actor=developer, closure=closure_of(function.active_version), reason="to run it")
+    vote()
+    assert granted(function.active_version)
+    changed = save(function, FETCH + "# mended\n", settings=host("a.example.org"), provenance=BY_AGENT)
+    assert granted(changed) is None
+
+
+def test_an_agent_s_change_of_a_part_needs_a_vote(make, save, vote) -> None:
+    part = make("def get(path: str) -> str:\n    return path\n")
+    caller = make("def both(path: str) -> str:\n    return get(path)\n", settings=host("a.example.org")).active_version
+    vote()
+    assert granted(caller)
+    save(part, "def get(path: str) -> str:\n    return path * 2\n", provenance=BY_AGENT)
+    assert granted(caller) is None
+
+
+def test_equal_wishes_share_one_request(make, developer, admin) -> None:
+    version = make(FETCH, settings=host("a.example.org")).active_version
+    first = ensure_capabilities(actor=developer, closure=closure_of(version), reason="once")
+    again = ensure_capabilities(actor=admin, closure=closure_of(version), reason="twice")
+    assert first == again == CapabilityRequest.objects.get()
+
+
+def test_what_was_rejected_is_asked_anew(make, developer, vote) -> None:
+    version = make(FETCH, settings=host("a.example.org")).active_version
+    refused = vote("reject", "Not that host.")
+    assert standing_of(closure_of(version)).request == refused
+    again = ensure_capabilities(actor=developer, closure=closure_of(version), reason="please")
+    assert again.request_id != refused.pk
+    assert standing_of(closure_of(version)) == again
+
+
+def test_a_secret_of_the_same_name_made_since_is_another(make, vote, key, admin) -> None:
+    version = make(FETCH, settings=Settings(secrets=("API_KEY",))).active_version
+    vote()
+    capabilities = granted(version)
+    delete_secret(actor=admin, secret_id=key.pk)
+    with pytest.raises(UnknownSecret):
+        check_granted(capabilities, closure_of(version))
+    set_secret(actor=admin, name="API_KEY", value="another-horse")
+    with pytest.raises(NotGranted):
+        check_granted(capabilities, closure_of(version))
+
+
+def test_a_secret_that_is_not_there_or_belongs_to_models_cannot_be_named(make, admin, in_acme) -> None:
+    set_secret(actor=admin, name="MODEL_KEY", value="correct-horse", purpose="model")
+    for name in ("NOWHERE", "MODEL_KEY"):
+        with pytest.raises(UnknownSecret, match=name):
+            make(FETCH, settings=Settings(secrets=(name,)))
+    assert Function.objects.count() == 0
+
+
+def test_the_page_shows_only_sources_that_are_what_was_frozen(make, vote) -> None:
+    make(FETCH, settings=host("a.example.org"))
+    subject = ApprovalRequest.objects.get().subject
+    assert [version.source for version in sources_of(subject)] == [FETCH]
+    subject["parts"][0]["digest"] = "0" * 64
+    assert sources_of(subject) == []
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "[::1]", "Example.org", "*.example.org", "example.org:22", "user@example.org"])
+def test_what_is_no_host_cannot_be_asked_for(make, name) -> None:
+    with pytest.raises(InvalidGrant, match="“"):
+        make(FETCH, settings=host(name))
