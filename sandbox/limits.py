@@ -120,7 +120,7 @@ _ROWS = (
     Limit(
         "memory_bytes", "Memory", Unit.BYTES, 64 * MIB, 1 * GIB, 8 * GIB,
         held_by="RLIMIT_AS in the box, which gives a MemoryError at a line; behind it the box's control group",
-        at_it="The run fails, out of memory. Files in scratch space and gVisor's own 20 to 30 MiB count too.",
+        at_it="The run fails, out of memory. Files in scratch space count too, and up to 64 MiB are the box's own.",
         instead="Read the input in pieces and keep less of it",
     ),
     Limit(

@@ -10,7 +10,7 @@ DONE = "Done."
 _MET = {
     "wall_seconds": "The tool ran longer than {amount}, so it was stopped.",
     "cpu_seconds": "The tool used more than {amount} of processor time, so it was stopped.",
-    "memory_bytes": "Out of memory at {amount}.",
+    "memory_bytes": "Out of memory at {amount}, of which up to 64 MiB are the box's own.",
     "scratch_bytes": "The tool wrote more to its folders than the {amount} that it may.",
     "processes": "The tool wanted more than {amount} processes and threads at a time.",
     "open_files": "The tool wanted more than {amount} files open at a time.",

@@ -29,7 +29,7 @@ def test_an_end_at_a_limit_leads_to_it_and_more_of_it_helps(visit: Visit) -> Non
     developer.press("Save the function")
     developer.fill(**{"argument-megabytes": "100"})
     developer.press("Run")
-    developer.sees("Out of memory at 128 MiB.", ms=LATER)
+    developer.sees("Out of memory at 128 MiB", ms=LATER)
     keep(developer, "run-limit")
     developer.follow("Change the limit")
     expect(developer.page.locator("[name=limit_memory_bytes]")).to_be_visible()
