@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import signal
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,8 @@ _ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
 }
+
+_REMOVE_AGAIN_SECONDS = 0.2
 
 # The host's threads of gVisor's kernel count here, and reaching the limit kills it; 30 to 35 of them idle (measured).
 # What limits a tool's processes is RLIMIT_NPROC inside.
@@ -106,13 +109,25 @@ class DockerVessel:
             return
         self.thaw()
         try:
-            with engine_faults(), ended_is_fine():
-                self.container.remove(force=True)
+            with engine_faults():
+                self._remove_container()
         finally:
             if self.cgroup is not None:
                 self.cgroup.close()
                 self.cgroup = None
         self._removed = True
+
+    def _remove_container(self) -> None:
+        """Again when Docker wrote about the container's end into the folder that it was removing (seen under load)."""
+        for is_last in (False, False, True):
+            try:
+                with ended_is_fine():
+                    self.container.remove(force=True)
+                return
+            except APIError as error:
+                if is_last or "directory not empty" not in str(error):
+                    raise
+                time.sleep(_REMOVE_AGAIN_SECONDS)
 
     def is_running(self) -> bool:
         try:

@@ -47,8 +47,11 @@ class Row:
 
 @dataclass(frozen=True)
 class ThemeCard:
+    """`is_open`: drawn unfolded, since the last round was about one of its programs."""
+
     name: str
     targets: list[Row]
+    is_open: bool
 
     def count(self, state: str) -> int:
         return sum(row.state == state for row in self.targets)
@@ -81,8 +84,12 @@ def stop(request: HttpRequest) -> HttpResponse:
 
 
 def _page(request: PageRequest, refusal: DomainError | None = None) -> HttpResponse:
-    cards = [ThemeCard(name, [Row(target) for target in targets]) for name, targets in targets_by_theme()]
     newest = newest_round()
+    only = newest.only if newest else ""
+    cards = [
+        ThemeCard(name, [Row(target) for target in targets], any(only == target.program.name for target in targets))
+        for name, targets in targets_by_theme()
+    ]
     total = sum(len(card.targets) for card in cards)
     held, broken = sum(card.held for card in cards), sum(card.broken for card in cards)
     context = {

@@ -18,6 +18,8 @@ def test_an_operator_fires_one_program_and_sees_how_it_ended(visit: Visit, insta
         owner.open("/admin/attacks/")
         owner.sees("Nothing has been fired yet")
         keep(owner, "attacks-empty")
+        owner.page.locator("#theme-privileges > summary").focus()
+        owner.page.keyboard.press("Enter")
         owner.tabs_to("Fire namespaces", "button")
         owner.page.keyboard.press("Enter")
         owner.sees_state("completed")
