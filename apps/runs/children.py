@@ -20,7 +20,7 @@ from django.db import connection
 from django.db.models import DurationField, ExpressionWrapper, F
 from django.db.models.functions import Now
 
-from apps.core import leases
+from apps.core import leases, stopping
 from apps.core.errors import Conflict, Forbidden, Invalid, LimitReached
 from apps.core.nudges import waiting_for
 from apps.core.tenancy import scope
@@ -208,7 +208,9 @@ def _has_ended(child: Run) -> bool:
 
 
 def _execute_here(child: Run) -> bool:
-    """False when it is not to be had: another worker has it, or it is not due."""
+    """False when it is not to be had: another worker has it, it is not due, or this worker takes nothing new."""
+    if stopping.is_stopping():
+        return False
     claimed = leases.claim(
         lambda: lanes.claimable(Run.objects.filter(pk=child.pk)), from_state=RunState.QUEUED, to_state=RunState.RUNNING
     )

@@ -7,7 +7,7 @@ from tests.processes.hand_written import SECONDS, SLOW, begin, look, wait_for_en
 from tests.processes.installation import Installation, checked
 
 pytestmark = [pytest.mark.processes, pytest.mark.gvisor]
-MAP = "import func\n\ndef many(name: str, items: list[dict]) -> list[int]:\n    return func.map(name, items, parallel=3)\n"
+MAP = "import func\n\ndef many(what: str, items: list[dict]) -> list[int]:\n    return func.map(what, items, parallel=3)\n"
 
 
 @pytest.fixture(scope="module")
@@ -20,14 +20,14 @@ def own(installer: Installer) -> Installation:
 
 def test_runs_that_call_runs_end_on_a_worker_of_one_place(own: Installation) -> None:
     items = [{"lines": number, "pause": 0.01} for number in (1, 2, 3)]
-    ended = wait_for_end(own, begin(own, "many", name="slow", items=items))
+    ended = wait_for_end(own, begin(own, "many", what="slow", items=items))
     assert (ended["state"], ended["result"]) == ("succeeded", [1, 2, 3]), ended
     assert [child["state"] for child in ended["children"]] == ["succeeded"] * 3
     assert "gvisor" in look(own, ended["children"][0]["id"])["kernel"].lower()
 
 
 def test_a_caller_and_its_child_survive_their_worker(own: Installation) -> None:
-    run_id = begin(own, "many", name="slow", items=[{"lines": 8, "pause": 0.25}])
+    run_id = begin(own, "many", what="slow", items=[{"lines": 8, "pause": 0.25}])
     own.wait_until(lambda: look(own, run_id)["children"], SECONDS, "the child")
     first = look(own, run_id)["children"][0]["id"]
     wait_for_output(own, first)
@@ -40,7 +40,7 @@ def test_a_caller_and_its_child_survive_their_worker(own: Installation) -> None:
 
 
 def test_a_cancelled_caller_is_gone_within_two_seconds_with_what_it_started(own: Installation) -> None:
-    run_id = begin(own, "many", name="slow", items=[{"lines": 100, "pause": 0.1}])
+    run_id = begin(own, "many", what="slow", items=[{"lines": 100, "pause": 0.1}])
     own.wait_until(lambda: look(own, run_id)["children"], SECONDS, "the child")
     child = look(own, run_id)["children"][0]["id"]
     wait_for_output(own, child)

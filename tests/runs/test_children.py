@@ -8,10 +8,12 @@ import pytest
 from django.db import connection
 from django.db.models.functions import Now
 
+from apps.core import stopping
 from apps.core.tenancy import scope
 from apps.functions.definition import Settings
 from apps.functions.models import RetryClass
 from apps.packages.models import PackageSet
+from apps.runs import children as children_of_code
 from apps.runs import work
 from apps.runs.models import Run, Span
 from apps.runs.services import Family, cancel_run, start_run
@@ -119,6 +121,7 @@ def test_map_runs_side_by_side_where_there_are_workers(cast, tmp_path) -> None:
     write(cast, source)
     run = begin(cast, write(cast, MAP), name="meets", items=[0, 1])
     first = in_background(work.perform_next_run)
+    wait_for(lambda: see(cast, run).state == "running")
     wait_for(work.perform_next_run)  # a second worker: it gets the child for which the first has no place
     first.join()
     assert (see(cast, run).state, see(cast, run).result) == ("succeeded", [0, 1])
@@ -229,6 +232,14 @@ def test_who_calls_what_must_not_be_repeated_is_not_repeated(cast) -> None:
     assert (ended.state, ended.retry_class) == ("failed", "never")
     with scope(cast.acme.pk):
         assert "must not be done twice" in ended.attempts.get().sequel
+
+
+def test_a_worker_that_is_told_to_end_begins_no_child(cast, double, monkeypatch) -> None:
+    """Else it would begin it and hand it back, over and over, beside a caller that it must bring to its end."""
+    run = begin(cast, double, n=1)
+    monkeypatch.setattr(stopping, "is_stopping", lambda: True)
+    assert not children_of_code._execute_here(run)
+    assert see(cast, run).attempt == 0
 
 
 def test_cancelling_the_caller_stops_what_it_has_started(cast) -> None:
