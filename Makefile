@@ -3,7 +3,7 @@ PYTHON ?= python3
 INSTALLER = $(PYTHON) platform/installer
 
 .DEFAULT_GOAL := help
-.PHONY: help run prod rolling-restart test check lint demo attack chaos sign-ins doctor fresh-machine
+.PHONY: help run prod rolling-restart box-image test check lint demo attack chaos sign-ins doctor compose-trial fresh-machine
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -36,11 +36,17 @@ prod: ## Start production processes behind your proxy (SELFSMITH_HOSTS, SELFSMIT
 rolling-restart: ## Start the processes of a running `make prod` anew, one after the other (same variables)
 	@$(INSTALLER) rolling-restart
 
+box-image: ## Make the image of the boxes, for docker-compose.yml
+	@$(INSTALLER) box-image
+
 sign-ins: ## Make new sign-ins for the seeded accounts of the installation that runs
 	@$(INSTALLER) sign-ins
 
 doctor: ## Say what of the set-up is there and what is missing
 	@$(INSTALLER) doctor
+
+compose-trial: ## Prove docker-compose.yml with images made here, and remove it (root, docker-compose)
+	@$(PYTHON) tests/compose_trial.py
 
 fresh-machine: ## Prove the set-up: `make demo` in a bare Debian 13 that has python3 and make only (root)
 	@tests/fresh_machine.sh

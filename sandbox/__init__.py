@@ -70,6 +70,7 @@ from sandbox.fake_driver import FakeDriver
 from sandbox.job import BoxSize, BuildLimits, InputFile, Job, Limits, Source
 from sandbox.limits import LIMITS
 from sandbox.outcome import JobError, Kind, Outcome
+from sandbox.placing import place_runner
 from sandbox.pool import Pool, PoolLimits, PoolReport
 
 __all__ = [
@@ -119,6 +120,7 @@ __all__ = [
     "SpansDropped",
     "TakeCancelled",
     "environment_digest",
+    "place_runner",
     "refuse_requests",
     "verify_environment",
 ]

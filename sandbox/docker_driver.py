@@ -39,7 +39,8 @@ class DockerDriver:
     """Makes boxes of one image and one runtime for one installation.
 
     `home` holds a small folder per box and must be the engine's own file system; `environments` is mounted into every
-    box at /environments and may not exist yet. `runtime` is never changed here: who wants runc says so.
+    box at /environments and may not exist yet. `runner` is the folder with the runner's sources, where the engine finds
+    it. `runtime` is never changed here: who wants runc says so.
     """
 
     def __init__(
@@ -51,9 +52,10 @@ class DockerDriver:
         environments: Path,
         installation: str,
         engine: str | None = None,
+        runner: Path = RUNNER,
     ) -> None:
         self.image, self.runtime, self.installation = image, runtime, installation
-        self.home, self.environments = home, environments
+        self.home, self.environments, self.runner = home, environments, runner
         self._engine = engine
         self._clients = threading.local()
 
@@ -179,7 +181,7 @@ class DockerDriver:
             runtime=self.runtime,
             size=size,
             labels={f"{LABEL}{name}": value for name, value in own.items()},
-            mounts={doorway.control: "/control", RUNNER: f"/opt/selfsmith/{RUNNER_PACKAGE}", **mounts},
+            mounts={doorway.control: "/control", self.runner: f"/opt/selfsmith/{RUNNER_PACKAGE}", **mounts},
         )
         with engine_faults():
             container = self._client().containers.create(self.image, **arguments)

@@ -53,7 +53,7 @@ class RequestLogMiddleware:
         given = request.headers.get("X-Request-ID", "")
         request_id = given if REQUEST_ID.fullmatch(given) else uuid4().hex
         begun = time.perf_counter()
-        with bound(request=request_id):
+        with bound(request_id=request_id):
             response = self.get_response(request)
             match = request.resolver_match
             facts = {

@@ -3,13 +3,14 @@
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 
 from apps.packages.index import PackageIndex
 from apps.packages.resolver import Resolver
 from apps.packages.wheels import WheelStore
-from sandbox import DockerDriver, Driver
+from sandbox import DockerDriver, Driver, place_runner
 
 
 def index() -> PackageIndex:
@@ -43,6 +44,14 @@ def driver() -> Driver:
         home=Path(settings.HOME) / "boxes",
         environments=environments(),
         installation=settings.INSTALLATION,
+        **_runner(),
     )
     made.check()
     return made
+
+
+def _runner() -> dict[str, Any]:
+    """A worker in a container has its sources where the engine does not see them, and puts a copy where it does."""
+    if not settings.RUNNER_FOLDER:
+        return {}
+    return {"runner": place_runner(Path(settings.RUNNER_FOLDER))}

@@ -45,9 +45,10 @@ def logging_settings(*, form: str, level: str) -> dict[str, Any]:
     }
 
 
-def drop_colours(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """The web server says the same twice, once with colours for a terminal."""
-    line.pop("color_message", None)
+def drop_objects(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """What libraries attach for handlers of their own: Django the request, with its address; the web server words in colour."""
+    for name in ("request", "color_message"):
+        line.pop(name, None)
     return line
 
 
@@ -86,7 +87,7 @@ class _Lines(structlog.stdlib.ProcessorFormatter):
             ],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                drop_colours,
+                drop_objects,
                 structlog.processors.format_exc_info,
                 mask_credentials,
                 self.renderer,

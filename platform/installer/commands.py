@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Optional
 
-from . import quality
+from . import assets, image, python, quality
 from .application import Application, describe_sign_ins
 from .docker import RUNTIME
 from .doctor import examine
@@ -29,7 +29,7 @@ from .shape import EMBEDDED, PRODUCTION, Shape, production_shape
 from .shell import Result, Shell
 from .stack import STOP_SIGNALS, Stack
 from .supervise import Supervisor
-from .system import install_browser
+from .system import SYSTEM_FOLDERS, install_browser
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 INTERRUPTED = 130
@@ -139,6 +139,32 @@ def rolling_restart() -> int:
             supervisor.restart(name)
             if name in setup.shape.webs:
                 application.wait_for_sign_in_page(supervisor, name)
+    return 0
+
+
+def assemble() -> int:
+    """What an image of the platform needs besides its sources: packages, and what pages load. Starts nothing and makes no key."""
+    with tempfile.TemporaryDirectory() as folder:
+        setup = make_setup(Home(Path(folder)), free_port(), Shape(settings=PRODUCTION))
+        for place in (setup.home.run, setup.home.logs):
+            place.mkdir()
+        setup.shell.log = setup.home.logs / "setup.log"
+        with setup.progress.step("Python packages") as step:
+            python.prepare_environment(setup, step, groups=assets.needed_groups())
+        none = dict.fromkeys(("SELFSMITH_SECRET_KEY", "SELFSMITH_VAULT_ROOT_KEY", "SELFSMITH_HOSTS"), "none")
+        application = Application(setup, {**none, "SELFSMITH_HOME": folder, "PATH": f"{setup.venv / 'bin'}:{SYSTEM_FOLDERS}"})
+        with setup.progress.step("front end") as step:
+            assets.fetch_packages(setup, application.environment, step)
+            application.collect_assets()
+    return 0
+
+
+def box_image() -> int:
+    """Makes the image of the boxes unless Docker has it, and names it last."""
+    setup = make_setup()
+    with setup.progress.step("box image", announce=True) as step:
+        image.prepare_image(setup, step)
+    setup.progress.say(image.tag())
     return 0
 
 
@@ -272,6 +298,8 @@ def doctor() -> int:
 COMMANDS: dict[str, Callable[[], int]] = {
     "run": run,
     "prod": prod,
+    "assemble": assemble,
+    "box-image": box_image,
     "rolling-restart": rolling_restart,
     "demo": demo,
     "attack": attack,

@@ -85,6 +85,12 @@ def test_credentials_are_masked_wherever_they_stand(lines: io.StringIO, said: st
     assert "***" in lines.getvalue()
 
 
+def test_a_request_that_django_attaches_is_not_written_down(lines: io.StringIO, rf) -> None:
+    log.error("Internal Server Error", extra={"request": rf.get("/secret/address"), "status_code": 500})
+    assert "secret/address" not in lines.getvalue()
+    assert "500" in lines.getvalue()
+
+
 def test_an_unknown_form_stops_the_process() -> None:
     with pytest.raises(KeyError):
         logging_settings(form="xml", level="INFO")

@@ -49,6 +49,16 @@ def test_a_start_that_supervisord_saw_fail_is_told_by_the_state_of_the_program(
         Control(tmp_path / "socket").start("broken")
 
 
+def test_a_program_is_restarted_also_by_a_command_that_did_not_start_its_supervisor(supervisor: Supervisor) -> None:
+    first = start_sleeper(supervisor)
+    another = Supervisor(supervisor.setup)
+    another.restart("sleeper")
+    assert not is_running(first)
+    wait_for(lambda: pid_of(supervisor) != first)
+    with pytest.raises(SetupError, match="broken did not start: cannot find the moon"):
+        another.restart("broken")
+
+
 def test_stopping_leaves_nothing(supervisor: Supervisor) -> None:
     pid = start_sleeper(supervisor)
     supervisor.stop()

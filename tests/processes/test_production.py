@@ -7,8 +7,20 @@ import pytest
 from websockets.sync.client import connect
 
 from tests.processes.conftest import Installer
-from tests.processes.hand_written import SECONDS, begin, boxes_of, log_of, look, text_of, wait_for_end, wait_for_output, write
+from tests.processes.hand_written import (
+    SECONDS,
+    SLOW,
+    begin,
+    boxes_of,
+    log_of,
+    look,
+    text_of,
+    wait_for_end,
+    wait_for_output,
+    write,
+)
 from tests.processes.installation import Installation
+from tests.processes.test_lost_worker import NEVER_AGAIN
 
 pytestmark = [pytest.mark.processes, pytest.mark.gvisor]
 LEASE_SECONDS = 60  # longer than any of these tests waits: what is taken up sooner was handed back
@@ -122,3 +134,14 @@ def test_figures_are_closed_without_the_token_and_show_both_workers_with_it(prod
         return "\nselfsmith_workers 2.0\n" in text and "\nselfsmith_schedulers 1.0\n" in text
 
     production.wait_until(living, SECONDS, "two living workers")
+
+
+def test_a_run_that_must_not_be_begun_twice_is_finished_before_its_worker_ends(patient: Installation) -> None:
+    patient.manage("shell", "--verbosity=0", "--command", NEVER_AGAIN.format(source=SLOW.format(name="finished")))
+    run_id = begin(patient, "finished")
+    wait_for_output(patient, run_id)
+    stopped = holder_of(patient, run_id)
+    patient.terminate(stopped)
+    assert attempts_of(patient, run_id) == [(1, "ok")]
+    assert look(patient, run_id)["state"] == "succeeded"
+    patient.start(stopped)

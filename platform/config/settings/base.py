@@ -167,7 +167,7 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 
 STATIC_URL = "static/"
-STATIC_ROOT = HOME / "static"
+STATIC_ROOT = Path(read("SELFSMITH_STATIC", str(HOME / "static")))
 NODE_MODULES = CHECKOUT / "node_modules"
 STATICFILES_DIRS = [CHECKOUT / "static"]
 STORAGES = {
@@ -181,6 +181,7 @@ REQUEST_MAX_BYTES = 4 * UPLOAD_MAX_BYTES + 2 * 1024 * 1024  # a task may bring s
 
 SANDBOX_RUNTIME = read("SANDBOX_RUNTIME", "runsc")
 BOX_IMAGE = read("SELFSMITH_BOX_IMAGE", "")
+RUNNER_FOLDER = read("SELFSMITH_RUNNER_FOLDER", "")  # of workers in containers: the engine sees it under the same path
 BOXES_MIN = read_int("SELFSMITH_BOXES_MIN", 2)  # wait in every worker; 0 to start each for its run
 BOXES_MAX = read_int("SELFSMITH_BOXES_MAX", 8)  # wait while there is demand; 28 MiB each
 BOXES_AGE_SECONDS = read_int("SELFSMITH_BOXES_AGE", 600)
