@@ -3,15 +3,34 @@
 import json
 from typing import Any
 
+from apps.core.canonical import digest_of
+from apps.functions.models import FunctionVersion
 from apps.runs.log_policy import LogPolicy
 from apps.runs.models import Run, SealedArguments
-from apps.vault.sealing import Sealed, seal_content, unseal_content
+from apps.vault.sealing import Sealed, digest_of_sealed, seal_content, unseal_content
 
 _PURPOSE = "run arguments"
 
 
+def are_stored(version: FunctionVersion) -> bool:
+    """Whether runs of this version keep their arguments on their row."""
+    return bool(version.logging.get("store_arguments", True))
+
+
+def request_digest_of(version: FunctionVersion, request: list[Any]) -> str:
+    """Tells one request from another; of arguments that are not stored, to nobody without the workspace's key.
+
+    Raises: vault.keys.RootKeyUnusable.
+    """
+    digest = digest_of(request)
+    return digest if are_stored(version) else digest_of_sealed(digest, purpose="run request")
+
+
 def keep_sealed(run: Run, arguments: dict[str, Any]) -> None:
-    """Beside a run whose own row has none. Raises: vault.keys.RootKeyUnusable."""
+    """Beside a run whose own row has none, because its function stores none.
+
+    Raises: vault.keys.RootKeyUnusable.
+    """
     sealed = seal_content(json.dumps(arguments).encode(), purpose=_PURPOSE, owner=run.pk)
     SealedArguments.objects.create(run=run, key=sealed.key, sealed_key=sealed.sealed_key, sealed=sealed.content)
 

@@ -12,7 +12,6 @@ from django.db import connection
 
 from apps.audit.services import record
 from apps.core import blobs
-from apps.core.canonical import digest_of
 from apps.core.dispatch import wake
 from apps.core.errors import Conflict, Invalid, NotFound, TooLarge
 from apps.core.notify import publish
@@ -23,10 +22,9 @@ from apps.functions.limits import limits_for_run
 from apps.functions.models import FunctionVersion, RetryClass
 from apps.functions.services import ensure_environment, resolve_closure
 from apps.runs import deadlines, lanes, transitions
-from apps.runs.arguments import keep_sealed
+from apps.runs.arguments import are_stored, keep_sealed, request_digest_of
 from apps.runs.models import Artifact, Run, RunInput
 from apps.runs.states import RunState
-from apps.vault.sealing import digest_of_sealed
 from apps.workspaces.models import Membership
 from apps.workspaces.roles import Permission
 from apps.workspaces.services import require
@@ -106,16 +104,15 @@ def start_run(
     """
     require(actor, Permission.RUN)
     times = deadlines.clocks(queue_seconds, total_seconds)
-    are_sealed = not version.logging.get("store_arguments", True)
-    request_digest = _request_digest(version, arguments, files, [queue_seconds, total_seconds], are_sealed=are_sealed)
+    asked = [str(version.function_id), arguments, _contents(files), queue_seconds, total_seconds]
+    request_digest = request_digest_of(version, asked)
     if earlier := _find_earlier(actor, idempotency_key, request_digest):
         return earlier
     validate_arguments(version.input_schema, arguments)
     check_file_names(files)
+    check_room(limits := limits_for_run(version), files)
     lanes.check_queue()
     closure = resolve_closure(version)
-    limits = limits_for_run(version)
-    check_room(limits, files)
     is_ready_now, frozen = _freeze(actor, version, closure, task_id)
     run = Run.objects.create(
         state=RunState.QUEUED if is_ready_now else RunState.AWAITING_APPROVAL,
@@ -123,7 +120,7 @@ def start_run(
         version=version,
         task_id=task_id,
         asked_by=actor,
-        arguments={} if are_sealed else arguments,
+        arguments=arguments if are_stored(version) else {},
         limits=limits,
         **frozen,
         **(deadlines.started_clocks(times) if is_ready_now else times),
@@ -131,9 +128,7 @@ def start_run(
         idempotency_key=idempotency_key,
         request_digest=request_digest,
     )
-    if are_sealed:
-        keep_sealed(run, arguments)
-    RunInput.objects.bulk_create([RunInput(run=run, artifact=file) for file in files])
+    _attach(run, arguments, files)
     record(actor=actor, action="run.started", subject=run, function=version.function.name, version=version.number)
     publish(run.workspace_id, "runs")
     if is_ready_now:
@@ -141,12 +136,15 @@ def start_run(
     return run
 
 
-def _request_digest(
-    version: FunctionVersion, arguments: dict[str, Any], files: Sequence[Artifact], times: list[float | None], *, are_sealed: bool
-) -> str:
-    contents = [[file.name, file.sha256] for file in files]
-    digest = digest_of([str(version.function_id), arguments, contents, *times])
-    return digest_of_sealed(digest, purpose="run request") if are_sealed else digest
+def _attach(run: Run, arguments: dict[str, Any], files: Sequence[Artifact]) -> None:
+    """What a run has beside its row."""
+    if not are_stored(run.version):
+        keep_sealed(run, arguments)
+    RunInput.objects.bulk_create([RunInput(run=run, artifact=file) for file in files])
+
+
+def _contents(files: Sequence[Artifact]) -> list[list[str]]:
+    return [[file.name, file.sha256] for file in files]
 
 
 def _freeze(
@@ -167,13 +165,9 @@ def _freeze(
         "secret_names": secret_names,
         "logging": version.logging,
         "retry_class": retry_class_of(version, closure),
-        "retry": _frozen_retry(version),
+        "retry": filled_retry(version.retry) if version.retry_class == RetryClass.ON_ERROR else {},
     }
     return (package_set is None or bool(digest)) and (capabilities is None or capabilities.is_granted), fields
-
-
-def _frozen_retry(version: FunctionVersion) -> dict[str, int]:
-    return filled_retry(version.retry) if version.retry_class == RetryClass.ON_ERROR else {}
 
 
 def retry_class_of(version: FunctionVersion, closure: Sequence[FunctionVersion]) -> str:

@@ -12,7 +12,7 @@ from apps.runs import boxes
 from apps.runs.models import Run
 from apps.runs.services import cancel_run, find_run
 from apps.runs.work import perform_next_run
-from sandbox import Pool
+from sandbox import Pool, PoolLimits
 from sandbox.environment import remove_environment
 from tests.packages.conftest import House, house, index, short_path, woken  # noqa: F401  (fixtures)
 from tests.runs.conftest import begin, write
@@ -27,7 +27,7 @@ def cast(transactional_cast: SimpleNamespace) -> SimpleNamespace:
 def pool_of_processes(house: House, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:  # noqa: F811
     from apps.packages import configured
 
-    pool = Pool(configured.driver(), warm=0)
+    pool = Pool(configured.driver(), limits=PoolLimits(minimum=0, maximum=0))
     monkeypatch.setattr(boxes, "pool", lambda: pool)
     yield
     pool.close()

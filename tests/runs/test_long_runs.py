@@ -4,19 +4,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from django.db import connection
 
 from apps.core.tenancy import scope
 from apps.functions.definition import Settings
-from apps.runs import boxes
 from apps.runs.models import Run
 from apps.runs.services import cancel_run, find_run
-from apps.runs.work import perform_next_run, sweep_lost_runs
-from sandbox import FakeDriver, Pool
-from tests.packages.conftest import short_path  # noqa: F401  (a fixture)
+from apps.runs.work import perform_next_run, sweep_runs
 from tests.runs.conftest import begin, write
 
 MIB = 1 << 20
@@ -28,17 +24,8 @@ def cast(transactional_cast: SimpleNamespace) -> SimpleNamespace:
     return transactional_cast
 
 
-@pytest.fixture(autouse=True)
-def pool_of_processes(short_path: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:  # noqa: F811
-    driver = FakeDriver(home=short_path, environments=tmp_path, runs_only_trusted_test_code=True)
-    pool = Pool(driver, warm=0)
-    monkeypatch.setattr(boxes, "pool", lambda: pool)
-    yield
-    pool.close()
-
-
 @pytest.fixture
-def working(cast: SimpleNamespace) -> Iterator[Callable[..., Run]]:
+def working(cast: SimpleNamespace, fake_boxes: None) -> Iterator[Callable[..., Run]]:
     """Begin a run, have it worked off by another thread, and wait until it says how far it is."""
     threads = []
 
@@ -76,7 +63,7 @@ def test_a_run_that_outlasts_many_leases_is_nobody_s_but_its_worker_s(cast, work
         "import func, time\n\ndef tool() -> str:\n    func.progress(0.1, 'begun')\n    time.sleep(7)\n    return 'done'\n"
     )
     swept = []
-    wait_for(lambda: swept.append(sweep_lost_runs()) or not seen(cast, run).is_open)
+    wait_for(lambda: swept.append(sweep_runs()) or not seen(cast, run).is_open)
     done = seen(cast, run)
     assert (done.state, done.result, done.attempt, sum(swept)) == ("succeeded", "done", 1, 0)
 
@@ -91,12 +78,12 @@ def test_its_last_word_about_progress_is_kept(cast, working) -> None:
 
 @pytest.mark.parametrize(
     "work",
-    ["time.sleep(60)", "[func.open_artifact(f'{n}').write(bytes(8 << 20)) for n in range(100)]"],
+    ["time.sleep(60)", "[func.open_artifact(f"{n}").write(bytes(1 << 20)) for n in range(95)]"],
     ids=["asleep", "while files stream"],
 )
 def test_a_run_is_cancelled_whatever_it_does(cast, working, work: str) -> None:
     source = f"import func, time\n\ndef tool() -> None:\n    func.progress(0.1, 'begun')\n    {work}\n    time.sleep(60)\n"
-    run = working(source, artifact_bytes=256 * MIB, artifact_files=100)
+    run = working(source, artifact_bytes=100 * MIB, artifact_files=100)
     with scope(cast.acme.pk):
         cancel_run(actor=cast.developer, run_id=run.pk)
     wait_for(lambda: not seen(cast, run).is_open)
