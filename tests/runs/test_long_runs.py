@@ -78,7 +78,7 @@ def test_its_last_word_about_progress_is_kept(cast, working) -> None:
 
 @pytest.mark.parametrize(
     "work",
-    ["time.sleep(60)", "[func.open_artifact(f"{n}").write(bytes(1 << 20)) for n in range(95)]"],
+    ["time.sleep(60)", "[func.open_artifact(str(n)).write(bytes(1 << 20)) for n in range(95)]"],
     ids=["asleep", "while files stream"],
 )
 def test_a_run_is_cancelled_whatever_it_does(cast, working, work: str) -> None:
