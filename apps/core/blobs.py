@@ -22,6 +22,7 @@ from django.conf import settings
 from apps.core.errors import DomainError, NotFound, TooLarge
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+FLUSHED_BYTES = 64 * 1024 * 1024  # so that the end of a large file does not wait minutes for a slow disk
 _INCOMING, _LEAVING = ".incoming-", ".leaving-"
 
 
@@ -51,7 +52,7 @@ class IncomingBlob:
 
     def __init__(self, workspace_id: UUID, *, max_bytes: int) -> None:
         self._workspace_id, self._max_bytes = workspace_id, max_bytes
-        self._digest, self._size = hashlib.sha256(), 0
+        self._digest, self._size, self._unflushed = hashlib.sha256(), 0, 0
         root = _root(workspace_id)
         with _telling_full_disk():
             root.mkdir(parents=True, exist_ok=True)
@@ -71,8 +72,11 @@ class IncomingBlob:
         if self._size > self._max_bytes:
             raise BlobTooLarge(f"The file is larger than {self._max_bytes // 1024} KiB, the limit here.", limit=self._max_bytes)
         self._digest.update(piece)
+        self._unflushed += len(piece)
         with _telling_full_disk():
             self._file.write(piece)
+            if self._unflushed >= FLUSHED_BYTES:
+                self._flush()
 
     def keep(self) -> Blob:
         """Have it on the disk for good, under its digest; the same content twice is one file.
@@ -82,13 +86,17 @@ class IncomingBlob:
         sha256 = self._digest.hexdigest()
         folder = _folder(self._workspace_id, sha256)
         with _telling_full_disk():
-            self._file.flush()
-            os.fsync(self._file.fileno())
+            self._flush()
             self._file.close()
             folder.mkdir(exist_ok=True)
             self._temporary.replace(folder / sha256)
             _flush_folder(folder)
         return Blob(sha256, self._size)
+
+    def _flush(self) -> None:
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._unflushed = 0
 
     def drop(self) -> None:
         """Leave nothing. Does nothing after `keep`."""

@@ -5,6 +5,7 @@ by a setting that lives as long as the transaction, and row level security compa
 during a model call, a box or an HTTP call.
 """
 
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -16,6 +17,7 @@ from django.db import connection, models, transaction
 from apps.core.ids import uuid7
 from apps.core.log_context import bound
 
+ALIVE_SECONDS = 10.0
 EVERY = "every"  # the value that the row level security policies accept for work across workspaces
 _current: ContextVar[UUID | str | None] = ContextVar("workspace", default=None)
 
@@ -87,6 +89,20 @@ def _entered(where: UUID | str) -> Iterator[None]:
 def _tell_database(where: UUID | str | None) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT set_config('selfsmith.workspace', %s, true)", [str(where or "")])
+
+
+def kept_alive[Item](items: Iterable[Item]) -> Iterator[Item]:
+    """Go through what takes long to come inside a scope: PostgreSQL ends a transaction that says nothing for a minute.
+
+    For the one thing that may take long there, which is storing a file that a request has brought.
+    """
+    said_at = time.monotonic()
+    for item in items:
+        if time.monotonic() - said_at > ALIVE_SECONDS:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 1")
+            said_at = time.monotonic()
+        yield item
 
 
 class TenantQuerySet[Model: models.Model](models.QuerySet[Model]):

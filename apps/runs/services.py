@@ -15,6 +15,7 @@ from apps.core import blobs
 from apps.core.dispatch import wake
 from apps.core.errors import Conflict, Invalid, NotFound, TooLarge
 from apps.core.notify import publish
+from apps.core.tenancy import kept_alive
 from apps.functions.arguments import validate_arguments
 from apps.functions.capabilities import asked_together, ensure_capabilities
 from apps.functions.definition import filled_retry
@@ -257,7 +258,7 @@ def store_upload(*, actor: Membership, name: str, chunks: Iterable[bytes], task_
         PermissionMissing, BadFileName, BlobTooLarge
     """
     require(actor, Permission.RUN)
-    blob = blobs.put(actor.workspace_id, chunks, max_bytes=settings.UPLOAD_MAX_BYTES)
+    blob = blobs.put(actor.workspace_id, kept_alive(chunks), max_bytes=settings.UPLOAD_MAX_BYTES)
     return Artifact.objects.create(
         uploaded_by=actor,
         task_id=task_id,

@@ -1,12 +1,14 @@
 """The scope fails closed, in Python and in PostgreSQL."""
 
+import threading
+
 import pytest
 from django.apps import apps
 from django.db import IntegrityError, ProgrammingError, connection, transaction
 
 from apps.core.database import declared_rules, installed_rules, tenant_models
 from apps.core.ids import uuid7
-from apps.core.tenancy import EVERY, OutsideScope, ScopeConflict, TenantModel, every_workspace, scope
+from apps.core.tenancy import EVERY, OutsideScope, ScopeConflict, TenantModel, every_workspace, kept_alive, scope
 from apps.packages.models import PackageSet
 from apps.workspaces.models import ApiToken, Membership
 from apps.workspaces.services import remove_member
@@ -111,3 +113,13 @@ def test_a_member_can_leave_though_what_they_did_is_kept_unchanged(cast) -> None
         for change in ({"reason": "forged"}, {"asked_by": cast.owner}):
             with pytest.raises(IntegrityError, match="never"), transaction.atomic():
                 PackageSet.objects.filter(pk=asked.pk).update(**change)
+
+
+def test_a_transaction_in_which_a_file_is_stored_is_not_ended_for_its_silence(cast, monkeypatch) -> None:
+    monkeypatch.setattr("apps.core.tenancy.ALIVE_SECONDS", 0.1)
+    with scope(cast.acme.pk), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL idle_in_transaction_session_timeout = '500ms'")
+        pause = threading.Event()
+        for _ in kept_alive(range(8)):
+            pause.wait(0.2)
+        assert Membership.objects.exists()
