@@ -41,7 +41,7 @@ def _served(request: PageRequest, artifact: Artifact, *, media_type: str, as_att
     response.headers["Content-Security-Policy"] = POLICY
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
-    response.headers["Cache-Control"] = "private, no-cache"  # kept by the reader's own browser alone, and asked for each time
+    response.headers["Cache-Control"] = "private, no-store"  # a digest is for going on where a download broke off
     return response
 
 

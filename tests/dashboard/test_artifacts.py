@@ -90,7 +90,7 @@ def test_a_part_of_a_file_is_served_when_a_part_is_asked_for(
     assert response.headers["Content-Security-Policy"].startswith("sandbox")
 
 
-def test_a_file_that_the_browser_has_is_not_sent_again(cast, stored, sign_in) -> None:
+def test_a_file_that_the_asker_has_is_not_sent_again(cast, stored, sign_in) -> None:
     artifact = stored("digits.bin", b"0123456789")
     address, etag = f"/w/acme/artifacts/{artifact.pk}/download", f'"{artifact.sha256}"'
     assert sign_in(cast.viewer).get(address, headers={"If-None-Match": f'"other", {etag}'}).status_code == 304
