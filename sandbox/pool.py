@@ -138,11 +138,6 @@ class Pool:
             else:
                 self._disposal.put(box)
 
-    @property
-    def ready(self) -> int:
-        """How many boxes are warm now."""
-        return len(self._warm)
-
     def report(self) -> PoolReport:
         """How things are now."""
         with self._change:

@@ -21,6 +21,8 @@ from apps.dashboard.access import PageRequest, page
 from apps.dashboard.respond import show
 from apps.dashboard.wording import as_size
 from apps.monitoring.alerts import open_alerts
+from apps.monitoring.models import ProcessKind
+from apps.monitoring.reports import alive
 from apps.packages.models import PackageSet
 from apps.packages.states import PackageState
 from apps.runs.models import Run
@@ -46,7 +48,7 @@ class Part:
 @page(Permission.VIEW)
 def health(request: PageRequest) -> HttpResponse:
     looks: tuple[Callable[[], Part], ...] = (
-        *(_database, _redis, _workers, _scheduler, _sandbox),
+        *(_database, _redis, _workers, _scheduler, _sandbox, _boxes),
         *(_waiting_work, _lane, _disk, _alerts),
     )
     return show(request, "health/index.html", {"parts": [look() for look in looks], "setup": None}, part="live")
@@ -113,6 +115,24 @@ def _sandbox() -> Part:
     is_weak = settings.SANDBOX_RUNTIME != "runsc"
     hint = "Plain containers are no barrier against hostile code. Set SANDBOX_RUNTIME=runsc." if is_weak else ""
     return Part(name, "degraded" if is_weak else "ok", f"The last box ran on {last.kernel}", hint)
+
+
+def _boxes() -> Part:
+    """As the workers that live have reported them, all workspaces' together."""
+    workers = list(alive(ProcessKind.WORKER).values_list("name", "warm_boxes", "freezes_boxes"))
+    if not workers:
+        return Part("Warm boxes", "untested", "No worker has reported any yet.")
+    awake = [name for name, _, freezes in workers if not freezes]
+    figure = f"{sum(number for _, number, _ in workers)} warm"
+    if awake:
+        return Part(
+            "Warm boxes",
+            "degraded",
+            f"One waits at most in {', '.join(awake)[:200]}, which may not freeze boxes.",
+            "Run the worker as root, or let it write to the control groups in /sys/fs/cgroup.",
+            figure,
+        )
+    return Part("Warm boxes", "ok", "They wait frozen, and use no processor time.", figure=figure)
 
 
 def _waiting_work() -> Part:

@@ -24,6 +24,7 @@ class ProcessReport(models.Model):
     started_at = models.DateTimeField(db_default=Now())
     seen_at = models.DateTimeField(db_default=Now())
     warm_boxes = models.PositiveIntegerField(default=0)
+    freezes_boxes = models.BooleanField(default=True)  # one that may not keeps a single box warm
 
     objects: ClassVar = models.Manager()
 

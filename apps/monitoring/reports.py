@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 from django.db import Error as DatabaseError
 from django.db import close_old_connections, connection
@@ -25,13 +26,12 @@ def process_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def report(kind: ProcessKind, *, warm_boxes: int = 0) -> None:
+def report(kind: ProcessKind, *, warm_boxes: int = 0, freezes_boxes: bool = True) -> None:
     """Say that this process lives. The database's clock decides when that was."""
-    row = ProcessReport(name=process_name(), kind=kind, warm_boxes=warm_boxes)
+    row = ProcessReport(name=process_name(), kind=kind, warm_boxes=warm_boxes, freezes_boxes=freezes_boxes)
     row.seen_at = Now()
-    ProcessReport.objects.bulk_create(
-        [row], update_conflicts=True, unique_fields=["name"], update_fields=["kind", "seen_at", "warm_boxes"]
-    )
+    told = ["kind", "seen_at", "warm_boxes", "freezes_boxes"]
+    ProcessReport.objects.bulk_create([row], update_conflicts=True, unique_fields=["name"], update_fields=told)
 
 
 def withdraw() -> None:
@@ -53,11 +53,11 @@ def forget_the_dead() -> int:
 class Reporter:
     """Reports this process in the background until `end`. A database that is away is tried again at the next report.
 
-    `besides` is called after each report.
+    `boxes` gives what `report` says of boxes; `besides` is called after each report.
     """
 
-    def __init__(self, kind: ProcessKind, warm_boxes: Callable[[], int], besides: Callable[[], None]) -> None:
-        self._kind, self._warm_boxes, self._besides = kind, warm_boxes, besides
+    def __init__(self, kind: ProcessKind, boxes: Callable[[], dict[str, Any]], besides: Callable[[], None]) -> None:
+        self._kind, self._boxes, self._besides = kind, boxes, besides
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._work, name="process-report", daemon=True)
 
@@ -72,7 +72,7 @@ class Reporter:
     def _work(self) -> None:
         try:
             while True:
-                self._attempt(lambda: report(self._kind, warm_boxes=self._warm_boxes()))
+                self._attempt(lambda: report(self._kind, **self._boxes()))
                 self._attempt(self._besides)
                 if self._ended.wait(REPORT_SECONDS):
                     break

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 
@@ -52,9 +53,12 @@ def warm_up() -> None:
         log.error("sandbox.unavailable reason=%s", error)
 
 
-def warm_boxes() -> int:
-    """How many boxes of this process wait for a job."""
-    return pool().ready if pool.cache_info().currsize else 0
+def box_report() -> dict[str, Any]:
+    """What this process reports of its boxes: how many wait for a job, and whether they are frozen meanwhile."""
+    if not pool.cache_info().currsize:
+        return {}
+    told = pool().report()
+    return {"warm_boxes": told.warm, "freezes_boxes": told.can_freeze}
 
 
 def close_pool() -> None:

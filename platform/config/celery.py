@@ -25,12 +25,12 @@ def start_boxes(**_: Any) -> None:
     from apps.monitoring.models import ProcessKind
     from apps.monitoring.reports import Reporter
     from apps.monitoring.rounds import watch_scheduler
-    from apps.runs.boxes import warm_boxes, warm_up
+    from apps.runs.boxes import box_report, warm_up
     from apps.vault.keys import verify_root_key
 
     verify_root_key()
     warm_up()
-    _reporters.append(Reporter(ProcessKind.WORKER, warm_boxes, watch_scheduler))
+    _reporters.append(Reporter(ProcessKind.WORKER, box_report, watch_scheduler))
     _reporters[-1].start()
 
 

@@ -10,6 +10,8 @@ from apps.audit.models import AuditRecord
 from apps.audit.services import record, seal_records
 from apps.core.tenancy import scope
 from apps.llm.models import LanguageModel
+from apps.monitoring.models import ProcessKind
+from apps.monitoring.reports import report
 from apps.packages.models import PackageSet
 from apps.packages.states import PackageState
 from apps.vault.models import Secret
@@ -148,6 +150,19 @@ def test_health_tells_what_it_sees_and_what_nobody_reported(cast, sign_in) -> No
     assert "PostgreSQL" in page
     assert "No worker answers." in page
     assert "No report yet: no box has run in this workspace." in page
+
+
+def test_health_tells_of_warm_boxes_and_of_workers_that_may_not_freeze_them(cast, sign_in) -> None:
+    client = sign_in(cast.viewer)
+    assert "No worker has reported any yet." in client.get("/w/acme/health/").content.decode()
+    report(ProcessKind.WORKER, warm_boxes=3)
+    page = client.get("/w/acme/health/").content.decode()
+    assert "3 warm" in page
+    assert "They wait frozen" in page
+    report(ProcessKind.WORKER, warm_boxes=1, freezes_boxes=False)
+    page = client.get("/w/acme/health/").content.decode()
+    assert "which may not freeze boxes" in page
+    assert "1 warm" in page
 
 
 def test_health_says_when_redis_is_away(cast, sign_in, settings) -> None:
