@@ -31,7 +31,9 @@ def says(n: int) -> int:
 """
 CALLER = "import func\n\ndef calls(n: int) -> int:\n    return func.call('says', n=n) + 1\n"
 WORKER = """
-import os, signal, sys
+import os
+import signal
+import sys
 from pathlib import Path
 
 import django
@@ -41,9 +43,8 @@ from django.db import connection
 
 connection.settings_dict["NAME"], home, point = sys.argv[1:]
 
-from apps.core import dispatch, leases
-from apps.runs import boxes, children, recorder, transitions, work
-from apps.runs.states import TERMINAL
+from apps.core import dispatch
+from apps.runs import boxes, recorder, transitions, work
 from tests.runs.conftest import fake_pool
 
 
@@ -51,9 +52,11 @@ def die(*_: object, **__: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def die_at_output(self: object, batch: object, store: object = recorder.Recorder._store) -> None:
-    store(self, batch)
-    die()
+def store_and_die(self: object, *args: object, store: object = recorder.Recorder._store, **more: object) -> None:
+    # Output is stored and committed, and the box works on.
+    store(self, *args, **more)
+    if point == "box running" or self._run.depth:
+        die()
 
 
 def die_before_finish(run: object, *, to_state: object, leave: object = transitions.leave, **fields: object) -> None:
@@ -67,14 +70,10 @@ if point == "claim":
     work.perform = die
 elif point == "prepare":
     work._execute = die
-elif point == "box running":
-    recorder.Recorder._store = die_at_output
+elif point in ("box running", "child running"):
+    recorder.Recorder._store = store_and_die
 elif point == "before finish":
     transitions.leave = die_before_finish
-elif point == "child running":
-    recorder.Recorder._store = lambda self, batch, store=recorder.Recorder._store: (
-        die_at_output(self, batch, store) if self._run.depth else store(self, batch)
-    )
 work.perform_next_run()
 """
 
