@@ -3,7 +3,8 @@
 import io
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from uuid import uuid4
 
 import pytest
@@ -13,12 +14,12 @@ from apps.core.tenancy import scope
 from config.logs import JsonLines, PlainLines, logging_settings
 
 
-@pytest.fixture(params=[JsonLines, PlainLines])
-def lines(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
+@contextmanager
+def written_by(formatter: logging.Formatter) -> Iterator[io.StringIO]:
     """What a logger `testing` writes."""
     written = io.StringIO()
     handler = logging.StreamHandler(written)
-    handler.setFormatter(request.param())
+    handler.setFormatter(formatter)
     logger = logging.getLogger("testing")
     logger.addHandler(handler)
     logger.setLevel("INFO")
@@ -26,11 +27,16 @@ def lines(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
     logger.removeHandler(handler)
 
 
+@pytest.fixture(params=[JsonLines, PlainLines])
+def lines(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
+    with written_by(request.param()) as written:
+        yield written
+
+
 @pytest.fixture
-def json_line(lines: io.StringIO, request: pytest.FixtureRequest):
-    if "JsonLines" not in request.node.name:
-        pytest.skip("plain lines are read by people")
-    return lambda: json.loads(lines.getvalue())
+def json_line() -> Iterator[Callable[[], dict[str, str]]]:
+    with written_by(JsonLines()) as written:
+        yield lambda: json.loads(written.getvalue())
 
 
 log = logging.getLogger("testing")
