@@ -43,6 +43,7 @@ def create(request: ApiRequest, body: FunctionIn) -> Status[FunctionOut]:
         retry_class=body.retry_class,
         retry=body.retry,
         isolation=Isolation(body.isolation),
+        logging=body.logging,
     )
     made = create_function(actor=request.membership, settings=settings, **body.dict(exclude=SETTINGS))
     return Status(201, FunctionOut.of(made))
@@ -65,6 +66,8 @@ def write_version(request: ApiRequest, name: str, body: VersionIn) -> Status[Fun
         settings = replace(settings, retry_class=body.retry_class, retry=body.retry)
     if body.isolation is not None:
         settings = replace(settings, isolation=Isolation(body.isolation))
+    if body.logging is not None:
+        settings = replace(settings, logging=body.logging)
     save_version(actor=request.membership, function=function, settings=settings, **body.dict(exclude=SETTINGS))
     return Status(201, FunctionOut.of(_find(request.membership, name)))
 

@@ -29,6 +29,15 @@ def test_the_limits_are_listed_with_what_is_allowed_here(caller, cast) -> None:
     assert (wall["default"], wall["maximum"], wall["most"], wall["unit"]) == (20, 20, 86_400, "seconds")
 
 
+def test_what_is_kept_of_runs_is_written_with_a_function_and_a_version_keeps_it_unless_told(caller) -> None:
+    quiet = {"level": "warning", "store_arguments": False}
+    assert caller.post("/functions", {"source": SOURCE, "logging": quiet}).json()["logging"] == quiet
+    assert caller.post("/functions/whisper/versions", {"source": SOURCE}).json()["logging"] == quiet
+    assert caller.post("/functions/whisper/versions", {"source": SOURCE, "logging": {}}).json()["logging"] == {}
+    refused = caller.post("/functions/whisper/versions", {"source": SOURCE, "logging": {"level": "loud"}})
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid_logging")
+
+
 def test_a_function_is_written_with_its_isolation_and_a_version_keeps_it_unless_told(caller) -> None:
     assert caller.post("/functions", {"source": SOURCE}).json()["isolation"] == "run"
     louder = {"source": f"{SOURCE}#"}
