@@ -123,10 +123,12 @@ def _save(request: PageRequest, function: Function, form: VersionForm) -> Functi
     """A version with the settings of the one before, where the form does not speak of them."""
     given = form.cleaned_data
     code = {name: given[name] for name in ("source", "requirements", "dependencies")}
-    settings = with_grants(Settings.of(function.active_version), hosts=given["hosts"], secrets=given["secrets"])
+    before, retry = Settings.of(function.active_version), form.retry()
+    settings = with_grants(before, hosts=given["hosts"], secrets=given["secrets"])
     settings = replace(settings, limits=given["limits"], logging=given["logging"], isolation=form.isolation())
-    if "retry_class" in form.data:
-        settings = replace(settings, retry_class=form.retry()[0], retry=form.retry()[1])
+    # What the form was filled in with and came back is no word of the author's.
+    if "retry_class" in form.data and retry != (before.retry_class, dict(before.retry)):
+        settings = replace(settings, retry_class=retry[0], retry=retry[1])
     version = save_version(actor=request.membership, function=function, settings=settings, **code)
     if (function.description, function.tags) != (given["description"], given["tags"]):
         update_details(actor=request.membership, function=function, description=given["description"], tags=given["tags"])

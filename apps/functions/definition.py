@@ -104,7 +104,7 @@ def with_grants(settings: Settings, *, hosts: Iterable[str] | None, secrets: Ite
         secrets=settings.secrets if secrets is None else tuple(secrets),
     )
     touched_before, touches = bool(settings.hosts or settings.secrets), bool(other.hosts or other.secrets)
-    return other if touched_before == touches else replace(other, retry_class=None)
+    return other if touched_before == touches else replace(other, retry_class=None, retry={})
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,18 @@ def test_saving_without_a_change_of_them_keeps_them(cast, client, version) -> No
         assert (active.number, active.hosts, active.secrets) == (2, version.hosts, version.secrets)
 
 
+def test_adding_a_host_makes_a_run_one_that_is_not_tried_twice_unless_the_author_says_so(cast, client) -> None:
+    client.post("/w/acme/functions/new", {"source": SOURCE})
+    with scope(cast.acme.pk):
+        function = Function.objects.get()
+    edit = f"/w/acme/functions/{function.pk}/edit"
+    client.post(edit, {"source": SOURCE, "hosts": "api.example.org", "retry_class": "on_lost"})  # as it was filled in
+    client.post(edit, {"source": SOURCE, "hosts": "api.example.org", "retry_class": "on_lost", "description": "Said."})
+    with scope(cast.acme.pk):
+        classes = list(FunctionVersion.objects.order_by("number").values_list("retry_class", flat=True))
+    assert classes == ["on_lost", "never", "on_lost"]
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [

@@ -180,6 +180,30 @@ def test_a_run_that_holds_connections_ends_in_time_and_its_proxy_with_it(run: Ru
 
 
 @pytest.mark.gvisor
+def test_each_job_of_a_kept_box_has_a_way_out_of_its_own(gvisor: DockerDriver, port: int) -> None:
+    seen: list[Connection] = []
+
+    def hear(event: Any) -> None:
+        if isinstance(event, Connection):
+            seen.append(event)
+
+    job = Job(
+        sources=(Source("main", ASK, "main"),),
+        arguments={"urls": [f"http://{HOST}:{port}/a"]},
+        limits=Limits(wall_seconds=20),
+        shares_box=True,
+        **granted(port),
+    )
+    with gvisor.start() as box:
+        for _ in range(2):
+            box.renew()
+            assert box.is_renewed(20)
+            outcome = box.run(job, on_event=hear)
+            assert outcome.result == [f"{HOST}:{port}/a"], outcome
+    assert [record.verdict for record in seen] == ["allowed", "allowed"]
+
+
+@pytest.mark.gvisor
 def test_a_tool_that_ends_its_relay_harms_only_itself(gvisor: DockerDriver, port: int) -> None:
     text = textwrap.dedent(
         """
