@@ -119,7 +119,6 @@ def start_run(
         state=RunState.QUEUED if is_ready_now else RunState.AWAITING_APPROVAL,
         function=version.function,
         version=version,
-        task_id=task_id,
         asked_by=actor,
         arguments=arguments if are_stored(version) else {},
         limits=limits,
@@ -158,6 +157,7 @@ def _freeze(
     hosts, secret_names = asked_together(closure)
     digest = package_set.environment_digest if package_set else ""
     fields = {
+        "task_id": task_id,
         "closure": [{"name": part.function.name, "version": str(part.pk), "digest": part.digest} for part in closure],
         "package_set": package_set,
         "environment_digest": digest,

@@ -170,7 +170,7 @@ def test_what_a_box_says_is_stored_without_its_secrets(cast, key, decide) -> Non
     decide()
     begin(cast, version, n=1)
     run = claim()
-    recorder = Recorder(run, Mask([VALUE]))
+    recorder = Recorder(run, mask=Mask([VALUE]))
     for event in (
         Output("stdout", f"a {VALUE[:10]}".encode()),
         Output("stderr", b"between\n"),
