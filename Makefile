@@ -3,7 +3,7 @@ PYTHON ?= python3
 INSTALLER = $(PYTHON) platform/installer
 
 .DEFAULT_GOAL := help
-.PHONY: help run prod rolling-restart box-image test check lint demo attack chaos sign-ins doctor compose-trial fresh-machine
+.PHONY: help run prod rolling-restart box-image test check lint demo attack chaos bench sign-ins doctor compose-trial fresh-machine
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -26,6 +26,9 @@ demo: ## Play the main job headless in an installation of its own that is remove
 MODE ?= all
 chaos: ## Break things under load and check that nothing is lost or done twice (MODE=worker-kill, ARGS="--runs 100 --faults 10")
 	@$(INSTALLER) chaos --mode $(MODE) $(ARGS)
+
+bench: ## Measure, and write docs/performance.md anew (ONLY=boxes for one group); run nothing beside it
+	@$(INSTALLER) bench $(if $(ONLY),--only $(ONLY))
 
 attack: ## Fire the hostile programs at this installation's boxes and show how each ends (ONLY=name fires one)
 	@$(INSTALLER) attack

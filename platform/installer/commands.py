@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
     """Runs one command; what goes wrong is one sentence and an advice, never a traceback."""
     parser = argparse.ArgumentParser(prog="installer", description="Sets Selfsmith up on this machine and runs it.")
     parser.add_argument("command", choices=sorted([*COMMANDS, *COMMANDS_WITH_OPTIONS]))
-    parser.add_argument("rest", nargs=argparse.REMAINDER, help="for `test`, `check` and `chaos`: options of their own")
+    parser.add_argument("rest", nargs=argparse.REMAINDER, help="for `test`, `check`, `chaos` and `bench`: options of their own")
     options = parser.parse_args(arguments)
     for number in STOP_SIGNALS:
         signal.signal(number, on_signal)
@@ -268,6 +268,15 @@ def chaos(rest: list[str]) -> int:
         return quality.call(stack.application, ("python", "-m", "tests.chaos", *rest), {})
 
 
+def bench(rest: list[str]) -> int:
+    """Measures, on engines of its own. What follows are its options."""
+    setup = make_setup(test_home(), free_port())
+    with Stack(setup) as stack:
+        stack.bring_up(groups=("dev",)).result()
+        setup.progress.say("")
+        return quality.call(stack.application, ("python", "-m", "benchmarks", *rest), {})
+
+
 def test_home() -> Home:
     """Tests have a home of their own beside the real one, kept so that the next time is fast."""
     return Home(choose_home(os.environ, CHECKOUT, is_root=os.geteuid() == 0).path / "test")
@@ -307,4 +316,4 @@ COMMANDS: dict[str, Callable[[], int]] = {
     "sign-ins": sign_ins,
     "doctor": doctor,
 }
-COMMANDS_WITH_OPTIONS: dict[str, Callable[[list[str]], int]] = {"test": test, "check": check, "chaos": chaos}
+COMMANDS_WITH_OPTIONS: dict[str, Callable[[list[str]], int]] = {"test": test, "check": check, "chaos": chaos, "bench": bench}
