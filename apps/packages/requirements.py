@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from packaging.requirements import InvalidRequirement as UnparsableRequirement
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
-from packaging.utils import canonicalize_name
+from packaging.utils import InvalidName, canonicalize_name
 
 from apps.core.errors import Invalid
 
@@ -118,21 +118,21 @@ def parse_requirement(text: str) -> DirectRequirement:
     _refuse_what_is_no_name(text)
     try:
         parsed = Requirement(text)
-    except UnparsableRequirement as problem:
+        name = canonicalize_name(parsed.name, validate=True)  # the parser lets a name end in “_”, which no name may
+        extras = tuple(sorted(canonicalize_name(extra, validate=True) for extra in parsed.extras))
+    except (UnparsableRequirement, InvalidName) as problem:
         raise BadRequirement(
             f"“{text}” is not a package name with version limits. Write it like “markdown” or “markdown>=3.5,<4”.",
             requirement=text,
         ) from problem
     if any(part.operator == "===" for part in parsed.specifier):
         raise BadRequirement(f"“{text}” compares versions by “===”; write “==” instead.", requirement=text)
-    name = canonicalize_name(parsed.name)
     if name.replace("-", "_") in sys.stdlib_module_names:
         raise PartOfPython(
             f"“{name}” comes with Python: import it without asking for a package. "
             "A package of that name on the index would be something else.",
             requirement=text,
         )
-    extras = tuple(sorted(canonicalize_name(extra) for extra in parsed.extras))
     return DirectRequirement(name, extras, _canonical_specifier(parsed.specifier))
 
 

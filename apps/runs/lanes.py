@@ -22,6 +22,9 @@ from apps.runs.states import RunState
 from apps.workspaces.models import Workspace
 
 RETRY_AFTER_SECONDS = 30
+# Only the index of waiting runs has this order. By the id alone the primary key has it too, and PostgreSQL took that one: it
+# then walked through all that waits in one workspace to learn that nothing waits in another.
+OLDEST_FIRST = ("created_at", "id")
 RESERVE_FROM = 4  # places of a worker; below, keeping one free would cost too much of it
 
 
@@ -89,7 +92,7 @@ def _lanes(*, only_idle: bool) -> list[UUID]:
         of_lane = Run.objects.filter(workspace=OuterRef("pk")).order_by()
         running = of_lane.filter(state=RunState.RUNNING).values("workspace").annotate(number=Count("pk")).values("number")
         lanes = Workspace.objects.annotate(
-            oldest=Subquery(claimable(of_lane).order_by("id").values("id")[:1]),
+            oldest=Subquery(claimable(of_lane).order_by(*OLDEST_FIRST).values("created_at")[:1]),
             running=Coalesce(Subquery(running, output_field=IntegerField()), 0),
         ).filter(oldest__isnull=False, running__lt=1 if only_idle else settings.WORKSPACE_RUNNING_RUNS)
         share = Cast("running", FloatField()) / _weight()
@@ -106,7 +109,7 @@ def _next_of(workspace_id: UUID) -> QuerySet[Run]:
     _hold_lane(workspace_id)
     if Run.objects.filter(workspace=workspace_id, state=RunState.RUNNING).count() >= settings.WORKSPACE_RUNNING_RUNS:
         return Run.objects.none()
-    return claimable(Run.objects.filter(workspace=workspace_id)).order_by("id")
+    return claimable(Run.objects.filter(workspace=workspace_id)).order_by(*OLDEST_FIRST)
 
 
 def _hold_lane(workspace_id: UUID) -> None:

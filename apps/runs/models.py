@@ -91,7 +91,7 @@ class Run(Leased):
             models.Index(fields=["workspace", "function", "-id"], name="runs_run_function"),
             models.Index(fields=["task_id", "id"], name="runs_run_task", condition=models.Q(task_id__isnull=False)),
             models.Index(fields=["state", "id"], name="runs_run_open", condition=models.Q(state__in=[s.value for s in OPEN])),
-            models.Index(fields=["workspace", "id"], name="runs_run_lane", condition=models.Q(state="queued")),
+            models.Index(fields=["workspace", "created_at", "id"], name="runs_run_line", condition=models.Q(state="queued")),
             models.Index(fields=["workspace"], name="runs_run_running", condition=models.Q(state="running")),
             models.Index(fields=["queue_deadline_at"], name="runs_run_queue_clock", condition=models.Q(state="queued")),
             models.Index(fields=["total_deadline_at"], name="runs_run_total_clock", condition=models.Q(state="queued")),

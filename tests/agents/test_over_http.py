@@ -14,7 +14,7 @@ from apps.agents.models import Step, Task, TaskState, WaitsFor
 from apps.agents.services import start_task
 from apps.approvals.models import ApprovalRequest
 from apps.approvals.services import cast_vote
-from apps.core import blobs
+from apps.core import blobs, retries
 from apps.core.tenancy import scope
 from apps.llm.errors import Failure, ModelUnavailable
 from apps.llm.library import prepared_scripts
@@ -159,7 +159,10 @@ def test_a_provider_that_asks_to_wait_is_asked_again_later(caller: Caller, json_
         ("rate_limited", "asks to wait"),
     ],
 )
-def test_what_does_not_pass_fails_after_four_calls_with_longer_pauses(caller: Caller, json_task: Task, fault, words) -> None:
+def test_what_does_not_pass_fails_after_four_calls_with_longer_pauses(
+    caller: Caller, json_task: Task, monkeypatch: pytest.MonkeyPatch, fault, words
+) -> None:
+    monkeypatch.setattr(retries.random, "uniform", lambda least, most: most)  # the longest of what may be drawn
     caller.server.faults.extend([fault] * 4)
     pauses = []
     for _ in range(3):
@@ -167,7 +170,7 @@ def test_what_does_not_pass_fails_after_four_calls_with_longer_pauses(caller: Ca
         assert (task.state, task.waits_for) == (TaskState.QUEUED, WaitsFor.MODEL)
         assert words in step.problem
         pauses.append(seconds_from_now(task))
-    assert [0 < pause <= limit for pause, limit in zip(pauses, (2, 5, 15), strict=True)] == [True] * 3
+    assert [0 < pause <= limit for pause, limit in zip(pauses, (4, 8, 16), strict=True)] == [True] * 3
     assert pauses == sorted(pauses)
     task, step = caller.work(json_task)
     assert (task.state, task.waits_for, step.model_calls) == (TaskState.FAILED, "", 4)

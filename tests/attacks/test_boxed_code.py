@@ -55,7 +55,9 @@ def said_by_the_platform(cast, *events) -> list[str]:
         recorder.hear(event)
     recorder.close()
     with scope(cast.acme.pk):
-        return "".join(LogChunk.objects.filter(run=run, stream="system").values_list("text", flat=True)).splitlines()
+        return "".join(
+            LogChunk.objects.filter(run=run, stream__in=("system", "log")).order_by("seq").values_list("text", flat=True)
+        ).splitlines()
 
 
 def test_a_tool_cannot_begin_a_line_of_the_platform(cast) -> None:

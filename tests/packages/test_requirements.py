@@ -66,6 +66,8 @@ def test_limits_and_extras_of_one_package_are_joined() -> None:
         ("markdown===3", BadRequirement),
         ("markdown\n--index-url=x", BadRequirement),
         ("mark down", BadRequirement),
+        ("markdown_", BadRequirement),
+        ("markdown[extra_]", BadRequirement),
         ("", BadRequirement),
         ("-", OptionNotAllowed),
         ("m" * 300, RequirementTooLong),

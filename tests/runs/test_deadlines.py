@@ -73,7 +73,9 @@ def test_the_total_time_ends_an_attempt_that_its_own_limit_would_let_go_on(cast,
 
 def test_waiting_for_people_does_not_count(cast, version) -> None:
     with scope(cast.acme.pk):
-        wanted = PackageSet.objects.create(state="ready", requirements=[], requirements_digest="0" * 64, reason="testing")
+        wanted = PackageSet.objects.create(
+            state="ready", environment_digest="e" * 64, requirements=[], requirements_digest="0" * 64, reason="testing"
+        )
     run = begin(cast, version, seconds=0)
     change(cast, run, state="awaiting_approval", package_set=wanted, queue_deadline_at=None, total_deadline_at=None)
     assert work.sweep_runs() == 0

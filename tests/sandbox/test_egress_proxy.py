@@ -163,7 +163,7 @@ def test_a_body_that_is_not_in_chunks_as_it_says_is_not_passed_on(proxied, serve
     made.ask(get(server, "/", "Transfer-Encoding: chunked") + body)
     (record,) = made.records()
     assert "chunks" in record.reason
-    assert not server.received[0].endswith(b"0\r\n\r\n")
+    assert not b"".join(server.received).endswith(b"0\r\n\r\n")  # it may not even have been connected with
 
 
 @pytest.mark.parametrize(

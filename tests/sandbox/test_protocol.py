@@ -167,9 +167,9 @@ def test_an_artifact_name_that_could_lead_elsewhere_is_refused(name: str) -> Non
         frame_json(frames.ARTIFACT_STARTED, {"name": "a"}) + frame(frames.ARTIFACT_DATA, b"x" * 11),
     ],
 )
-def test_files_out_of_order_or_over_their_limits_break_the_protocol(said: bytes) -> None:
+def test_files_out_of_order_or_over_their_limits_are_the_tools_error(said: bytes) -> None:
     ending = Conversation(said + LAST_WORD, limits=Limits(artifact_files=2, artifact_bytes=10)).ending
-    assert ending.broken is not None
+    assert ending.spoiled is not None
 
 
 def test_more_unanswered_requests_than_may_be_are_the_tools_error() -> None:
