@@ -89,6 +89,7 @@ def claim[Row: LeasedRow](
     by design, such as a task between its steps.
     """
     with every_workspace(reason="a worker takes the next row of any workspace"):
+        _be_silent_no_longer_than_a_lease()
         row: Row | None = due(rows(), from_state).select_for_update(skip_locked=True, of=("self",), no_key=True).first()
         if row is None:
             return None
@@ -123,6 +124,7 @@ def renew(row: LeasedRow) -> Renewal:
         LeaseLost: the token is stale or the row has ended.
     """
     with scope_of(row):
+        _be_silent_no_longer_than_a_lease()
         if held(row).update(lease_until=Now() + lease_length()) == 0:
             raise LeaseLost("This work was taken over by another worker or has ended.", row=str(row.pk))
         return Renewal(held(row).values_list("cancel_requested_at", flat=True).first() is not None)
@@ -134,6 +136,7 @@ def leave(row: LeasedRow, *, to_state: str, **fields: Any) -> None:
     Raises:
         LeaseLost: the token is stale; the caller's transaction must write nothing.
     """
+    _be_silent_no_longer_than_a_lease()
     changes = {"leased_by": "", "lease_until": None, **SINCE_NOW, **fields}
     if held(row).update(state=to_state, **changes) == 0:
         raise LeaseLost("This work was taken over by another worker or has ended.", row=str(row.pk))
@@ -146,8 +149,18 @@ def assert_held(row: LeasedRow) -> None:
     Raises:
         LeaseLost
     """
+    _be_silent_no_longer_than_a_lease()
     if not held(row).select_for_update(no_key=True).exists():
         raise LeaseLost("This work was taken over by another worker or has ended.", row=str(row.pk))
+
+
+def _be_silent_no_longer_than_a_lease() -> None:
+    """The transaction ends by itself when nothing comes in it for so long.
+
+    A process that is stopped in the middle keeps its locks, and whoever would take its work over waits for them.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('idle_in_transaction_session_timeout', %s, true)", [f"{settings.LEASE_SECONDS}s"])
 
 
 def expired(rows: models.QuerySet[Any]) -> models.QuerySet[Any]:

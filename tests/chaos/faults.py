@@ -77,15 +77,19 @@ class Nemesis:
                     self._installation.start(name)
 
     def _wait_for_recovery(self, fault: Fault) -> None:
-        """Every run that was hit has a new attempt, or has ended."""
+        """Until every run that was hit has ended; it had recovered when its next attempt began, or when it ended.
 
-        def recovered() -> bool:
-            for run, attempt, state in rows_or_none(self._installation, PROGRESS, list(fault.hit)):
+        Waiting for the end keeps one run from being hit three times, after which it is rightly taken for the cause.
+        """
+
+        def ended() -> bool:
+            rows = rows_or_none(self._installation, PROGRESS, list(fault.hit))
+            for run, attempt, state in rows:
                 if attempt > fault.hit[run] or state in TERMINAL:
                     fault.recovered_after.setdefault(run, time.monotonic() - fault.at)
-            return len(fault.recovered_after) == len(fault.hit)
+            return len(rows) == len(fault.hit) and all(state in TERMINAL for _, _, state in rows)
 
-        wait_for(recovered, self._patience)
+        wait_for(ended, self._patience)
 
     def _aim(self, fault: Fault, *, worker: str = "") -> None:
         """Note what is in progress now, in all workers or in one; wait a little for it."""

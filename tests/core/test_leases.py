@@ -6,7 +6,7 @@ import threading
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.db.models import F
 from django.db.models.functions import Now
 
@@ -43,6 +43,31 @@ def test_what_is_not_due_yet_is_not_claimed(cast) -> None:
     with scope(cast.acme.pk):
         PackageSet.objects.filter(pk=row.pk).update(not_before=Now() + timedelta(hours=1))
     assert claim() is None
+
+
+def test_a_holder_that_is_stopped_in_the_middle_keeps_its_locks_no_longer_than_a_lease(transactional_cast, settings) -> None:
+    settings.LEASE_SECONDS = 1
+    make_row(transactional_cast)
+    row = claim()
+    holds, is_over = threading.Event(), threading.Event()
+
+    def stop_in_the_middle() -> None:
+        try:
+            with pytest.raises(DatabaseError), scope(row.workspace_id):
+                leases.assert_held(row)
+                holds.set()
+                is_over.wait(20)
+                leases.assert_held(row)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=stop_in_the_middle)
+    thread.start()
+    assert holds.wait(20)
+    with scope(row.workspace_id):
+        leases.assert_held(row)  # waits for the lock, which the other one would keep
+    is_over.set()
+    thread.join()
 
 
 def test_racing_workers_share_the_rows_and_take_none_twice(transactional_cast) -> None:
