@@ -1,6 +1,5 @@
 """Boxes by the local Docker engine, in gVisor. Refuses to make any that is not what it was asked for."""
 
-import shutil
 import socket
 import threading
 import time
@@ -24,7 +23,7 @@ from sandbox.docker_vessel import (
     ended_is_fine,
     engine_faults,
 )
-from sandbox.doorway import Doorway, read_notes
+from sandbox.doorway import Doorway, read_notes, remove_folder
 from sandbox.driver import DEFAULT_BUILD_LIMITS, DEFAULT_SIZE, NO_LABELS, Health, IsLive, Labels
 from sandbox.errors import SandboxUnavailable
 from sandbox.job import BoxSize, BuildLimits
@@ -147,7 +146,7 @@ class DockerDriver:
                 vessel.remove()
             end_processes_of(container_id)
         if folder is not None:
-            shutil.rmtree(folder)
+            remove_folder(folder)
 
     def _open(
         self, labels: Labels, size: BoxSize, mounts: Mapping[Path, str]

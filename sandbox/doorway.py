@@ -69,8 +69,7 @@ class Doorway:
     def remove(self) -> None:
         """Remove the folder. Nothing in it was written by a tool: the mount is read-only."""
         self._close()
-        if self.folder.exists():
-            shutil.rmtree(self.folder)
+        remove_folder(self.folder)
 
     def open_egress(self) -> socket.socket:
         """A second door, for a job that may reach hosts: whoever is in the box may come, and its proxy listens."""
@@ -105,6 +104,16 @@ class Doorway:
             for _, payload in reader.feed(data):
                 return payload
         raise EOFError("it hung up")
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a box's folder. Its own end and the sweeps of several workers may be at it at the same moment."""
+
+    def gone_is_fine(_function: object, _path: str, error: BaseException) -> None:
+        if not isinstance(error, FileNotFoundError):
+            raise error
+
+    shutil.rmtree(folder, onexc=gone_is_fine)
 
 
 def read_notes(folder: Path) -> dict[str, str]:

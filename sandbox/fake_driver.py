@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -14,7 +13,7 @@ from pathlib import Path
 from sandbox.box import Box, never, parse_ready
 from sandbox.build import BuildOutcome, build
 from sandbox.docker_vessel import BOOTSTRAP, RUNNER, RUNNER_PACKAGE
-from sandbox.doorway import Doorway, read_notes
+from sandbox.doorway import Doorway, read_notes, remove_folder
 from sandbox.driver import DEFAULT_BUILD_LIMITS, DEFAULT_SIZE, NO_LABELS, Health, IsLive, Labels
 from sandbox.errors import SandboxUnavailable
 from sandbox.job import BoxSize, BuildLimits
@@ -110,7 +109,7 @@ class FakeDriver:
     def sweep(self, is_live: IsLive) -> list[str]:
         dead = [folder for folder in sorted(self.home.iterdir()) if not is_live(read_notes(folder))]
         for folder in dead:
-            shutil.rmtree(folder)
+            remove_folder(folder)
         return [folder.name for folder in dead]
 
     def _open(self, labels: Labels, *, wheels: str) -> tuple[Doorway, _ProcessVessel, socket.socket, str]:

@@ -8,6 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from installer.docker import thaw
+from sandbox.docker_vessel import end_processes_of, processes_of
 from tests.chaos.history import wait_for
 
 START_SECONDS = 60
@@ -27,12 +29,19 @@ class Engine:
         return f"unix://{self._folder}/docker.sock"
 
     def __enter__(self) -> Self:
-        self._start()
+        try:
+            self._start()
+            self._load_image()
+        except BaseException as error:
+            self.__exit__(type(error), error, None)
+            raise
+        return self
+
+    def _load_image(self) -> None:
         source = subprocess.Popen(["docker", "save", self._image], stdout=subprocess.PIPE)
         subprocess.run(["docker", "load"], stdin=source.stdout, env=self._environment(), check=True, stdout=subprocess.DEVNULL)
         if source.wait() != 0:
             raise RuntimeError(f"Docker could not save the image {self._image}.")
-        return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         assert self._process is not None
@@ -42,6 +51,7 @@ class Engine:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._end_containers()
         self._unmount()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -72,6 +82,14 @@ class Engine:
             )
         if not wait_for(self.answers, START_SECONDS):
             raise RuntimeError(f"dockerd did not start; the end of its log:\n{(self._folder / 'log').read_text()[-2000:]}")
+
+    def _end_containers(self) -> None:
+        """What an engine that was killed has left behind goes on without it, and what is frozen does not even die."""
+        containers = self._folder / "data" / "containers"
+        for container in [folder.name for folder in containers.iterdir()] if containers.is_dir() else []:
+            for pid in processes_of(container):
+                thaw(Path("/proc") / str(pid) / "cgroup")
+            end_processes_of(container)
 
     def _unmount(self) -> None:
         mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]

@@ -1,6 +1,8 @@
-"""Removing a container from an engine that is busy with its end."""
+"""Removing what a box leaves: from an engine that is busy with its end, and beside somebody else."""
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +11,7 @@ from docker.errors import APIError, NotFound
 
 from sandbox import SandboxUnavailable, docker_vessel
 from sandbox.docker_vessel import DockerVessel
+from sandbox.doorway import remove_folder
 
 BUSY = APIError("500 Server Error", explanation="unable to remove filesystem: unlinkat /x: directory not empty")
 
@@ -50,3 +53,18 @@ def test_what_stays_in_the_way_is_said(answers: list[Exception]) -> None:
     made, _ = vessel(*answers)
     with pytest.raises(SandboxUnavailable):
         made.remove()
+
+
+def test_two_sweeps_that_remove_one_folder_are_both_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "box"
+    (folder / "control").mkdir(parents=True)
+    real = os.rmdir
+
+    def after_somebody_else(path: str, **how: Any) -> None:
+        real(path, **how)
+        real(path, **how)
+
+    monkeypatch.setattr(os, "rmdir", after_somebody_else)
+    remove_folder(folder)
+    remove_folder(folder)
+    assert not folder.exists()
