@@ -101,7 +101,9 @@ def _read(payload: dict[str, Any]) -> _Call:
 
 def _start(run: Run, call: _Call) -> Run:
     """Write the child, in one transaction with the check that the caller's attempt still goes on."""
-    version = FunctionVersion.objects.active_by_name([call.name], task_id=run.task_id).get(call.name)
+    # What a library function calls is the library's, also when a task runs it: else a task's own tool, on which nobody has
+    # voted, could take the place of a name that granted code calls.
+    version = FunctionVersion.objects.active_by_name([call.name], task_id=run.function.task_id).get(call.name)
     if version is None:
         raise NoSuchFunction(f"There is no function “{call.name[:100]}” that this run could call.")
     if retry_class_of(version, resolve_closure(version)) == RetryClass.NEVER:
@@ -215,7 +217,10 @@ def _execute_here(child: Run) -> bool:
         lambda: lanes.claimable(Run.objects.filter(pk=child.pk)), from_state=RunState.QUEUED, to_state=RunState.RUNNING
     )
     if claimed is not None:
-        work.perform(claimed)
+        try:
+            work.perform(claimed)
+        except Exception:  # a fault of the platform costs the child its attempt, which the sweep finds, and not the caller
+            log.exception("run.child_broke_off run=%s", claimed.pk)
     return claimed is not None
 
 

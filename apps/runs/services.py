@@ -106,8 +106,7 @@ def start_run(
     require(actor, Permission.RUN)
     times = deadlines.clocks(queue_seconds, total_seconds)
     asked = [str(version.function_id), arguments, _contents(files), queue_seconds, total_seconds]
-    request_digest = request_digest_of(version, asked)
-    if earlier := _find_earlier(actor, idempotency_key, request_digest):
+    if earlier := _find_earlier(actor, idempotency_key, asked):
         return earlier
     validate_arguments(version.input_schema, arguments)
     check_file_names(files)
@@ -126,7 +125,7 @@ def start_run(
         **(deadlines.started_clocks(times) if is_ready_now else times),
         **(vars(family) if family else {}),
         idempotency_key=idempotency_key,
-        request_digest=request_digest,
+        request_digest=request_digest_of(version, asked),
     )
     _attach(run, arguments, files)
     record(actor=actor, action="run.started", subject=run, function=version.function.name, version=version.number)
@@ -206,14 +205,17 @@ def check_room(limits: Mapping[str, Amount], files: Sequence[Artifact]) -> None:
         )
 
 
-def _find_earlier(actor: Membership, key: str | None, request_digest: str) -> Run | None:
-    """Requests with one key wait for each other, so that two at once make one run."""
+def _find_earlier(actor: Membership, key: str | None, asked: list[Any]) -> Run | None:
+    """Requests with one key wait for each other, so that two at once make one run.
+
+    Compared as the earlier run's version keeps requests, which a later version may do otherwise.
+    """
     if key is None:
         return None
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"run {actor.pk} {key}"])
-    earlier = Run.objects.filter(asked_by=actor, idempotency_key=key).first()
-    if earlier and earlier.request_digest != request_digest:
+    earlier = Run.objects.filter(asked_by=actor, idempotency_key=key).select_related("version").first()
+    if earlier and earlier.request_digest != request_digest_of(earlier.version, asked):
         raise KeyReused("This idempotency key was used for another request: take a new key.", run=str(earlier.pk))
     return earlier
 

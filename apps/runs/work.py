@@ -102,8 +102,17 @@ def _is_to_be_handed_back(run: Run) -> bool:
     return run.retry_class != RetryClass.NEVER
 
 
+def _is_cancelled(run: Run) -> bool:
+    """By the row itself: the heartbeat may not have heard of it yet."""
+    with scope(run.workspace_id):
+        return Run.objects.filter(pk=run.pk, cancel_requested_at__isnull=False).exists()
+
+
 def _hand_back(run: Run) -> None:
     """Another worker takes it at once. Nobody has vanished, so it counts as no loss."""
+    if _is_cancelled(run):
+        _end(run, RunState.CANCELLED, outcome=Kind.KILLED, message="Cancelled.")
+        return
     reason = "The worker was stopped in order and gave the run back."
     with scope(run.workspace_id):
         leases.assert_held(run)
@@ -244,6 +253,9 @@ def _end(run: Run, state: RunState, artifacts: Sequence[Artifact] = (), **fields
 def _put_back(run: Run, reason: str) -> None:
     """This host could not make a box: nothing of the job has happened, so it waits and is tried again."""
     log.error("run.no_box reason=%s", reason)
+    if _is_cancelled(run):
+        _end(run, RunState.CANCELLED, outcome=Kind.KILLED, message="Cancelled.")
+        return
     with scope(run.workspace_id):
         sequel = f"Nothing of the run had happened: tried again after {RETRY_AFTER.total_seconds():g} s."
         _close_attempt(run, Kind.INFRA, reason, sequel=sequel, next_at=Now() + RETRY_AFTER)

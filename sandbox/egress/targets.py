@@ -97,4 +97,6 @@ def parse_authority(text: str, *, default_port: int | None = None) -> Target:
 
 def shown(text: str) -> str:
     """Somebody else's text within a sentence of ours: short, and nothing in it that moves the cursor or the eye."""
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text[:LONGEST_SHOWN])
+    # The mark tells what masks secrets that one may go on here.
+    short = text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 1]}…"
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in short)

@@ -137,7 +137,10 @@ def test_a_whole_task_with_a_malformed_call_a_package_and_a_tool_that_has_to_be_
     assert not task.cost_is_known
 
 
-def test_a_provider_that_asks_to_wait_is_asked_again_later(caller: Caller, json_task: Task) -> None:
+def test_a_provider_that_asks_to_wait_is_asked_again_later(
+    caller: Caller, json_task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retries.random, "uniform", lambda least, most: least)  # so that the provider's word is what counts
     caller.server.faults.append("rate_limited")
     task, step = caller.work(json_task)
     assert (task.state, task.waits_for, task.lease_until) == (TaskState.QUEUED, WaitsFor.MODEL, None)

@@ -4,8 +4,10 @@ import pytest
 from django.db import connection
 
 from apps.core.tenancy import scope
+from apps.functions.definition import Settings
 from apps.functions.logging import InvalidLogging
-from apps.functions.services import create_function
+from apps.functions.models import Function
+from apps.functions.services import create_function, save_version
 from apps.runs import transitions
 from apps.runs.arguments import arguments_of
 from apps.runs.models import Run, SealedArguments
@@ -25,8 +27,6 @@ def run(cast, settings_of_secretive) -> Run:
 
 @pytest.fixture
 def settings_of_secretive():
-    from apps.functions.definition import Settings
-
     return Settings(logging=SECRETIVE)
 
 
@@ -86,6 +86,16 @@ def test_an_idempotency_key_still_tells_one_request_from_another(cast, run) -> N
             start_run(actor=cast.developer, version=run.version, arguments={"name": "a"}, idempotency_key="k") for _ in range(2)
         )
         assert first.pk == again.pk
+
+
+def test_an_idempotency_key_keeps_its_meaning_when_a_new_version_stores_arguments_otherwise(cast, run) -> None:
+    with scope(cast.acme.pk):
+        asked = {"arguments": {"name": "a"}, "idempotency_key": "k"}
+        first = start_run(actor=cast.developer, version=run.version, **asked)
+        save_version(actor=cast.developer, function=run.function, source=SOURCE, settings=Settings())
+        newer = Function.objects.select_related("active_version__function").get(pk=run.function_id).active_version
+        assert newer.logging != run.version.logging
+        assert start_run(actor=cast.developer, version=newer, **asked).pk == first.pk
 
 
 def test_a_version_that_says_nothing_about_logging_has_nothing_of_it_in_its_digest(cast) -> None:

@@ -211,6 +211,20 @@ def test_a_task_s_own_function_is_not_to_be_called_from_outside(cast) -> None:
     assert "There is no function “double”" in ended.error["message"]
 
 
+def test_a_task_s_own_function_takes_no_name_that_a_library_function_calls(cast, double, caller) -> None:
+    """Nobody has voted on it, and the function that a task runs may hold what people granted."""
+    from uuid import uuid4
+
+    from apps.functions.definition import Provenance
+    from apps.functions.models import Origin
+
+    task_id = uuid4()
+    write(cast, DOUBLE.replace("2 * n", "666"), provenance=Provenance(origin=Origin.AGENT, task_id=task_id))
+    with scope(cast.acme.pk):
+        run = start_run(actor=cast.developer, version=caller, arguments={"name": "double", "n": 4}, task_id=task_id)
+    assert work_off(cast, run).result == 9
+
+
 @pytest.mark.parametrize("loss", ["demoted", "removed"])
 def test_code_has_the_rights_that_whoever_asked_for_it_has_now(cast, double, caller, loss) -> None:
     run = begin(cast, caller, name="double", n=1)

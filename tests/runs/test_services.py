@@ -14,6 +14,7 @@ from apps.functions.arguments import ArgumentsInvalid
 from apps.functions.definition import Settings
 from apps.functions.limits import LIMITS, LimitAboveMaximum, set_maxima
 from apps.packages.models import PackageSet
+from apps.runs import work
 from apps.runs.models import Artifact, Attempt, LogChunk, Run
 from apps.runs.recorder import Recorder
 from apps.runs.services import (
@@ -29,8 +30,8 @@ from apps.runs.services import (
 )
 from apps.runs.work import perform_next_run, sweep_runs
 from apps.workspaces.services import PermissionMissing
-from sandbox import Output, OutputCut
-from tests.runs.conftest import begin, write
+from sandbox import Output, OutputCut, SandboxUnavailable
+from tests.runs.conftest import begin, change, see, write
 
 SOURCE = "def double(n: int) -> int:\n    return 2 * n\n"
 
@@ -241,3 +242,17 @@ def test_what_is_no_plain_file_name_is_refused(name) -> None:
 def test_folders_in_a_file_s_name_are_dropped() -> None:
     assert checked_file_name("../../etc/passwd") == "passwd"
     assert checked_file_name("C:\\files\\data.csv") == "data.csv"
+
+
+def test_a_run_that_was_cancelled_while_no_box_could_be_had_is_not_queued_again(cast, version, monkeypatch) -> None:
+    run = begin(cast, version, n=1)
+
+    class Away:
+        def take(self, **_: object) -> None:
+            change(cast, run, cancel_requested_at=Now())
+            raise SandboxUnavailable("Docker does not answer.")
+
+    monkeypatch.setattr(work.boxes, "pool", Away)
+    assert perform_next_run()
+    assert see(cast, run).state == "cancelled"
+    assert not perform_next_run()
