@@ -6,6 +6,8 @@
   const PAUSE = 400; // between two looks at one region, in ms: hints come in bursts
   const sockets = new Map(); // topic → { socket, wait }
   const due = new WeakMap(); // region → timer
+  const held = new Set(); // regions that changed while the pointer was down
+  let isPressed = false;
 
   const regions = () => [...document.querySelectorAll("[data-live]")];
   const topicsOf = (region) => region.dataset.live.split(" ").filter(Boolean);
@@ -43,6 +45,21 @@
       entry.wait = Math.min(entry.wait * 2, 30000);
     });
   }
+
+  // What is replaced between pressing and letting go never hears its click: the region waits until the pointer is up.
+  document.addEventListener("pointerdown", () => (isPressed = true), true);
+  for (const end of ["pointerup", "pointercancel", "dragend"]) document.addEventListener(end, release, true);
+  function release() {
+    isPressed = false;
+    held.forEach(look);
+    held.clear();
+  }
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const region = event.detail.elt;
+    if (!isPressed || !region.matches("[data-live]")) return;
+    event.detail.shouldSwap = false;
+    held.add(region);
+  });
 
   // After each swap: listen to what is on the page now, and to nothing else.
   function tune() {

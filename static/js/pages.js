@@ -93,10 +93,19 @@
     location.reload();
   });
 
-  // A refreshed part keeps open what the reader had opened and closed what the reader had closed.
+  // A refreshed part keeps open what the reader had opened and closed what the reader had closed, and the keyboard stays where it was.
   const remembered = new Map();
+  let focused = null; // what had the focus before, by now perhaps no longer on the page
   document.addEventListener("htmx:beforeSwap", (event) => {
     for (const details of event.detail.target.querySelectorAll("details[id]")) remembered.set(details.id, details.open);
+    focused = document.activeElement;
+  });
+  // In the same turn as the swap: a key that is pressed a moment later must not fall on the body.
+  document.addEventListener("htmx:afterSwap", () => {
+    if (!focused || focused.isConnected) return;
+    const isTheSame = (other) => other.textContent === focused.textContent && ["id", "name", "href"].every((name) => other.getAttribute(name) === focused.getAttribute(name));
+    [...document.querySelectorAll(`#main ${focused.localName}`)].find(isTheSame)?.focus({ preventScroll: true });
+    focused = null;
   });
   document.addEventListener("htmx:afterSettle", () => {
     for (const [id, isOpen] of remembered) {

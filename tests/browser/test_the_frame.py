@@ -91,6 +91,28 @@ def test_approving_needs_no_mouse(visit: Visit, installation: Installation) -> N
     approver.sees_state("approved")
 
 
+def test_a_list_that_refreshes_keeps_the_keyboard_and_the_pointer_where_they_are(visit: Visit) -> None:
+    developer = visit("developer")
+    developer.open("packages/")
+    developer.page.get_by_text("Ask for packages").click()
+    developer.fill(requirements="text-unidecode", reason="To write names without accents.")
+    developer.page.locator("main form").get_by_role("button").click()
+    developer.open("packages/")
+    row = developer.page.get_by_role("link", name="text-unidecode").first
+    row.focus()
+    before = row.element_handle()
+    with developer.page.expect_response("**/packages/"):
+        developer.page.evaluate("htmx.trigger('#results', 'changed')")
+    developer.page.wait_for_function("element => !element.isConnected", arg=before)
+    expect(row).to_be_focused()
+    row.hover()
+    developer.page.mouse.down()
+    with developer.page.expect_response("**/packages/"):
+        developer.page.evaluate("htmx.trigger('#results', 'changed')")
+    developer.page.mouse.up()
+    developer.page.wait_for_url(re.compile("packages/[0-9a-f-]{36}/"))
+
+
 def test_the_chosen_theme_stays(visit: Visit) -> None:
     viewer = visit("viewer")
     viewer.open()
