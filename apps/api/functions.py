@@ -9,6 +9,7 @@ from ninja import HeaderEx, P, Router, Status
 from apps.api.authentication import ApiRequest, in_scope
 from apps.api.paging import USUAL, page_of
 from apps.api.schemas import FunctionIn, FunctionOut, Page, RunIn, RunOut, VersionIn
+from apps.core.nudges import waiting_for
 from apps.core.tenancy import scope
 from apps.functions.definition import Settings, with_grants
 from apps.functions.models import Function, Isolation
@@ -21,7 +22,7 @@ from apps.workspaces.services import require
 
 router = Router()
 LONGEST_WAIT = 60.0  # seconds that a request may wait for its run's end
-LOOK_EVERY = 0.02
+LOOK_EVERY = 1.0  # seconds
 SETTINGS = {"hosts", "secrets", "limits", "retry_class", "retry", "isolation", "logging"}  # of a version, beside its code
 
 
@@ -102,12 +103,15 @@ def _start(request: ApiRequest, name: str, body: RunIn, idempotency_key: str | N
 
 
 def _wait_for(member: Membership, run: Run, seconds: float) -> Run:
-    """Look again and again, each time in a short transaction of its own."""
+    """Look whenever a nudge says that it has ended, and now and then in case one was lost; each time in a short transaction."""
     deadline = time.monotonic() + seconds
-    while run.is_open and time.monotonic() < deadline:
-        time.sleep(LOOK_EVERY)
-        with scope(member.workspace_id):
-            run.refresh_from_db(fields=["state"])
+    with waiting_for(run.pk) as ended:
+        while run.is_open and (left := deadline - time.monotonic()) > 0:
+            with scope(member.workspace_id):
+                run.refresh_from_db(fields=["state"])
+            if run.is_open:
+                ended.wait(min(left, LOOK_EVERY))
+                ended.clear()
     return run
 
 

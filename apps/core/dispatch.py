@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from celery import current_app, shared_task
-from django.db import close_old_connections, transaction
+from django.db import transaction
 from kombu.exceptions import OperationalError
 
 from apps.core import stopping
@@ -57,7 +57,6 @@ def drain(kind: str) -> int:
     work, done = _kinds[kind], 0
     while not stopping.is_stopping() and work.step():
         done += 1
-        close_old_connections()
     return done
 
 

@@ -18,7 +18,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import Error as DatabaseError
-from django.db import close_old_connections, connection, models
+from django.db import connection, models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
@@ -93,15 +93,10 @@ def claim[Row: LeasedRow](
         row: Row | None = due(rows(), from_state).select_for_update(skip_locked=True, of=("self",), no_key=True).first()
         if row is None:
             return None
-        type(row)._default_manager.filter(pk=row.pk).update(
-            state=to_state,
-            attempt=F("attempt") + (1 if count_attempt else 0),
-            token=F("token") + 1,
-            leased_by=worker_name(),
-            lease_until=Now() + lease_length(),
-            not_before=None,
-        )
-        row.refresh_from_db()
+        row.state, row.leased_by, row.not_before = to_state, worker_name(), None
+        row.attempt, row.token = row.attempt + (1 if count_attempt else 0), row.token + 1  # nobody else can: it is locked
+        row.lease_until = Now() + lease_length()  # type: ignore[assignment]  # the save replaces it by the time that it gave
+        row.save(update_fields=["state", "attempt", "token", "leased_by", "lease_until", "not_before"])
         return row
 
 
@@ -130,16 +125,24 @@ def renew(row: LeasedRow) -> Renewal:
         return Renewal(held(row).values_list("cancel_requested_at", flat=True).first() is not None)
 
 
+def write(row: LeasedRow, **fields: Any) -> None:
+    """Change fields of the row itself, which is locked for the rest of the transaction as by `assert_held`.
+
+    Raises:
+        LeaseLost
+    """
+    _be_silent_no_longer_than_a_lease()
+    if held(row).update(**fields) == 0:
+        raise LeaseLost("This work was taken over by another worker or has ended.", row=str(row.pk))
+
+
 def leave(row: LeasedRow, *, to_state: str, **fields: Any) -> None:
     """Give the row up in a new state: ended, waiting or queued again. Inside the scope that writes its outcome.
 
     Raises:
         LeaseLost: the token is stale; the caller's transaction must write nothing.
     """
-    _be_silent_no_longer_than_a_lease()
-    changes = {"leased_by": "", "lease_until": None, **SINCE_NOW, **fields}
-    if held(row).update(state=to_state, **changes) == 0:
-        raise LeaseLost("This work was taken over by another worker or has ended.", row=str(row.pk))
+    write(row, state=to_state, **{"leased_by": "", "lease_until": None, **SINCE_NOW, **fields})
     row.state = to_state
 
 
@@ -227,8 +230,6 @@ class Heartbeat:
                 if time.monotonic() - renewed_at > settings.LEASE_SECONDS:
                     self.lost.set()  # somebody else may be at the work by now
                     return
-            finally:
-                close_old_connections()
 
     def _rest(self) -> bool:
         """Wait for the next renewal, a nudge or the end; True at the end."""
@@ -246,14 +247,7 @@ def heartbeat(row: LeasedRow) -> Iterator[Heartbeat]:
     """Keep the lease of `row` alive while the block runs."""
     with waiting_for(row.pk) as hint:
         pulse = Heartbeat(row, hint)
-
-        def beat_and_close() -> None:
-            try:
-                pulse.beat()
-            finally:
-                connection.close()
-
-        thread = threading.Thread(target=beat_and_close, name=f"heartbeat-{row.pk}", daemon=True)
+        thread = threading.Thread(target=pulse.beat, name=f"heartbeat-{row.pk}", daemon=True)
         thread.start()
         try:
             yield pulse

@@ -75,15 +75,17 @@ def every_workspace(*, reason: str) -> Iterator[None]:
 def _entered(where: UUID | str) -> Iterator[None]:
     outer = _current.get()
     token = _current.set(where)
+    is_inside_another = connection.in_atomic_block
     try:
         with transaction.atomic(), bound(workspace=where):
             _tell_database(where)
             yield
-            if connection.in_atomic_block and not connection.needs_rollback:
-                # Inside an outer transaction the setting would outlive this scope.
-                _tell_database(outer)
+            if is_inside_another and not connection.needs_rollback:
+                _tell_database(outer)  # the setting lasts as long as the outermost transaction
     finally:
         _current.reset(token)
+        if not is_inside_another:
+            connection.close_if_unusable_or_obsolete()  # back to the pool: nobody keeps one while it waits for something else
 
 
 def _tell_database(where: UUID | str | None) -> None:

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db import connection
 from django.db.models import Max
 
 import sandbox
@@ -113,8 +112,9 @@ class Recorder:
 
     def _work(self) -> None:
         try:
-            with scope(self._run.workspace_id):
-                self._seq = LogChunk.objects.filter(run=self._run).aggregate(last=Max("seq"))["last"] or 0
+            if self._run.attempt > 1:
+                with scope(self._run.workspace_id):
+                    self._seq = LogChunk.objects.filter(run=self._run).aggregate(last=Max("seq"))["last"] or 0
             more = True
             while more:
                 batch, more = self._take_batch()
@@ -126,7 +126,6 @@ class Recorder:
             self._events.abandon()
         finally:
             self._files.drop_unfinished()
-            connection.close()
 
     def _take_batch(self) -> tuple[list[Heard], bool]:
         """Wait for one event, then collect what comes until the next batch is due; False when the end was among them."""

@@ -9,8 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db import connection
-
 from apps.core.errors import DomainError
 from apps.core.tenancy import scope
 from apps.runs.models import Run
@@ -54,7 +52,5 @@ def answer_for(run: Run, stopped: Callable[[], bool]) -> Callable[[HostRequest],
                 return _verbs[request.verb](run, request.payload)
         except DomainError as error:
             raise RequestRefused(error.message) from error
-        finally:
-            connection.close()
 
     return answer

@@ -133,10 +133,10 @@ def _prepare(run: Run) -> tuple[Job, list[FunctionVersion]]:
         DigestMismatch, InvalidJob, BlobMissing
     """
     with scope(run.workspace_id):
-        leases.assert_held(run)
-        Run.objects.filter(pk=run.pk).update(started_at=Coalesce("started_at", Now()), progress=None, progress_text="")
+        leases.write(run, started_at=Coalesce("started_at", Now()), progress=None, progress_text="")
         Attempt.objects.create(run=run, number=run.attempt, worker=run.leased_by)
         closure, arguments = _frozen_closure(run), arguments_of(run)
+        run.version = next(part for part in closure if part.pk == run.version_id)
         shares_box = run.version.isolation == Isolation.FUNCTION
         files = tuple(
             InputFile(input_name(link.artifact), blobs.path_of(run.workspace_id, link.artifact.sha256))
@@ -273,9 +273,8 @@ def _wait_for_packages(run: Run, reason: str, pulse: leases.Heartbeat) -> None:
 def _close_attempt(run: Run, outcome: str, message: str, **more: Any) -> None:
     """Also of an attempt whose worker vanished between the claim and opening it."""
     ended = {"ended_at": Now(), "outcome": outcome, "message": message, **more}
-    Attempt.objects.update_or_create(
-        run=run, number=run.attempt, defaults=ended, create_defaults={**ended, "worker": run.leased_by}
-    )
+    if not Attempt.objects.filter(run=run, number=run.attempt).update(**ended):
+        Attempt.objects.create(run=run, number=run.attempt, worker=run.leased_by, **ended)
 
 
 def sweep_runs() -> int:

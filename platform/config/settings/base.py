@@ -4,6 +4,7 @@ from pathlib import Path
 
 import django_stubs_ext
 from django.utils.csp import CSP
+from kombu import Queue
 
 from config.env import CHECKOUT, DEFAULT_HOME, read, read_bool, read_int, read_list, read_weights
 from config.logs import logging_settings
@@ -133,12 +134,14 @@ CACHES = {
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1)
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "selfsmith"
+# A message only wakes: the scheduler repeats what is lost. Acknowledging each took a third of a worker's processor time for a short run.
+CELERY_TASK_QUEUES = [Queue(CELERY_TASK_DEFAULT_QUEUE, no_ack=True)]
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_CONCURRENCY = read_int("SELFSMITH_WORKER_CONCURRENCY", 8)  # threads: each waits for a box, a model or the index
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
-CELERY_TASK_PUBLISH_RETRY = False  # a message is only a wake-up: the scheduler repeats what is lost
+CELERY_TASK_PUBLISH_RETRY = False
 
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
