@@ -6,7 +6,8 @@ Nothing is counted beside the rows themselves, so nothing can drift: what runs i
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -88,20 +89,26 @@ def check_queue() -> None:
 
 def _lanes(*, only_idle: bool) -> list[UUID]:
     """Workspaces with a run that could begin: least running for its weight first, then the one that waits longest."""
-    with every_workspace(reason="the lanes of all workspaces are compared"):
-        of_lane = Run.objects.filter(workspace=OuterRef("pk")).order_by()
-        running = of_lane.filter(state=RunState.RUNNING).values("workspace").annotate(number=Count("pk")).values("number")
-        lanes = Workspace.objects.annotate(
-            oldest=Subquery(claimable(of_lane).order_by(*OLDEST_FIRST).values("created_at")[:1]),
-            running=Coalesce(Subquery(running, output_field=IntegerField()), 0),
-        ).filter(oldest__isnull=False, running__lt=1 if only_idle else settings.WORKSPACE_RUNNING_RUNS)
-        share = Cast("running", FloatField()) / _weight()
-        return list(lanes.order_by(share, "oldest").values_list("pk", flat=True))
+    most = 1 if only_idle else settings.WORKSPACE_RUNNING_RUNS
+    with every_workspace(reason="the lanes of all workspaces are compared"), connection.cursor() as cursor:
+        cursor.execute(*_lanes_statement(most, tuple(settings.WORKSPACE_WEIGHTS.items())))
+        return [workspace_id for (workspace_id,) in cursor.fetchall()]
 
 
-def _weight() -> Case:
-    given = [When(slug=slug, then=Value(float(weight))) for slug, weight in settings.WORKSPACE_WEIGHTS.items()]
-    return Case(*given, default=Value(1.0))
+@cache
+def _lanes_statement(most: int, weights: tuple[tuple[str, int], ...]) -> tuple[str, tuple[Any, ...]]:
+    """Workers ask this before and after every run; writing it anew each time cost them as much as asking."""
+    of_lane = Run.objects.filter(workspace=OuterRef("pk")).order_by()
+    running = of_lane.filter(state=RunState.RUNNING).values("workspace").annotate(number=Count("pk")).values("number")
+    lanes = Workspace.objects.annotate(
+        oldest=Subquery(claimable(of_lane).order_by(*OLDEST_FIRST).values("created_at")[:1]),
+        running=Coalesce(Subquery(running, output_field=IntegerField()), 0),
+    ).filter(oldest__isnull=False, running__lt=most)
+    weight = Case(*(When(slug=slug, then=Value(float(given))) for slug, given in weights), default=Value(1.0))
+    statement: tuple[str, tuple[Any, ...]] = (
+        lanes.order_by(Cast("running", FloatField()) / weight, "oldest").values_list("pk").query.sql_with_params()
+    )
+    return statement
 
 
 def _next_of(workspace_id: UUID) -> QuerySet[Run]:

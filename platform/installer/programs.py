@@ -28,5 +28,9 @@ def serve(port: int) -> list[str]:
 
 
 def work(name: str) -> list[str]:
-    """A worker; the name tells it from others of this machine where workers are asked who is there."""
-    return ["-m", "celery", "-A", "config", "worker", "--pool=threads", "--loglevel=INFO", f"--hostname={name}@%h"]
+    """A worker; the name tells it from others of this machine where workers are asked who is there.
+
+    Workers tell each other nothing: what they have in common is in the database.
+    """
+    silent = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+    return ["-m", "celery", "-A", "config", "worker", "--pool=threads", "--loglevel=INFO", f"--hostname={name}@%h", *silent]
