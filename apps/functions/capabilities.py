@@ -167,7 +167,10 @@ def sources_of(subject: dict[str, Any]) -> list[FunctionVersion]:
 
 
 def _covers(capabilities: CapabilityRequest, wish: Wish) -> bool:
-    """Whether people agreed to it: no host or secret more, and no source that they have not seen and no person wrote."""
+    """Whether people agreed to it: no host or secret more, and no source that they have not seen and no person wrote.
+
+    What a program saved with a person's token was not written by a person: nobody looked at it.
+    """
     request = capabilities.request
     if request.state != RequestState.APPROVED or not request.is_intact or not is_granted(kind=KIND, digest=request.digest):
         return False

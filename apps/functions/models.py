@@ -15,9 +15,10 @@ from apps.functions.reader.literals import cleaned
 
 
 class Origin(models.TextChoices):
-    """Who wrote a version."""
+    """Who wrote a version: a person at a page, a program with a member's token, a model, or a pack."""
 
     PERSON = "person"
+    TOKEN = "token"  # noqa: S105  the word for it, no secret
     AGENT = "agent"
     PACK = "pack"
 

@@ -235,6 +235,11 @@ def _add_version(actor: Membership, function: Function, draft: _Draft, *, number
     return version
 
 
+def _origin(actor: Membership, provenance: Provenance) -> Origin:
+    """A program with a member's token is not that member: what it saves inherits no grant."""
+    return Origin.TOKEN if actor.is_token and provenance.origin == Origin.PERSON else provenance.origin
+
+
 def _version(actor: Membership, function: Function, draft: _Draft, number: int) -> FunctionVersion:
     analysis, settings, provenance = draft.analysis, draft.settings, draft.provenance
     version = FunctionVersion(
@@ -257,7 +262,7 @@ def _version(actor: Membership, function: Function, draft: _Draft, number: int) 
         retry=dict(settings.retry),
         logging=clean_logging(settings.logging),
         isolation=settings.isolation,
-        origin=provenance.origin,
+        origin=_origin(actor, provenance),
         task_id=provenance.task_id,
         prompt=cleaned(provenance.prompt),
         model=provenance.model,

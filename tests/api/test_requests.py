@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 
 from apps.agents.models import Step
 from apps.core.tenancy import scope
+from apps.functions.models import FunctionVersion
 from apps.runs.models import Artifact
 from apps.workspaces.models import ApiToken
 from tests.api.conftest import Call, Caller
@@ -30,6 +31,13 @@ def check_problem(response: Any, status: int, code: str) -> dict[str, Any]:
     assert told["status"] == status
     assert len(told["title"]) > 10
     return told
+
+
+def test_a_version_keeps_whether_a_person_or_a_token_saved_it(cast, by_session: Call, by_token: Call) -> None:
+    for origin, caller in (("person", by_session(cast.developer)), ("token", by_token(cast.developer))):
+        assert caller.post("/functions", {"source": f"def by_{origin}() -> None: ..."}).status_code == 201
+        with scope(cast.acme.pk):
+            assert FunctionVersion.objects.get(function__name=f"by_{origin}").origin == origin
 
 
 def test_a_session_needs_the_token_against_forgery(cast) -> None:

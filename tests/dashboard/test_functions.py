@@ -161,6 +161,13 @@ def test_an_edit_makes_a_version_and_keeps_the_limits(client, cast, shout) -> No
         assert Function.objects.get(pk=function.pk).description == "New."
 
 
+def test_pages_say_that_a_program_wrote_a_version(client, cast) -> None:
+    with scope(cast.acme.pk):
+        version = make_function(cast.developer, origin="token")
+    assert "a program, with a token of" in client.get(f"/w/acme/functions/{version.function_id}/").content.decode()
+    assert "</svg>token</span>" in client.get("/w/acme/functions/").content.decode()
+
+
 def test_a_run_starts_from_the_form_with_its_files(client, cast, shout) -> None:
     notes = SimpleUploadedFile("notes.txt", b"hello")
     data = {"version": str(shout.pk), "argument-text": "hey", "argument-times": "3", "files": [notes]}

@@ -1,6 +1,11 @@
 """Hosts and secrets come in by people's vote, for sources that they have seen."""
 
+from importlib import import_module
+from types import SimpleNamespace
+
 import pytest
+from django.apps import apps
+from django.db import IntegrityError, connection
 
 from apps.approvals.eligibility import AuthorCannotVote
 from apps.approvals.models import ApprovalRequest
@@ -19,6 +24,7 @@ from apps.functions.closure import resolve_closure
 from apps.functions.definition import InvalidGrant, Provenance, Settings
 from apps.functions.models import CapabilityRequest, Function, FunctionVersion, Origin
 from apps.vault.services import delete_secret, set_secret
+from apps.workspaces.models import Membership
 
 FETCH = "def fetch(path: str) -> str:\n    return path\n"
 BY_AGENT = Provenance(origin=Origin.AGENT, prompt="do it", model="scripted")
@@ -135,6 +141,51 @@ def test_every_other_source_of_an_agent_needs_a_vote(make, save, vote, developer
     assert granted(function.active_version)
     changed = save(function, FETCH + "# mended\n", settings=host("a.example.org"), provenance=BY_AGENT)
     assert granted(changed) is None
+
+
+def test_what_a_token_saves_inherits_no_grant_and_its_owner_has_no_vote(make, save, vote, cast) -> None:
+    function = make(FETCH, settings=host("a.example.org"))
+    vote()
+    with_token = Membership.objects.select_related("user").get(pk=cast.admin.pk)
+    with_token.is_token = True
+    saved = save(function, FETCH + "# by a program\n", actor=with_token, settings=host("a.example.org"))
+    assert saved.origin == Origin.TOKEN
+    assert granted(saved) is None
+    request = ApprovalRequest.objects.get(state="open")
+    assert request.subject["parts"][0]["origin"] == Origin.TOKEN
+    with pytest.raises(AuthorCannotVote):
+        cast_vote(actor=cast.admin, request_id=request.pk, decision="approve", reason="", shown_digest=request.digest)
+    vote()
+    assert granted(saved)
+
+
+def test_a_token_s_change_of_a_part_needs_a_vote(make, save, vote, cast) -> None:
+    part = make("def get(path: str) -> str:\n    return path\n")
+    caller = make("def both(path: str) -> str:\n    return get(path)\n", settings=host("a.example.org")).active_version
+    vote()
+    cast.developer.is_token = True
+    save(part, "def get(path: str) -> str:\n    return path * 2\n", actor=cast.developer)
+    assert granted(caller) is None
+
+
+def test_an_agent_s_version_stays_an_agent_s_when_a_token_started_its_task(make, cast) -> None:
+    cast.developer.is_token = True
+    assert make(FETCH, actor=cast.developer, provenance=BY_AGENT).active_version.origin == Origin.AGENT
+
+
+def test_versions_of_before_learn_from_the_audit_trail_that_a_token_saved_them(make, save, cast) -> None:
+    by_hand = make(FETCH)
+    cast.developer.is_token = True
+    by_token = save(by_hand, FETCH + "#", actor=cast.developer)
+    migration = import_module("apps.functions.migrations.0007_written_by_token")
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("ALTER TABLE functions_functionversion DISABLE TRIGGER USER")
+        cursor.execute("UPDATE functions_functionversion SET origin = 'person'")
+    migration.take_from_the_audit_trail(apps, SimpleNamespace(connection=connection))
+    assert [version.origin for version in by_hand.versions.order_by("number")] == [Origin.PERSON, Origin.TOKEN]
+    with pytest.raises(IntegrityError, match="never changes"):
+        FunctionVersion.objects.filter(pk=by_token.pk).update(origin=Origin.PERSON)
 
 
 def test_an_agent_s_change_of_a_part_needs_a_vote(make, save, vote) -> None:
