@@ -101,7 +101,7 @@ class ApprovalRequest(TenantModel):
 
 
 class Signed(TenantModel):
-    """Somebody's name under a request, with the role that they had at that moment."""
+    """Somebody's name under a request, with the role that they had at that moment; empty for an author who had left."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     role = models.CharField(max_length=12)

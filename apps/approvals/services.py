@@ -45,13 +45,14 @@ def open_request(
     subject: dict[str, Any],
     asked_by: Membership,
     prompted_by: Membership | None,
-    authors: Iterable[Membership],
+    authors: Iterable[UUID],
     reason: str,
     task_id: UUID | None = None,
 ) -> ApprovalRequest:
     """Freeze `subject` (plain JSON) and ask people to decide on it.
 
-    `authors` are those besides the asker and the prompter who had a hand in it: none of them can vote.
+    `authors` are the accounts besides the asker's and the prompter's that had a hand in it, members or not any more: none of
+    them can vote.
 
     Raises:
         PermissionMissing, kinds.UnknownKind, policies.NoRuleMatches, ReasonInvalid
@@ -193,14 +194,15 @@ def _tally(request: ApprovalRequest, vote: Vote, actor: Membership) -> None:
 
 
 def _write_authors(
-    request: ApprovalRequest, asked_by: Membership, prompted_by: Membership | None, authors: Iterable[Membership]
+    request: ApprovalRequest, asked_by: Membership, prompted_by: Membership | None, authors: Iterable[UUID]
 ) -> None:
-    signed = {(asked_by.user_id, Part.ASKED): asked_by}
+    signed = {(asked_by.user_id, Part.ASKED)}
     if prompted_by:
-        signed[prompted_by.user_id, Part.PROMPTED] = prompted_by
-    signed |= {(author.user_id, Part.WROTE): author for author in authors}
+        signed.add((prompted_by.user_id, Part.PROMPTED))
+    signed |= {(user_id, Part.WROTE) for user_id in authors}
+    roles = dict(Membership.objects.filter(user__in={user_id for user_id, _ in signed}).values_list("user", "role"))
     Author.objects.bulk_create(
-        Author(request=request, user_id=user_id, role=member.role, part=part) for (user_id, part), member in signed.items()
+        Author(request=request, user_id=user_id, role=roles.get(user_id, ""), part=part) for user_id, part in sorted(signed)
     )
 
 

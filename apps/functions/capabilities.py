@@ -18,6 +18,7 @@ from apps.approvals.states import RequestState
 from apps.core.canonical import digest_of
 from apps.core.errors import Conflict, Invalid
 from apps.core.events import emit
+from apps.functions.authors import authors_of
 from apps.functions.models import CapabilityRequest, FunctionVersion, Origin
 from apps.vault.services import function_secrets
 from apps.workspaces.models import Membership
@@ -108,20 +109,19 @@ def ensure_capabilities(
     It may still be open: look at its state, which does not change before the caller's transaction ends.
 
     Raises:
-        UnknownSecret, PermissionMissing, policies.NoRuleMatches, ReasonInvalid
+        UnknownSecret, AuthorUnknown, PermissionMissing, policies.NoRuleMatches, ReasonInvalid
     """
     wish = wish_of(closure)
     if not wish:
         return None
     if standing := find_grant(wish) or _hold_open(wish) or find_grant(wish):  # one may have been granted while this waited
         return standing
-    authors = Membership.objects.filter(pk__in=[version.created_by_id for version in closure if version.created_by_id])
     request = open_request(
         kind=KIND,
         subject={**wish.content(), "widens": _widens(wish)},
         asked_by=actor,
         prompted_by=actor if task_id else None,
-        authors=authors,
+        authors=authors_of(closure),
         reason=reason,
         task_id=task_id,
     )

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+from apps.functions.authors import authors_of
 from apps.functions.models import FunctionVersion
 from apps.packages.models import PackageSet
 from apps.packages.requirements import parse_requirements
@@ -28,7 +29,7 @@ def ensure_environment(
     The set may still wait for a person: look at its state, which does not change before the caller's transaction ends.
 
     Raises:
-        BadRequirement, PermissionMissing
+        BadRequirement, AuthorUnknown, PermissionMissing
     """
     requirements = closure_requirements(closure)
     if not requirements:
@@ -39,8 +40,11 @@ def ensure_environment(
     if existing is not None and existing.is_current:
         return existing
     prompted_by = actor if task_id else None
-    # Who wrote the functions wants the packages as much as who runs them.
-    authors = [version.created_by_id for version in closure if version.created_by_id]
     return require_packages(
-        actor=actor, requirements=requirements, reason=reason, prompted_by=prompted_by, authors=authors, task_id=task_id
+        actor=actor,
+        requirements=requirements,
+        reason=reason,
+        prompted_by=prompted_by,
+        authors=authors_of(closure),  # who wrote the functions wants the packages as much as who runs them
+        task_id=task_id,
     )

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any, ClassVar, Self
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Q
@@ -83,7 +84,7 @@ class FunctionVersionQuerySet(TenantQuerySet["FunctionVersion"]):
 
     def for_history(self) -> Self:
         """Newest first, with what a history shows of each."""
-        return self.select_related("function", "created_by__user", "package_set").order_by("-number")
+        return self.select_related("function", "package_set").order_by("-number")
 
 
 class Function(TenantModel):
@@ -151,7 +152,8 @@ class FunctionVersion(TenantModel):
     prompt = models.TextField(blank=True, default="")
     model = models.CharField(max_length=200, blank=True, default="")
     derived_from = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
-    created_by = models.ForeignKey("workspaces.Membership", null=True, on_delete=models.SET_NULL, related_name="+")
+    # The account, which stays when its member leaves; only versions older than this column may have none.
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     author_name = models.CharField(max_length=150)
     created_at = models.DateTimeField(db_default=Now())
 
@@ -166,12 +168,12 @@ class FunctionVersion(TenantModel):
         constraints = [models.UniqueConstraint(fields=["function", "number"], name="functions_version_number_once")]
 
     class Tenancy(TenantModel.Tenancy):
-        # All but created_by, which is emptied when a member leaves, and package_set, which a new request replaces.
+        # All but package_set, which a new request replaces.
         immutable = (
             "function", "number", "source", "entry", "is_async", "description", "input_schema", "output_schema",
             "imports", "hints", "requirements", "dependencies", "secrets", "hosts", "limits", "retry_class", "retry",
-            "logging", "isolation", "digest", "origin", "task_id", "prompt", "model", "derived_from", "author_name",
-            "created_at",
+            "logging", "isolation", "digest", "origin", "task_id", "prompt", "model", "derived_from", "author",
+            "author_name", "created_at",
         )  # fmt: skip
 
     def __str__(self) -> str:

@@ -112,7 +112,8 @@ def save_version(
     settings: Settings = NO_SETTINGS,
     provenance: Provenance = BY_HAND,
 ) -> FunctionVersion:
-    """Add a version and make it active; what equals the active version in everything that matters adds none.
+    """Add a version and make it active; what equals the active version in everything that matters adds none, unless nobody
+    knows who wrote that one.
 
     A task's version goes to the task's own function: for one of the library make one of the same name with
     `create_function` and the task's provenance.
@@ -220,7 +221,7 @@ def _add_next_version(actor: Membership, function: Function, draft: _Draft) -> F
 def _add_version(actor: Membership, function: Function, draft: _Draft, *, number: int) -> FunctionVersion:
     version = _version(actor, function, draft, number)
     active = function.active_version
-    if active is not None and active.digest == version.digest:
+    if active is not None and active.digest == version.digest and active.author_id is not None:
         return active
     closure = resolve_closure(version)
     reason = f"The function “{function.name}” needs {'it' if len(draft.requirements) == 1 else 'them'}."
@@ -267,7 +268,7 @@ def _version(actor: Membership, function: Function, draft: _Draft, number: int) 
         prompt=cleaned(provenance.prompt),
         model=provenance.model,
         derived_from=provenance.derived_from,
-        created_by=actor,
+        author=actor.user,
         author_name=str(actor),
     )
     version.digest = version.compute_digest()

@@ -1,6 +1,7 @@
 """The approval kind "packages": what people are asked, and what their decision does."""
 
 from typing import Any
+from uuid import UUID
 
 from apps.approvals.kinds import Kind
 from apps.approvals.models import ApprovalRequest
@@ -12,7 +13,6 @@ from apps.packages.locks import Lock
 from apps.packages.models import PackageSet
 from apps.packages.states import PackageState
 from apps.packages.subject import freeze_subject
-from apps.workspaces.models import Membership
 
 KIND = "packages"
 _STATE_OF_REQUEST = {
@@ -55,7 +55,7 @@ def open_packages_request(package_set: PackageSet, lock: Lock) -> ApprovalReques
         subject=subject,
         asked_by=package_set.asked_by,
         prompted_by=package_set.prompted_by,
-        authors=Membership.objects.filter(pk__in=package_set.authors),
+        authors=[UUID(author_id) for author_id in package_set.author_ids],
         reason=package_set.reason,
         task_id=package_set.task_id,
     )

@@ -41,7 +41,9 @@ class PackageSet(Leased):
     reason = models.TextField()
     asked_by = models.ForeignKey("workspaces.Membership", on_delete=models.SET_NULL, null=True, related_name="+")
     prompted_by = models.ForeignKey("workspaces.Membership", on_delete=models.SET_NULL, null=True, related_name="+")
-    authors = models.JSONField(default=list)  # ids of memberships with a hand in it besides these two: they have no vote
+    author_ids = models.JSONField(
+        default=list
+    )  # accounts with a hand in it besides the asker's: they have no vote, members or not
     task_id = models.UUIDField(null=True, editable=False)
 
     lock = models.JSONField(null=True)  # see locks.Lock.as_json
@@ -79,7 +81,7 @@ class PackageSet(Leased):
         ]
 
     class Tenancy(TenantModel.Tenancy):
-        immutable = ("requirements", "requirements_digest", "reason", "authors", "task_id")
+        immutable = ("requirements", "requirements_digest", "reason", "author_ids", "task_id")
         terminal = ("state", tuple(state.value for state in TERMINAL))
 
     def __str__(self) -> str:

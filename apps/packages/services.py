@@ -48,7 +48,7 @@ def require_packages(
 ) -> PackageSet:
     """Ask that these packages become usable here; the same wish that is under way or granted is given back.
 
-    `authors` are ids of memberships that had a hand in it besides the asker and the prompter: they cannot vote on it.
+    `authors` are accounts that had a hand in it besides the asker's and the prompter's: they cannot vote on it.
 
     What is asked for is checked at once; a worker resolves it and opens the approval request. The set is held for the
     caller's transaction (see `hold_set`).
@@ -61,6 +61,7 @@ def require_packages(
         raise ReasonMissing("Say what the packages are needed for: whoever decides on them will read it.")
     wanted = normalise(requirements)
     digest = digest_of(wanted)
+    hands = {*authors, prompted_by.user_id} if prompted_by else {*authors}  # a prompter may leave before the request is opened
     asked = PackageSet(
         state=PackageState.QUEUED,
         requirements=wanted,
@@ -68,7 +69,7 @@ def require_packages(
         reason=reason.strip()[:LONGEST_REASON],
         asked_by=actor,
         prompted_by=prompted_by,
-        authors=sorted({str(author) for author in authors}),
+        author_ids=sorted(str(author_id) for author_id in hands),
         task_id=task_id,
     )
     # Two who ask at once: the constraint lets one row in, and both are given that one.

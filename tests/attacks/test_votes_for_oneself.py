@@ -17,6 +17,7 @@ from apps.llm.services import ensure_builtin_models
 from apps.packages import approval
 from apps.packages.locks import Distribution, Lock
 from apps.packages.models import PackageSet
+from apps.packages.services import require_packages
 from apps.packages.states import PackageState
 from apps.runs.services import start_run
 from apps.workspaces.models import Membership
@@ -58,6 +59,28 @@ def test_who_wrote_a_function_has_no_vote_when_somebody_else_s_run_asks_for_its_
         with pytest.raises(AuthorCannotVote):
             vote(cast.admin, resolved(run.package_set))
         vote(cast.approver, run.package_set.request)
+
+
+def test_nor_when_they_had_left_before_it_was_asked_for(cast: Any, needs_evil: Function) -> None:
+    with scope(cast.acme.pk):
+        user = cast.admin.user
+        cast.admin.delete()
+        version = Function.objects.select_related("active_version__function").get(pk=needs_evil.pk).active_version
+        run = start_run(actor=cast.developer, version=version, arguments={})
+        returned = Membership.objects.create(user=user, role="approver")
+        with pytest.raises(AuthorCannotVote):
+            vote(returned, resolved(run.package_set))
+
+
+def test_nor_who_prompted_an_agent_and_left_while_its_packages_were_resolved(cast: Any) -> None:
+    with scope(cast.acme.pk):
+        asked = require_packages(actor=cast.developer, requirements=["evil"], reason="For the task.", prompted_by=cast.admin)
+        user = cast.admin.user
+        cast.admin.delete()
+        asked.refresh_from_db()
+        returned = Membership.objects.create(user=user, role="approver")
+        with pytest.raises(AuthorCannotVote):
+            vote(returned, resolved(asked))
 
 
 def test_nor_when_the_function_is_needed_by_another_one(cast: Any, needs_evil: Function) -> None:

@@ -6,10 +6,12 @@ from types import SimpleNamespace
 import pytest
 from django.apps import apps
 from django.db import IntegrityError, connection
+from django.db.models import ProtectedError
 
 from apps.approvals.eligibility import AuthorCannotVote
 from apps.approvals.models import ApprovalRequest
-from apps.approvals.services import cast_vote
+from apps.approvals.services import cast_vote, requests_waiting_for, withdraw_request
+from apps.functions.authors import AuthorUnknown
 from apps.functions.capabilities import (
     NotGranted,
     UnknownSecret,
@@ -100,6 +102,40 @@ def test_who_wrote_a_part_of_it_has_no_vote_either(make, cast, vote) -> None:
     request = ApprovalRequest.objects.get(state="open")
     with pytest.raises(AuthorCannotVote):
         cast_vote(actor=cast.admin, request_id=request.pk, decision="approve", reason="", shown_digest=request.digest)
+
+
+@pytest.mark.parametrize("role", ["approver", "owner"])
+def test_who_wrote_it_and_left_has_no_vote_after_coming_back(make, cast, role) -> None:
+    version = make(FETCH, actor=cast.admin, settings=host("a.example.org")).active_version
+    withdraw_request(actor=cast.admin, request_id=ApprovalRequest.objects.get().pk)
+    user = cast.admin.user
+    cast.admin.delete()
+    ensure_capabilities(actor=cast.developer, closure=closure_of(version), reason="to run it")
+    returned = Membership.objects.create(user=user, role=role)
+    request = ApprovalRequest.objects.get(state="open")
+    assert request not in requests_waiting_for(returned)
+    with pytest.raises(AuthorCannotVote):
+        cast_vote(actor=returned, request_id=request.pk, decision="approve", reason="", shown_digest=request.digest)
+
+
+def test_an_account_that_wrote_a_version_is_not_deleted(make, developer) -> None:
+    make(FETCH)
+    with pytest.raises(ProtectedError):
+        developer.user.delete()
+
+
+def test_what_nobody_is_known_to_have_written_is_not_asked_for_until_it_is_saved_anew(make, save, cast) -> None:
+    function = make(FETCH)
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("ALTER TABLE functions_functionversion DISABLE TRIGGER USER")
+        cursor.execute("UPDATE functions_functionversion SET author_id = NULL")
+        cursor.execute("ALTER TABLE functions_functionversion ENABLE TRIGGER USER")
+    with pytest.raises(AuthorUnknown, match="save it anew"):
+        make("def both(path: str) -> str:\n    return fetch(path)\n", settings=host("a.example.org"))
+    assert save(function, FETCH).author == cast.developer.user
+    make("def both(path: str) -> str:\n    return fetch(path)\n", settings=host("a.example.org"))
+    assert ApprovalRequest.objects.get(state="open").authors.filter(user=cast.developer.user_id, part="wrote").exists()
 
 
 def test_a_function_that_calls_a_granted_one_asks_for_itself(make, vote, key) -> None:

@@ -1,0 +1,58 @@
+"""An installation of before keeps its authors when it is brought up to date."""
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import pytest
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+from apps.core.database import Rule, install, installed_rules
+from apps.core.tenancy import every_workspace, scope
+from apps.functions.models import FunctionVersion
+from apps.functions.services import create_function
+from apps.packages.models import PackageSet
+from apps.packages.services import require_packages
+
+BEFORE = [("functions", "0007_written_by_token"), ("packages", "0003_environments")]
+
+
+def forget_todays_triggers() -> None:
+    """They name columns that did not exist then."""
+    with connection.cursor() as cursor:
+        for table, name, kind in installed_rules():
+            if kind == "trigger" and table in ("functions_functionversion", "packages_packageset"):
+                cursor.execute(Rule(table, name, kind, "").drop_sql())
+
+
+def bring_up_to_date() -> None:
+    executor = MigrationExecutor(connection)
+    executor.migrate(executor.loader.graph.leaf_nodes())
+    install()
+
+
+@pytest.fixture
+def before(transactional_cast: SimpleNamespace) -> Iterator[SimpleNamespace]:
+    """Tables as they were, holding what the code of today has made of two functions and a set of packages."""
+    cast = transactional_cast
+    with scope(cast.acme.pk):
+        create_function(actor=cast.developer, source="def stays() -> None: ...")
+        create_function(actor=cast.admin, source="def left() -> None: ...")
+        require_packages(actor=cast.developer, requirements=["leaf"], reason="To see.", prompted_by=cast.owner)
+    try:
+        MigrationExecutor(connection).migrate(BEFORE)
+        forget_todays_triggers()
+        yield cast
+    finally:
+        bring_up_to_date()
+
+
+def test_authors_become_accounts_and_who_had_left_is_unknown(before: SimpleNamespace) -> None:
+    with every_workspace(reason="as the code of before stored it"), connection.cursor() as cursor:
+        cursor.execute("UPDATE functions_functionversion SET created_by_id = %s WHERE entry = 'stays'", [before.developer.pk])
+        cursor.execute("UPDATE packages_packageset SET authors = jsonb_build_array(%s::text)", [str(before.admin.pk)])
+    bring_up_to_date()
+    with scope(before.acme.pk):
+        authors = dict(FunctionVersion.objects.values_list("entry", "author"))
+        assert authors == {"stays": before.developer.user_id, "left": None}
+        assert PackageSet.objects.get().author_ids == sorted([str(before.owner.user_id), str(before.admin.user_id)])
