@@ -1,4 +1,8 @@
-"""Health: the parts of the installation as far as this process can see or was told. What nobody has reported reads so."""
+"""Health: what a workspace has and waits for, as far as this process can see or was told. What nobody has reported reads so.
+
+The parts of the installation are the operator's: their names and figures tell of other workspaces. Members learn whether
+the platform works.
+"""
 
 import shutil
 import time
@@ -47,11 +51,17 @@ class Part:
 
 @page(Permission.VIEW)
 def health(request: PageRequest) -> HttpResponse:
-    looks: tuple[Callable[[], Part], ...] = (
-        *(_database, _redis, _workers, _scheduler, _sandbox, _boxes),
-        *(_waiting_work, _lane, _disk, _alerts),
-    )
+    of_platform = _INSTALLATION if request.user.is_staff else (_platform,)
+    looks: tuple[Callable[[], Part], ...] = (*of_platform, _scheduler, _sandbox, _waiting_work, _lane)
     return show(request, "health/index.html", {"parts": [look() for look in looks], "setup": None}, part="live")
+
+
+def _platform() -> Part:
+    """For members: whether their work can go on. A page that is drawn has reached the database."""
+    if any(look().state == "unreachable" for look in (_redis, _workers)):
+        hint = "Your work is kept and goes on by itself when it does. Tell the operator of this installation if it lasts."
+        return Part("Platform", "unreachable", "It does not work at the moment.", hint)
+    return Part("Platform", "ok", "It works.")
 
 
 def _database() -> Part:
@@ -167,13 +177,16 @@ def _disk() -> Part:
 
 
 def _alerts() -> Part:
-    """What the operator is called for. It concerns the installation, and names no workspace."""
+    """What the operator is called for."""
     found = list(open_alerts())
     if not found:
         return Part("Alerts", "ok", "No rule has found anything wrong.")
     is_told = all(alert.told_at for alert in found)
     hint = "" if is_told else "Nobody was told: the operator can set SELFSMITH_ALERT_MAIL or SELFSMITH_ALERT_WEBHOOK."
     return Part("Alerts", "degraded", " ".join(alert.text for alert in found), hint, f"{len(found)} open")
+
+
+_INSTALLATION = (_database, _redis, _workers, _boxes, _disk, _alerts)
 
 
 def _milliseconds(begun: float) -> str:

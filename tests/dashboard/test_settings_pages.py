@@ -10,8 +10,8 @@ from apps.audit.models import AuditRecord
 from apps.audit.services import record, seal_records
 from apps.core.tenancy import scope
 from apps.llm.models import LanguageModel
-from apps.monitoring.models import ProcessKind
-from apps.monitoring.reports import report
+from apps.monitoring.models import Alert, ProcessKind
+from apps.monitoring.reports import process_name, report
 from apps.packages.models import PackageSet
 from apps.packages.states import PackageState
 from apps.vault.models import Secret
@@ -145,15 +145,42 @@ def test_an_audit_subject_without_a_usable_id_has_no_link(cast, sign_in) -> None
     assert b"Odd" in sign_in(cast.viewer).get("/w/acme/audit/").content
 
 
-def test_health_tells_what_it_sees_and_what_nobody_reported(cast, sign_in) -> None:
-    page = sign_in(cast.viewer).get("/w/acme/health/").content.decode()
+@pytest.fixture
+def staff(cast) -> Membership:
+    """A member with the operator's mark; no role in the workspace gives it."""
+    cast.viewer.user.is_staff = True
+    cast.viewer.user.save()
+    return cast.viewer
+
+
+def test_health_tells_an_operator_what_it_sees_and_what_nobody_reported(staff, sign_in) -> None:
+    page = sign_in(staff).get("/w/acme/health/").content.decode()
     assert "PostgreSQL" in page
     assert "No worker answers." in page
     assert "No report yet: no box has run in this workspace." in page
 
 
-def test_health_tells_of_warm_boxes_and_of_workers_that_may_not_freeze_them(cast, sign_in) -> None:
-    client = sign_in(cast.viewer)
+@pytest.mark.parametrize("role", ["viewer", "owner"])
+def test_health_tells_members_of_their_workspace_and_whether_the_platform_works(cast, sign_in, monkeypatch, role) -> None:
+    monkeypatch.setattr("apps.dashboard.health._ask_workers", lambda: ["celery@machine-7"])
+    report(ProcessKind.WORKER, warm_boxes=3, freezes_boxes=False)
+    Alert.objects.create(rule="queue", text="Runs of somebody wait for 900 s.")
+    page = sign_in(getattr(cast, role)).get("/w/acme/health/").content.decode()
+    assert "It works." in page
+    assert "Queue of this workspace" in page
+    for private in ("PostgreSQL", "Redis", "machine-7", process_name(), "warm", "free", "somebody", "Alerts"):
+        assert private not in page, private
+
+
+def test_health_tells_members_that_the_platform_does_not_work_and_not_why(cast, sign_in, settings) -> None:
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    page = sign_in(cast.viewer).get("/w/acme/health/").content.decode()
+    assert "It does not work at the moment." in page
+    assert "127.0.0.1:1" not in page
+
+
+def test_health_tells_of_warm_boxes_and_of_workers_that_may_not_freeze_them(staff, sign_in) -> None:
+    client = sign_in(staff)
     assert "No worker has reported any yet." in client.get("/w/acme/health/").content.decode()
     report(ProcessKind.WORKER, warm_boxes=3)
     page = client.get("/w/acme/health/").content.decode()
@@ -165,8 +192,8 @@ def test_health_tells_of_warm_boxes_and_of_workers_that_may_not_freeze_them(cast
     assert "1 warm" in page
 
 
-def test_health_says_when_redis_is_away(cast, sign_in, settings) -> None:
+def test_health_says_to_an_operator_when_redis_is_away(staff, sign_in, settings) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
-    page = sign_in(cast.viewer).get("/w/acme/health/").content.decode()
+    page = sign_in(staff).get("/w/acme/health/").content.decode()
     assert 'data-state="unreachable"' in page
     assert "pages are slower to change" in page

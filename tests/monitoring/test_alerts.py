@@ -209,9 +209,11 @@ def test_nobody_is_called_in_the_first_minute_after_a_start(db, receiver: Receiv
     assert receiver.bodies == []
 
 
-def test_the_health_page_and_the_figures_show_what_is_open(client: Client, processes, cast) -> None:
+def test_the_operator_s_health_page_and_the_figures_show_what_is_open(client: Client, processes, cast) -> None:
     no_worker_lives()
     alerts.look()
+    cast.viewer.user.is_staff = True
+    cast.viewer.user.save()
     client.force_login(cast.viewer.user)
     page = client.get("/w/acme/health/").content.decode()
     assert "No worker is alive" in page
