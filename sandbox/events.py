@@ -34,7 +34,10 @@ class SpanStarted:
 
 @dataclass(frozen=True)
 class SpanEnded:
-    """The same function ends: with a result, or with an error and the line in the function where it came up."""
+    """The same function ends: with a result, or with an error and the line in the function where it came up.
+
+    Arguments only where they could not be told at the start.
+    """
 
     id: str
     parent: str | None
@@ -43,6 +46,7 @@ class SpanEnded:
     result_preview: str | None = None
     error: str | None = None
     line: int | None = None
+    arguments_preview: str | None = None
 
 
 @dataclass(frozen=True)

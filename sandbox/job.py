@@ -69,13 +69,15 @@ class Limits:
 class Source:
     """One function's source. `dependencies` are names of other sources of the same job.
 
-    A dependency appears in this source's namespace under the last part of its name: `billing.parse` as `parse`.
+    A dependency appears in this source's namespace under the last part of its name: `billing.parse` as `parse`. Of a discreet
+    one, and of what it calls, neither arguments nor results are told.
     """
 
     name: str
     text: str
     entry: str
     dependencies: tuple[str, ...] = ()
+    is_discreet: bool = False
 
     def __post_init__(self) -> None:
         if not _NAME.match(self.name) or not self.entry.isidentifier():

@@ -188,6 +188,7 @@ _EVENTS: dict[int, Callable[[_Fields], Event]] = {
         result_preview=fields.text_or_none("result"),
         error=fields.text_or_none("error"),
         line=fields.number_or_none("line"),
+        arguments_preview=fields.text_or_none("arguments"),
     ),
     frames.SPANS_DROPPED: lambda fields: SpansDropped(),
     frames.PROGRESS: lambda fields: Progress(min(1.0, max(0.0, fields.fraction("fraction"))), fields.text("text")),

@@ -27,6 +27,7 @@ from apps.core.tenancy import scope
 from apps.functions.models import FunctionVersion, RetryClass
 from apps.functions.services import NoSuchFunction, resolve_closure
 from apps.runs import lanes, work
+from apps.runs.arguments import are_stored
 from apps.runs.models import Attempt, Run
 from apps.runs.requests import Caller
 from apps.runs.services import Family, retry_class_of, start_run
@@ -225,7 +226,14 @@ def _execute_here(child: Run) -> bool:
 
 
 def _told(child: Run) -> dict[str, Any]:
-    """How it ended, for the box. The traceback stays on the child's page."""
+    """How it ended, for the box, and whether its arguments and result may stand in the caller's call tree. The traceback stays
+    on the child's page."""
     error = child.error or {}
     message = f"{error['type']}: {error['message']}" if error else child.message
-    return {"run": str(child.pk), "state": child.state, "result": child.result, "message": message}
+    return {
+        "run": str(child.pk),
+        "state": child.state,
+        "result": child.result,
+        "message": message,
+        "is_shown": are_stored(child.version),
+    }

@@ -238,7 +238,7 @@ class Recorder:
         Span.objects.bulk_create(new, ignore_conflicts=True)  # a box that repeats an id only spoils its own tree
         for key, end in ended.items():
             if key not in started:
-                Span.objects.filter(run=self._run, attempt=self._run.attempt, key=key).update(**_span_end(end))
+                Span.objects.filter(run=self._run, attempt=self._run.attempt, key=key).update(**self._span_end(end))
 
     def _new_span(self, start: SpanStarted, end: SpanEnded | None) -> Span:
         return Span(
@@ -247,9 +247,20 @@ class Recorder:
             key=start.id[:40],
             parent_key=(start.parent or "")[:40],
             function_name=_clean(start.function)[:200],
-            arguments_preview=_clean(start.arguments_preview) if self._policy.stores_arguments else "",
-            **(_span_end(end) if end else {}),
+            **{"arguments_preview": self._shown(start.arguments_preview), **(self._span_end(end) if end else {})},
         )
+
+    def _span_end(self, end: SpanEnded) -> dict[str, Any]:
+        return {
+            "result_preview": self._shown(end.result_preview or ""),
+            "error": _clean(end.error or ""),
+            "line": end.line,
+            "seconds": end.seconds,
+            **({"arguments_preview": self._shown(end.arguments_preview)} if end.arguments_preview is not None else {}),
+        }
+
+    def _shown(self, preview: str) -> str:
+        return _clean(preview) if self._policy.stores_arguments else ""
 
     def _note_progress(self, batch: list[Heard]) -> None:
         told = [heard.event for heard in batch if isinstance(heard.event, Progress)]
@@ -301,15 +312,6 @@ def _said(event: Event) -> tuple[str, bytes] | None:
             return "system", f"The file “{_one_line(event.name)}” was not kept: {_one_line(event.reason)}\n".encode()
         case _:
             return None
-
-
-def _span_end(end: SpanEnded) -> dict[str, Any]:
-    return {
-        "result_preview": _clean(end.result_preview or ""),
-        "error": _clean(end.error or ""),
-        "line": end.line,
-        "seconds": end.seconds,
-    }
 
 
 def _one_line(text: str) -> str:

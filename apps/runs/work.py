@@ -21,7 +21,7 @@ from apps.functions.capabilities import NotGranted, UnknownSecret
 from apps.functions.models import FunctionVersion, Isolation, RetryClass
 from apps.packages.restore import EnvironmentAway, EnvironmentLost
 from apps.runs import boxes, deadlines, lanes, retry, transitions
-from apps.runs.arguments import arguments_of
+from apps.runs.arguments import are_stored, arguments_of
 from apps.runs.environments import environment_of
 from apps.runs.hiding import hide_in_outcome, refuse_secrets
 from apps.runs.models import Artifact, Attempt, Run, RunInput
@@ -146,7 +146,10 @@ def _prepare(run: Run) -> tuple[Job, list[FunctionVersion]]:
         limits = replace(limits, wall_seconds=deadlines.wall_seconds(run, limits.wall_seconds))
         transitions.announce(run, RunState.RUNNING)
     job = Job(
-        sources=tuple(Source(each.function.name, each.source, each.entry, tuple(each.dependencies)) for each in closure),
+        sources=tuple(
+            Source(each.function.name, each.source, each.entry, tuple(each.dependencies), is_discreet=not are_stored(each))
+            for each in closure
+        ),
         arguments=arguments,
         environment=run.environment_digest or None,
         files=files,

@@ -57,22 +57,28 @@ class Call:
         self._answer.add_done_callback(lambda _: act())
 
     def _told(self, answer: "Future[Any]") -> Any:
+        told: dict[str, Any] = {}
         try:
             told = answer.result()
             if told["state"] != "succeeded":
                 raise RunFailed(self.function, told["run"], told["state"], told["message"])
         except Exception as error:
-            self._tell_span(None, error)
+            self._tell_span(told, error)
             raise
-        self._tell_span(told["result"], None)
+        self._tell_span(told, None)
         return told["result"]
 
-    def _tell_span(self, result: Any, error: Exception | None) -> None:
-        """Once, by whoever takes the result: the thread that reads the answers must not write."""
+    def _tell_span(self, told: dict[str, Any], error: Exception | None) -> None:
+        """Once, by whoever takes the result: the thread that reads the answers must not write.
+
+        Arguments and result are shown if the host says that the called function keeps them: its answer is the first to know.
+        """
         span, self._span = self._span, None
         if span is not None:
-            if error is None:
-                span.note(result)
+            if told.get("is_shown") is True:
+                span.reveal()
+                if error is None:
+                    span.note(told["result"])
             span.finish(error, self._ended or time.perf_counter())
 
     def _note_end(self, _: "Future[Any]") -> None:

@@ -119,7 +119,8 @@ def _run(job: dict[str, Any], settings: Settings, line: Line, work: Path) -> tup
 
 def _rehearse(work: Path) -> None:
     """Run through a small job before the real one is known: pages are copied and code is warm when it comes."""
-    source = {"name": "rehearsal", "text": "def rehearsal(x):\n    return {'x': x}\n", "entry": "rehearsal", "dependencies": []}
+    text = "def rehearsal(x):\n    return {'x': x}\n"
+    source = {"name": "rehearsal", "text": text, "entry": "rehearsal", "dependencies": [], "is_discreet": False}
     nowhere = os.open(os.devnull, os.O_RDWR)
     tool = Tool({"sources": [source], "limits": {"spans": 10, "call_depth": 10}}, line=Line(nowhere, nowhere), work=work)
     encode(tool.run({"x": 1}), 1000)

@@ -19,11 +19,13 @@ Send = Callable[[int, dict[str, Any]], None]
 
 @dataclass(frozen=True)
 class Place:
-    """Where in the call tree the running code is: its span, the function it belongs to, and how deep that is."""
+    """Where in the call tree the running code is: its span, the function it belongs to, how deep that is, and whether
+    arguments and results may be told there."""
 
     span: str | None
     function: str
     depth: int = 1
+    is_shown: bool = True
 
 
 class CallTooDeep(RuntimeError):
@@ -47,6 +49,11 @@ def preview(value: Any) -> str:
         return f"<{errors_seen.name_of(value)}: its repr raised {errors_seen.name_of(error)}>"[:PREVIEW]
 
 
+def _preview_of_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    shown = [preview(value) for value in args] + [f"{key}={preview(value)}" for key, value in kwargs.items()]
+    return ", ".join(shown)[:PREVIEW]
+
+
 def describe(error: BaseException) -> str:
     """Type and message in one short line, whatever the message does."""
     return f"{errors_seen.name_of(error)}: {errors_seen.message_of(error)}"[:PREVIEW]
@@ -64,13 +71,16 @@ def _line_in(error: BaseException, filename: str) -> int | None:
 class SpanRecorder:
     """Wraps functions so that every call is told, up to a limit after which one mark is told and then nothing.
 
-    A call deeper than `deepest` is not made.
+    A call deeper than `deepest` is not made. Of the functions in `discreet`, and of what they call, no arguments and no
+    results are told.
     """
 
-    def __init__(self, send: Send, limit: int, deepest: int) -> None:
+    def __init__(self, send: Send, limit: int, deepest: int, *, entry: str, discreet: frozenset[str]) -> None:
         self._send = send
         self._limit = limit
         self._deepest = deepest
+        self._entry = entry
+        self._discreet = discreet
         self._numbers = itertools.count(1)
 
     def wrap(self, name: str, filename: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -92,8 +102,16 @@ class SpanRecorder:
         return recorded
 
     def begin(self, name: str, arguments: dict[str, Any]) -> "_Span":
-        """A call that leaves the box: told as begun now, and as ended by its `finish`."""
-        return _Span(self, name, "", (), arguments)
+        """A call that leaves the box: told as begun now, and as ended by its `finish`. See `_Span.reveal`."""
+        return _Span(self, name, "", (), arguments, is_elsewhere=True)
+
+    def may_show(self, outer: Place | None, name: str) -> bool:
+        """Whether arguments and result of a call from there may be told: what a discreet function was given, it may pass on."""
+        if name in self._discreet:
+            return False
+        if outer is None:  # the job's own call, or one from a thread of which nobody knows which function began it
+            return name == self._entry or not self._discreet
+        return outer.is_shown
 
     def number(self) -> str | None:
         """A new span's id, or None when there have been enough. Unlike in every process that the tool forks."""
@@ -119,19 +137,30 @@ class SpanRecorder:
 class _Span:
     """One call, from start to end."""
 
-    def __init__(self, recorder: SpanRecorder, name: str, filename: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        recorder: SpanRecorder,
+        name: str,
+        filename: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *,
+        is_elsewhere: bool = False,
+    ) -> None:
         self.recorder, self.filename = recorder, filename
         outer = current.get()
         depth = recorder.depth_below(outer, name)
         self.id = recorder.number()
         self.fields = {"id": self.id, "parent": outer.span if outer else None, "function": name}
         self.result: str | None = None
+        self.revealed: str | None = None
+        self.is_shown = recorder.may_show(outer, name)
         if self.id:
-            shown = [preview(value) for value in args] + [f"{key}={preview(value)}" for key, value in kwargs.items()]
-            recorder.tell(frames.SPAN_STARTED, {**self.fields, "arguments": ", ".join(shown)[:PREVIEW]})
+            self.arguments = _preview_of_call(args, kwargs) if self.is_shown else ""
+            recorder.tell(frames.SPAN_STARTED, {**self.fields, "arguments": "" if is_elsewhere else self.arguments})
         self.began = time.perf_counter()
         # Calls beyond the limit are not told, but what they call still belongs to the nearest span that is.
-        self.place = Place(self.id or self.fields["parent"], name, depth)
+        self.place = Place(self.id or self.fields["parent"], name, depth, self.is_shown)
 
     def __enter__(self) -> "_Span":
         self.token = current.set(self.place)
@@ -139,9 +168,14 @@ class _Span:
         return self
 
     def note(self, result: Any) -> Any:
-        if self.id:
+        if self.id and self.is_shown:
             self.result = preview(result)
         return result
+
+    def reveal(self) -> None:
+        """Have the arguments of a call elsewhere told with its end: only the host knows whether that function lets them be."""
+        if self.id:
+            self.revealed = self.arguments
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         current.reset(self.token)
@@ -152,7 +186,7 @@ class _Span:
         seconds = ended - self.began
         if not self.id:
             return
-        end = {**self.fields, "seconds": round(seconds, 6), "result": self.result}
+        end = {**self.fields, "seconds": round(seconds, 6), "result": self.result, "arguments": self.revealed}
         if error is not None:
             end |= {"error": describe(error), "line": _line_in(error, self.filename)}
         self.recorder.tell(frames.SPAN_ENDED, end)

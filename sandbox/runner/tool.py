@@ -40,7 +40,9 @@ class Tool:
     def __init__(self, job: Mapping[str, Any], *, line: Line, work: Path) -> None:
         self.sources: list[dict[str, Any]] = job["sources"]
         self.entry: str = self.sources[-1]["name"]
-        self._recorder = SpanRecorder(line.tell, job["limits"]["spans"], job["limits"]["call_depth"])
+        discreet = frozenset(source["name"] for source in self.sources if source["is_discreet"])
+        limits = job["limits"]
+        self._recorder = SpanRecorder(line.tell, limits["spans"], limits["call_depth"], entry=self.entry, discreet=discreet)
         self._declared: dict[str, dict[str, Callable[..., Any]]] = {source["name"]: {} for source in self.sources}
         self._functions: dict[str, Callable[..., Any]] = {}
         calls = Calls(line, self._recorder)
@@ -52,7 +54,7 @@ class Tool:
             entry=self.entry,
             calls=calls,
             reporter=self._progress,
-            budget=ArtifactBudget(job["limits"].get("artifact_files", 0), job["limits"].get("artifact_bytes", 0)),
+            budget=ArtifactBudget(limits.get("artifact_files", 0), limits.get("artifact_bytes", 0)),
         )
         sys.modules["func"] = self._func
 

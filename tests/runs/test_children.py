@@ -84,8 +84,21 @@ def test_the_call_is_a_span_that_names_the_child(cast, double, caller) -> None:
     with scope(cast.acme.pk):
         outer, inner = Span.objects.filter(run=ended).order_by("id")
     assert (outer.function_name, inner.function_name, inner.parent_key) == ("caller", "double", outer.key)
-    assert (inner.key, inner.result_preview) == (child.parent_span, "8")
+    assert (inner.key, inner.arguments_preview, inner.result_preview) == (child.parent_span, "n=4", "8")
     assert inner.seconds > 0
+
+
+@pytest.mark.parametrize("text", ["return func.call('quiet', n=n)", "return quiet(n)"])
+def test_arguments_that_a_called_function_does_not_store_are_not_in_its_caller_s_call_tree(cast, text: str) -> None:
+    write(cast, "def quiet(n: int) -> int:\n    return 1000 * n\n", settings=Settings(logging={"store_arguments": False}))
+    ended = work_off(
+        cast, begin(cast, write(cast, f"import func\n\ndef outer(n: int) -> int:\n    n += 700\n    {text}\n"), n=77)
+    )
+    assert (ended.state, ended.result) == ("succeeded", 777000)
+    with scope(cast.acme.pk):
+        outer, inner = Span.objects.filter(run=ended).order_by("id")
+    assert (outer.arguments_preview, outer.result_preview) == ("n=77", "777000")
+    assert (inner.function_name, inner.arguments_preview, inner.result_preview) == ("quiet", "", "")
 
 
 def test_a_chain_of_calls_ends_on_one_worker_in_a_workspace_that_may_run_one(cast, settings) -> None:

@@ -15,7 +15,7 @@ from apps.runs.event_queue import EventQueue
 from apps.runs.log_policy import known_level
 from apps.runs.models import LogChunk, Run
 from apps.runs.recorder import Recorder
-from sandbox import ArtifactAbandoned, ArtifactData, ArtifactEnded, ArtifactStarted, Log, Output, Progress, SpanStarted
+from sandbox import ArtifactAbandoned, ArtifactData, ArtifactEnded, ArtifactStarted, Log, Output, Progress, SpanEnded, SpanStarted
 from tests.runs.conftest import begin, write
 
 MIB = 1 << 20
@@ -102,9 +102,14 @@ def test_every_level_that_a_tool_may_say_is_one_of_four(said: str, level: str) -
 
 def test_arguments_that_are_not_stored_are_not_in_the_call_tree_either(start) -> None:
     run = start(logging={"store_arguments": False})
-    record(run, SpanStarted("1", None, "tool", "a=42"))
+    record(
+        run,
+        SpanStarted("1", None, "tool", "a=42"),
+        SpanStarted("2", "1", "elsewhere", ""),
+        SpanEnded("2", "1", "elsewhere", 0.1, result_preview="42", arguments_preview="b=42"),
+    )
     with scope(run.workspace_id):
-        assert [span.arguments_preview for span in run.spans.all()] == [""]
+        assert {(span.arguments_preview, span.result_preview) for span in run.spans.all()} == {("", "")}
 
 
 def test_a_large_file_is_written_as_it_comes(start) -> None:

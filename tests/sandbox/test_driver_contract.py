@@ -251,12 +251,54 @@ def test_several_questions_may_wait_for_their_answers_at_once(run: Run) -> None:
         assert last_first[number].wait(30)
         if number:
             last_first[number - 1].set()
-        return {"run": "r", "state": "succeeded", "result": number * 10, "message": ""}
+        return {"run": "r", "state": "succeeded", "result": number * 10, "message": "", "is_shown": True}
 
     text = "import func\ndef main():\n    return func.map('other', [{'n': n} for n in range(4)], parallel=4)\n"
     told = run(text, on_request=answer)
     assert told.outcome.result == [0, 10, 20, 30]
     assert [span.result_preview for span in told.of(SpanEnded) if span.function == "other"] == ["0", "10", "20", "30"]
+
+
+def shown(events: list[Any]) -> dict[str, tuple[str, str | None]]:
+    """Function → what the call tree shows of its arguments and of its result."""
+    found = {event.function: (event.arguments_preview, event.result_preview) for event in events if isinstance(event, SpanEnded)}
+    started = {event.function: event.arguments_preview for event in events if isinstance(event, SpanStarted)}
+    return {name: (started[name] or found[name][0] or "", found[name][1]) for name in found}
+
+
+def test_of_a_discreet_function_and_of_what_it_calls_neither_arguments_nor_results_are_told(driver: Driver) -> None:
+    leaf = Source("leaf", "def leaf(x):\n    return x\n", "leaf")
+    threaded = Source("threaded", "def threaded(x):\n    return x\n", "threaded")
+    quiet_text = """
+import threading
+def quiet(x):
+    thread = threading.Thread(target=threaded, args=(x,))
+    thread.start()
+    thread.join()
+    return leaf(x)
+"""
+    quiet = Source("quiet", quiet_text, "quiet", ("leaf", "threaded"), is_discreet=True)
+    main = Source("main", "def main(n):\n    quiet('Zyx')\n    return n\n", "main", ("quiet",))
+    events: list[Any] = []
+    with driver.start() as box:
+        outcome = box.run(Job((leaf, threaded, quiet, main), {"n": 4}), on_event=events.append)
+    assert outcome.result == 4
+    nothing = ("", None)
+    assert shown(events) == {"main": ("n=4", "4"), "quiet": nothing, "leaf": nothing, "threaded": nothing}
+
+
+@pytest.mark.parametrize(
+    ("answer", "told_of"),
+    [({"is_shown": True}, ("x='Zyx'", "'Zyx'")), ({"is_shown": False}, ("", None)), ({}, ("", None))],
+)
+def test_what_is_shown_of_a_call_of_another_run_is_the_host_s_word(
+    run: Run, answer: dict[str, bool], told_of: tuple[str, str | None]
+) -> None:
+    result = {"run": "r", "state": "succeeded", "result": "Zyx", "message": "", **answer}
+    text = "import func\ndef main():\n    return len(func.call('other', x='Zyx'))\n"
+    told = run(text, on_request=lambda request: result)
+    assert told.outcome.result == 3
+    assert shown(told.events)["other"] == told_of
 
 
 def test_a_tool_that_prints_much_while_large_answers_come_does_not_get_stuck(run: Run) -> None:
