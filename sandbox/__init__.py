@@ -15,7 +15,8 @@ What you hear        Output, OutputCut, SpanStarted, SpanEnded, SpansDropped, Pr
                      ArtifactEnded, ArtifactSkipped, Connection; HostRequest by its own callback  (events.py)
 What you get         Outcome(kind, message, started, kernel, seconds, result, error: JobError | None, limit, used)  (outcome.py)
 What makes boxes     Driver: check() -> Health, edition() -> str, start(labels=…, size=…) -> Box,
-                     build_environment(wheels=…, output=…, …) -> BuildOutcome, sweep(is_live) -> list[str]  (driver.py)
+                     build_environment(wheels=…, output=…, …) -> BuildOutcome, sweep(is_live) -> list[str], tie() -> Tie,
+                     thaw_all()  (driver.py)
 What keeps them warm Pool: take(labels=…, size=…, lane=…, kind=…, cancelled=…) as a context, report() -> PoolReport,
                      close()  (pool.py). With a kind (Job.kind) a box is kept for further jobs of it  (shelf.py)
 What a box does      run(job, on_event=…, on_request=…, cancelled=…) -> Outcome, once; freeze(), thaw(), ping(),

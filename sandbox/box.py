@@ -188,12 +188,19 @@ class Box:
         return outcome
 
     def destroy(self) -> None:
-        """Leave nothing of this box behind. Idempotent."""
+        """Leave nothing of this box behind. Idempotent.
+
+        Raises: SandboxUnavailable when the engine does not remove it; the driver's next sweep does, unless this is called again.
+        """
         self._state = _State.SPENT
         if not self._destroyed:
             self._connection.close()
             self._vessel.thaw()  # a frozen process cannot die
-            self._vessel.remove()
+            try:
+                self._vessel.remove()
+            except BaseException:
+                self._doorway.give_up()
+                raise
             self._doorway.remove()
             self._destroyed = True
 

@@ -25,7 +25,7 @@ class Cgroup(Protocol):
         """Stop every process in it."""
 
     def thaw(self) -> None:
-        """Let them go on; returns when they do. Does nothing for a group that is gone."""
+        """Let them go on, whoever froze them; returns when they do. Does nothing for a group that is gone."""
 
     def ran_out_of_memory(self) -> bool:
         """Whether it ever did, as far as can be seen from here, even after the container has ended."""
@@ -59,7 +59,6 @@ class CgroupV1:
         self._processor = processor
         self._state = freezer / "freezer.state"
         self._memory = memory
-        self._frozen = False
         self._shortages = 0
         self._counter = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         control = os.open(memory / "memory.oom_control", os.O_RDONLY | os.O_CLOEXEC)
@@ -70,13 +69,10 @@ class CgroupV1:
 
     def freeze(self) -> None:
         self._state.write_text("FROZEN")
-        self._frozen = True
 
     def thaw(self) -> None:
-        if self._frozen:
-            self._frozen = False
-            with _gone_is_fine():
-                self._state.write_text("THAWED")
+        with _gone_is_fine():
+            self._state.write_text("THAWED")
 
     def ran_out_of_memory(self) -> bool:
         # The kernel counts one more when the group itself goes away. Looking for the group first errs on the side
@@ -104,18 +100,13 @@ class CgroupV2:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._frozen = False
         # Held open: a read still answers for a moment after the last process has gone.
         self._events = (folder / "memory.events").open()
 
     def freeze(self) -> None:
         (self._folder / "cgroup.freeze").write_text("1")
-        self._frozen = True
 
     def thaw(self) -> None:
-        if not self._frozen:
-            return
-        self._frozen = False
         with _gone_is_fine():
             (self._folder / "cgroup.freeze").write_text("0")
             self._wait_until_thawed()

@@ -14,6 +14,7 @@ from sandbox.box import Box, never, parse_ready
 from sandbox.build import BuildOutcome, build
 from sandbox.canary import run_canary
 from sandbox.cgroup import find_cgroup
+from sandbox.docker_tie import DockerTie, connect
 from sandbox.docker_vessel import (
     RUNNER,
     RUNNER_PACKAGE,
@@ -22,8 +23,9 @@ from sandbox.docker_vessel import (
     end_processes_of,
     ended_is_fine,
     engine_faults,
+    thaw_processes_of,
 )
-from sandbox.doorway import Doorway, read_notes, remove_folder
+from sandbox.doorway import GIVEN_UP, Doorway, read_notes, remove_folder
 from sandbox.driver import DEFAULT_BUILD_LIMITS, DEFAULT_SIZE, NO_LABELS, Health, IsLive, Labels
 from sandbox.errors import SandboxUnavailable
 from sandbox.job import BoxSize, BuildLimits
@@ -108,13 +110,21 @@ class DockerDriver:
             for box_id in sorted(found.keys() | folders.keys()):
                 notes = read_notes(folders[box_id]) if box_id in folders else {}
                 container_id, labels = found.get(box_id, (notes.get("container"), {}))
-                if is_live({**labels, **notes}):
+                if GIVEN_UP not in notes and is_live({**labels, **notes}):
                     continue
                 if box_id in folders and read_notes(folders[box_id]) != notes:
                     continue  # it changed hands while that was asked; the next sweep sees for whom it works
                 self._remove_remains(container_id, folders.get(box_id))
                 dead.append(box_id)
         return dead
+
+    def tie(self) -> DockerTie:
+        return DockerTie(self._engine)
+
+    def thaw_all(self) -> None:
+        for folder in self.home.iterdir() if self.home.is_dir() else ():
+            if container_id := read_notes(folder).get("container"):
+                thaw_processes_of(container_id)
 
     def has_container(self, box_id: str) -> bool:
         """Whether the engine still knows a container of this box."""
@@ -141,8 +151,6 @@ class DockerDriver:
                 container = self._client().containers.get(container_id)
                 vessel = DockerVessel(container)
                 vessel.cgroup = find_cgroup(container.attrs["State"]["Pid"] or -1)
-                if vessel.cgroup is not None:
-                    vessel.cgroup.freeze()  # so that thawing, which must come before the end, knows of it
                 vessel.remove()
             end_processes_of(container_id)
         if folder is not None:
@@ -168,11 +176,19 @@ class DockerDriver:
                 vessel.container.reload()
                 vessel.cgroup = find_cgroup(vessel.container.attrs["State"]["Pid"])
         except BaseException:
-            vessel.remove()
-            end_processes_of(str(vessel.container.id))
-            doorway.remove()
+            self._undo(doorway, vessel)
             raise
         return doorway, vessel, connection, kernel, is_gvisor
+
+    def _undo(self, doorway: Doorway, vessel: DockerVessel) -> None:
+        try:
+            vessel.remove()
+        except BaseException:
+            doorway.give_up()
+            raise
+        finally:
+            end_processes_of(str(vessel.container.id))
+        doorway.remove()
 
     def _create(self, doorway: Doorway, labels: Labels, size: BoxSize, mounts: Mapping[Path, str]) -> DockerVessel:
         own = {**labels, "installation": self.installation, "box": doorway.id}
@@ -217,10 +233,6 @@ class DockerDriver:
         """One client per thread: its connections are not shared."""
         if not hasattr(self._clients, "client"):
             with engine_faults():
-                self._clients.client = (
-                    docker.DockerClient(base_url=self._engine, timeout=_ENGINE_SECONDS)
-                    if self._engine
-                    else docker.from_env(timeout=_ENGINE_SECONDS)
-                )
+                self._clients.client = connect(self._engine, seconds=_ENGINE_SECONDS)
         client: docker.DockerClient = self._clients.client
         return client

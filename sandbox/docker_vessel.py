@@ -13,7 +13,7 @@ from docker.errors import APIError, DockerException, NotFound
 from docker.models.containers import Container
 from requests.exceptions import RequestException
 
-from sandbox.cgroup import Cgroup
+from sandbox.cgroup import Cgroup, find_cgroup
 from sandbox.errors import SandboxUnavailable
 from sandbox.job import BoxSize
 from sandbox.runner.settings import Settings
@@ -78,6 +78,8 @@ def create_arguments(*, runtime: str, size: BoxSize, labels: Mapping[str, str], 
         "log_config": {"Type": "none"},
         "restart_policy": {"Name": "no"},
         "init": False,
+        # The runner heeds no other, and an engine that ends or comes back would wait ten seconds for it to.
+        "stop_signal": "SIGKILL",
         "detach": True,
     }
 
@@ -100,9 +102,14 @@ class DockerVessel:
             self.cgroup.thaw()
 
     def kill(self) -> None:
+        """Also without the engine: a job that was stopped must not go on."""
         self.thaw()
-        with ended_is_fine():
-            self.container.kill()
+        try:
+            with engine_faults(), ended_is_fine():
+                self.container.kill()
+        except SandboxUnavailable as error:
+            log.error("box.killed_without_engine container=%s error=%s", self.container.id, error)
+            end_processes_of(str(self.container.id))
 
     def remove(self) -> None:
         if self._removed:
@@ -147,11 +154,14 @@ class DockerVessel:
         """By the kernel's own count, or by the engine's flag: each misses cases that the other sees (measured)."""
         if self.cgroup is not None and self.cgroup.ran_out_of_memory():
             return True
-        if not asks_engine:
-            return False
+        return asks_engine and self._engine_saw_shortage()
+
+    def _engine_saw_shortage(self) -> bool:
         try:
-            self.container.reload()
-        except NotFound:
+            with engine_faults():
+                self.container.reload()
+        except SandboxUnavailable as error:  # it has gone, or the engine has: the job has ended, and so much is known
+            log.warning("box.end_not_known container=%s error=%s", self.container.id, error)
             return False
         return bool(self.container.attrs["State"]["OOMKilled"])
 
@@ -190,6 +200,14 @@ def end_processes_of(container_id: str) -> int:
             os.kill(pid, signal.SIGKILL)
             ended += 1
     return ended
+
+
+def thaw_processes_of(container_id: str) -> None:
+    """Let a container go on without asking the engine, which may be waiting for just that."""
+    for pid in processes_of(container_id):
+        if (group := find_cgroup(pid)) is not None:
+            group.thaw()
+            group.close()
 
 
 def processes_of(container_id: str) -> list[int]:

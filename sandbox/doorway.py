@@ -17,6 +17,7 @@ from sandbox.runner.frames import FrameReader, ProtocolError
 
 _NOTES = "box.json"
 EGRESS = "egress"
+GIVEN_UP = "given_up"  # among a box's notes: its removal failed
 
 
 class Doorway:
@@ -45,6 +46,11 @@ class Doorway:
         fresh = path.with_suffix(".new")
         fresh.write_text(json.dumps({**self._own, **labels}))
         fresh.replace(path)
+
+    def give_up(self) -> None:
+        """What of this box could not be removed is nobody's any more, though its maker lives: a sweep may take it."""
+        with contextlib.suppress(FileNotFoundError):  # a sweep was first
+            self.note({GIVEN_UP: "yes"})
 
     def admit(self, seconds: float, is_there: Callable[[], bool]) -> tuple[socket.socket, bytes]:
         """Wait for the runner; give its connection and its READY. From then on nobody else can connect.

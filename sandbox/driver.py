@@ -27,6 +27,16 @@ class Health:
     seconds: float
 
 
+class Tie(Protocol):
+    """A line to the engine that is there for being cut."""
+
+    def wait(self) -> None:
+        """Return when the engine has gone, or after `close`."""
+
+    def close(self) -> None:
+        """Have `wait`, which another thread is in, return. Idempotent."""
+
+
 class Driver(Protocol):
     """Thread-safe."""
 
@@ -68,5 +78,14 @@ class Driver(Protocol):
     def sweep(self, is_live: IsLive) -> list[str]:
         """Remove boxes of this installation whose labels nobody vouches for, and all they left. Gives their ids.
 
-        `is_live` gets the labels of `start` and `Box.claim` together.
+        `is_live` gets the labels of `start` and `Box.claim` together. It is not asked about a box whose removal has failed.
         """
+
+    def tie(self) -> Tie:
+        """Learn at once when the engine goes.
+
+        Raises: SandboxUnavailable when it does not answer.
+        """
+
+    def thaw_all(self) -> None:
+        """Let every frozen box of this installation go on, whoever froze it, without asking the engine."""

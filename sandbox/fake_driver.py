@@ -6,14 +6,16 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
 from sandbox.box import Box, never, parse_ready
 from sandbox.build import BuildOutcome, build
 from sandbox.docker_vessel import BOOTSTRAP, RUNNER, RUNNER_PACKAGE
-from sandbox.doorway import Doorway, read_notes, remove_folder
+from sandbox.doorway import GIVEN_UP, Doorway, read_notes, remove_folder
 from sandbox.driver import DEFAULT_BUILD_LIMITS, DEFAULT_SIZE, NO_LABELS, Health, IsLive, Labels
 from sandbox.errors import SandboxUnavailable
 from sandbox.job import BoxSize, BuildLimits
@@ -62,6 +64,19 @@ class _ProcessVessel:
                     os.kill(pid, number)
 
 
+class FakeTie:
+    """To an engine that is this process: it lasts until it is closed."""
+
+    def __init__(self) -> None:
+        self._cut = threading.Event()
+
+    def wait(self) -> None:
+        self._cut.wait()
+
+    def close(self) -> None:
+        self._cut.set()
+
+
 class FakeDriver:
     """Whoever makes one must say in so many words that the code it runs is their own."""
 
@@ -69,6 +84,7 @@ class FakeDriver:
         if runs_only_trusted_test_code is not True:
             raise SandboxUnavailable("The fake driver isolates nothing. It is for tests only.")
         self.home, self.environments = home, environments
+        self._vessels: weakref.WeakSet[_ProcessVessel] = weakref.WeakSet()
 
     def check(self) -> Health:
         began = time.monotonic()
@@ -107,10 +123,18 @@ class FakeDriver:
             doorway.remove()
 
     def sweep(self, is_live: IsLive) -> list[str]:
-        dead = [folder for folder in sorted(self.home.iterdir()) if not is_live(read_notes(folder))]
+        found = [(folder, read_notes(folder)) for folder in sorted(self.home.iterdir())]
+        dead = [folder for folder, notes in found if GIVEN_UP in notes or not is_live(notes)]
         for folder in dead:
             remove_folder(folder)
         return [folder.name for folder in dead]
+
+    def tie(self) -> "FakeTie":
+        return FakeTie()
+
+    def thaw_all(self) -> None:
+        for vessel in list(self._vessels):
+            vessel.thaw()
 
     def _open(self, labels: Labels, *, wheels: str) -> tuple[Doorway, _ProcessVessel, socket.socket, str]:
         doorway = Doorway(self.home, labels)
@@ -129,6 +153,7 @@ class FakeDriver:
         )
         command = [sys.executable, "-I", "-B", "-c", BOOTSTRAP, str(doorway.folder), settings.to_text()]
         vessel = _ProcessVessel(subprocess.Popen(command, env={"PATH": os.environ["PATH"]}, start_new_session=True))
+        self._vessels.add(vessel)
         try:
             connection, ready = doorway.admit(_READY_SECONDS, vessel.is_running)
             return doorway, vessel, connection, parse_ready(ready)[0]

@@ -15,6 +15,7 @@ from sandbox.box import Box, never
 from sandbox.demand import Demand
 from sandbox.disposal import Disposal
 from sandbox.driver import DEFAULT_SIZE, NO_LABELS, Driver, Labels
+from sandbox.engine_watch import EngineWatch
 from sandbox.errors import PoolBusy, SandboxError, SandboxUnavailable, TakeCancelled
 from sandbox.job import BoxSize
 from sandbox.shelf import RENEWAL_SECONDS, Shelf
@@ -94,13 +95,14 @@ class Pool:
         self._disposal = Disposal()
         self._shelf = Shelf(idle_seconds=self._limits.kept_idle_seconds, most=self._limits.kept_most, dispose=self._disposal.put)
         self._change = threading.Condition()
-        self._closed = False
+        self._closed = self._is_engine_away = False
         self._can_freeze = True
         self._starting = self._refilling = 0
         self._pause, self._not_before, self._look_at = _FIRST_PAUSE, 0.0, time.monotonic() + self._limits.look_seconds
         self._threads = [threading.Thread(target=self._refill, name=f"box-refill-{n}", daemon=True) for n in range(_REFILLERS)]
         for thread in self._threads:
             thread.start()
+        self._watch = EngineWatch(driver, on_away=self._give_up_waiting, on_back=self._begin_anew)
 
     def __enter__(self) -> Self:
         return self
@@ -133,7 +135,7 @@ class Pool:
         try:
             yield box
         finally:
-            if kind is not None and box.may_be_renewed and box.jobs_done < self._limits.kept_jobs:
+            if kind is not None and self._may_be_kept(box):
                 self._shelf.put(kind, box)
             else:
                 self._disposal.put(box)
@@ -155,12 +157,30 @@ class Pool:
         with self._change:
             self._closed = True
             self._change.notify_all()
+        self._watch.close()
         for thread in self._threads:
             thread.join()
         self._shelf.close()
         while self._warm:
             self._disposal.put(self._warm.pop().box)
         self._disposal.close()
+
+    def _may_be_kept(self, box: Box) -> bool:
+        return box.may_be_renewed and box.jobs_done < self._limits.kept_jobs and not self._is_engine_away
+
+    def _give_up_waiting(self) -> None:
+        """The engine has gone, and when it is back it ends what ran: no box that waits is worth anything."""
+        with self._change:
+            self._is_engine_away = True
+            self._retire(lambda warm: True)
+        self._shelf.clear()
+
+    def _begin_anew(self) -> None:
+        """The engine is back: refill at once, however often that failed meanwhile."""
+        with self._change:
+            self._is_engine_away = False
+            self._pause, self._not_before = _FIRST_PAUSE, 0.0
+            self._change.notify_all()
 
     def _obtain(self, labels: Labels, size: BoxSize, lane: str, cancelled: Callable[[], bool]) -> Box:
         deadline = time.monotonic() + self._limits.wait_seconds
@@ -237,6 +257,9 @@ class Pool:
             while not self._closed:
                 now = time.monotonic()
                 self._retire(lambda warm: warm.until <= now)  # noqa: B023 (called at once)
+                if self._is_engine_away:
+                    self._change.wait()
+                    continue
                 if now >= self._look_at:
                     self._look_at = now + self._limits.look_seconds
                     return self._compare_editions

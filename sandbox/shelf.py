@@ -65,6 +65,13 @@ class Shelf:
             self._dispose(place.box)
         return None
 
+    def clear(self) -> None:
+        """Give up every box that is here now. One that is being frozen at this moment is given up afterwards."""
+        for place in list(self._places):
+            with place.settling, self._change:
+                if place in self._places:
+                    self._remove([place])
+
     def close(self) -> None:
         """Give up every box. Idempotent."""
         with self._change:

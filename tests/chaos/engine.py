@@ -30,7 +30,7 @@ class Engine:
 
     def __enter__(self) -> Self:
         try:
-            self._start()
+            self.start()
             self._load_image()
         except BaseException as error:
             self.__exit__(type(error), error, None)
@@ -57,10 +57,14 @@ class Engine:
 
     def restart(self) -> None:
         """kill -9 of the daemon and, once it has gone, a new one on the same data."""
+        self.kill()
+        self.start()
+
+    def kill(self) -> None:
+        """The daemon alone: containers go on without it."""
         assert self._process is not None
         self._process.kill()
         self._process.wait()
-        self._start()
 
     def answers(self) -> bool:
         asked = ["docker", "version", "--format", "{{.Server.Version}}"]
@@ -69,7 +73,22 @@ class Engine:
         except subprocess.TimeoutExpired:
             return False
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Until it answers. One that gives up is started again, as every supervisor of an engine does.
+
+        Raises: RuntimeError
+        """
+        self._launch()
+        if not wait_for(self._answers_or_begins_anew, START_SECONDS):
+            raise RuntimeError(f"dockerd did not start; the end of its log:\n{(self._folder / 'log').read_text()[-2000:]}")
+
+    def _answers_or_begins_anew(self) -> bool:
+        assert self._process is not None
+        if self._process.poll() is not None:
+            self._launch()
+        return self.answers()
+
+    def _launch(self) -> None:
         (self._folder / "pid").unlink(missing_ok=True)
         places = [f"--{name}={self._folder / place}" for name, place in (("data-root", "data"), ("exec-root", "exec"))]
         with (self._folder / "log").open("ab") as log:
@@ -80,8 +99,6 @@ class Engine:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        if not wait_for(self.answers, START_SECONDS):
-            raise RuntimeError(f"dockerd did not start; the end of its log:\n{(self._folder / 'log').read_text()[-2000:]}")
 
     def _end_containers(self) -> None:
         """What an engine that was killed has left behind goes on without it, and what is frozen does not even die."""

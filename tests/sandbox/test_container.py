@@ -1,6 +1,7 @@
 """What the engine was really told, what a check really notices."""
 
 import os
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -46,6 +47,13 @@ def test_a_container_is_created_with_every_protection(inspected: Any, home: Path
     assert inspected["Config"]["Hostname"] == "sandbox"
     assert "nosuid" in host["Tmpfs"]["/tmp"]
     assert f"size={64 << 20}" in host["Tmpfs"]["/tmp"]
+
+
+def test_an_engine_that_stops_a_box_does_not_wait_for_its_runner(gvisor: DockerDriver) -> None:
+    with gvisor.start() as box:
+        began = time.monotonic()
+        box._vessel.container.stop(timeout=60)  # type: ignore[attr-defined]
+        assert time.monotonic() - began < 30
 
 
 def test_a_container_sees_three_folders_read_only_and_no_engine(inspected: Any) -> None:
