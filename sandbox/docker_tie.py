@@ -1,11 +1,8 @@
 """A line to the Docker engine that ends when the engine does: its stream of events, of which none is wanted."""
 
-from __future__ import annotations
-
 import contextlib
 
 import docker
-from docker.types import CancellableStream
 
 from sandbox.docker_vessel import engine_faults
 
@@ -24,7 +21,7 @@ class DockerTie:
             self._client = connect(engine, seconds=_ANSWER_SECONDS)
             undo.callback(self._client.close)
             self._client.ping()
-            self._events: CancellableStream[bytes] = self._client.events(filters=_NO_EVENTS)
+            self._events = self._client.events(filters=_NO_EVENTS)
             undo.pop_all()
 
     def wait(self) -> None:

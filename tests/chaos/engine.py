@@ -61,10 +61,15 @@ class Engine:
         self.start()
 
     def kill(self) -> None:
-        """The daemon alone: containers go on without it."""
+        """The daemon alone: containers go on without it.
+
+        Its containerd ends with it. An engine that starts before that has happened waits for it in vain and gives up.
+        """
         assert self._process is not None
+        containerd = Path("/proc") / (self._folder / "exec" / "containerd" / "containerd.pid").read_text().strip()
         self._process.kill()
         self._process.wait()
+        wait_for(lambda: not containerd.exists(), START_SECONDS)
 
     def answers(self) -> bool:
         asked = ["docker", "version", "--format", "{{.Server.Version}}"]

@@ -3,12 +3,13 @@
 A fault counts only when it hit a run that was in progress. Nothing but processes that the harness started is touched.
 """
 
+import itertools
 import os
-import random
 import signal
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,30 +17,26 @@ from typing import Self
 import redis
 
 from tests.chaos.engine import Engine
-from tests.chaos.history import RUNNING, TERMINAL, Fault, History, rows_or_none, wait_for
+from tests.chaos.history import RUNNING, TERMINAL, Fault, History, now, rows_or_none, wait_for
 from tests.processes.installation import START_SECONDS, Installation
 
 WORKERS = ("worker", "worker-2")
 HIT_SECONDS = 20  # for a run to be in progress where the fault will strike
 RECOVERY_SECONDS = 90
 MESSAGES_SECONDS = 3.0
+THIEVES = 16
+QUEUE = "selfsmith"
 PROGRESS = "SELECT id, attempt, state FROM runs_run WHERE id = ANY(%s)"
 
 
 class Nemesis:
-    """Strikes one installation with two workers. `patience`: seconds that what was hit may take to go on."""
+    """Strikes one installation with two workers, in turn. `patience`: seconds that what was hit may take to go on."""
 
     def __init__(
-        self,
-        installation: Installation,
-        history: History,
-        *,
-        engine: Engine | None,
-        seed: int,
-        patience: float = RECOVERY_SECONDS,
+        self, installation: Installation, history: History, *, engine: Engine | None, patience: float = RECOVERY_SECONDS
     ) -> None:
         self._installation, self._history, self._engine, self._patience = installation, history, engine, patience
-        self._random = random.Random(seed)
+        self._workers = itertools.cycle(WORKERS)
         self._over = threading.Event()
         self._supervisor = threading.Thread(target=self._supervise, name="supervisor", daemon=True)
         self.modes: dict[str, Callable[[Fault], None]] = {
@@ -61,12 +58,13 @@ class Nemesis:
         self._supervisor.join()
 
     def strike(self, mode: str) -> Fault:
-        """One fault, until what it hit goes on or has ended."""
-        fault = Fault(mode, time.monotonic())
-        self.modes[mode](fault)
-        self._wait_for_recovery(fault)
+        """One fault, until all that it hit has ended: so no run is hit three times, and rightly taken for the cause."""
+        fault = Fault(mode, now())
         with self._history.lock:
             self._history.faults.append(fault)
+        self.modes[mode](fault)
+        fault.healed = now()
+        fault.is_over = wait_for(lambda: self._all_ended(fault), self._patience)
         return fault
 
     def _supervise(self) -> None:
@@ -76,46 +74,40 @@ class Nemesis:
                 if process.poll() is not None:
                     self._installation.start(name)
 
-    def _wait_for_recovery(self, fault: Fault) -> None:
-        """Until every run that was hit has ended; it had recovered when its next attempt began, or when it ended.
+    def _all_ended(self, fault: Fault) -> bool:
+        rows = rows_or_none(self._installation, PROGRESS, list(fault.hit))
+        return len(rows) == len(fault.hit) and all(state in TERMINAL for _, _, state in rows)
 
-        Waiting for the end keeps one run from being hit three times, after which it is rightly taken for the cause.
-        """
-
-        def ended() -> bool:
-            rows = rows_or_none(self._installation, PROGRESS, list(fault.hit))
-            for run, attempt, state in rows:
-                if attempt > fault.hit[run] or state in TERMINAL:
-                    fault.recovered_after.setdefault(run, time.monotonic() - fault.at)
-            return len(rows) == len(fault.hit) and all(state in TERMINAL for _, _, state in rows)
-
-        wait_for(ended, self._patience)
+    def _all_taken_over(self, fault: Fault) -> bool:
+        """Nobody's work is with the one who was struck any more."""
+        rows = rows_or_none(self._installation, PROGRESS, list(fault.hit))
+        return len(rows) == len(fault.hit) and all(attempt > fault.hit[run] or state in TERMINAL for run, attempt, state in rows)
 
     def _aim(self, fault: Fault, *, worker: str = "") -> None:
         """Note what is in progress now, in all workers or in one; wait a little for it."""
-        process = f":{self._installation.processes[worker].pid}:" if worker else ""
+        fault.holder = f":{self._installation.processes[worker].pid}:" if worker else ""
 
         def in_progress() -> bool:
             found = rows_or_none(self._installation, RUNNING)
-            fault.hit = {run: attempt for run, attempt, holder in found if process in holder}
+            fault.hit = {run: attempt for run, attempt, holder in found if fault.holder in holder}
             return bool(fault.hit)
 
         wait_for(in_progress, HIT_SECONDS)
-        fault.at = time.monotonic()
+        fault.began = now()
 
     def _kill_worker(self, fault: Fault) -> None:
-        worker = self._random.choice(WORKERS)
+        worker = next(self._workers)
         self._aim(fault, worker=worker)
         self._installation.kill(worker)
 
     def _stop_worker(self, fault: Fault) -> None:
         """It sleeps until others have its work, then goes on as if nothing had happened: a zombie."""
-        worker = self._random.choice(WORKERS)
+        worker = next(self._workers)
         self._aim(fault, worker=worker)
         pid = self._installation.processes[worker].pid
         os.kill(pid, signal.SIGSTOP)
         try:
-            self._wait_for_recovery(fault)
+            wait_for(lambda: self._all_taken_over(fault), self._patience)
         finally:
             os.kill(pid, signal.SIGCONT)
 
@@ -129,15 +121,22 @@ class Nemesis:
         self._redis().flushall()
 
     def _spoil_messages(self, fault: Fault) -> None:
-        """Take wake-ups away from the workers for some seconds; lose every other one and send the rest twice."""
+        """Most wake-ups do not reach the workers for some seconds: every other one is lost, the rest comes late, and twice."""
         self._aim(fault)
-        client, end = self._redis(), time.monotonic() + MESSAGES_SECONDS
-        keep = False
-        while time.monotonic() < end:
-            taken = client.brpop(["selfsmith"], timeout=1)
-            if taken and keep:
-                client.rpush("selfsmith", taken[1], taken[1])
-            keep = not keep
+        end = time.monotonic() + MESSAGES_SECONDS
+        with ThreadPoolExecutor(THIEVES) as pool:
+            taken = [message for thief in pool.map(self._steal_messages, [end] * THIEVES) for message in thief]
+        for message in taken[::2]:
+            self._redis().rpush(QUEUE, message, message)
+
+    def _steal_messages(self, end: float) -> list[bytes | str]:
+        """Redis serves those who wait in turn, so that several who steal get most."""
+        client = self._redis()
+        taken: list[bytes | str] = []
+        while (left := end - time.monotonic()) > 0:
+            if got := client.brpop([QUEUE], timeout=max(0.01, left)):
+                taken.append(got[1])
+        return taken
 
     def _restart_postgres(self, fault: Fault) -> None:
         """SIGQUIT is an immediate end, as by a crash; the supervisor of the engines starts it again."""
@@ -145,6 +144,7 @@ class Nemesis:
         lock = Path(os.environ["SELFSMITH_DATABASE_HOST"]) / ".s.PGSQL.5432.lock"
         before = int(lock.read_text().split()[0])
         os.kill(before, signal.SIGQUIT)
+        wait_for(lambda: not Path(f"/proc/{before}").exists(), START_SECONDS)
         wait_for(lambda: bool(rows_or_none(self._installation, "SELECT 1")), START_SECONDS)
 
     def _restart_docker(self, fault: Fault) -> None:

@@ -3,11 +3,17 @@
 import threading
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from tests.processes.installation import Installation
 
+LEASE_SECONDS = 3
+SWEEP_SECONDS = 1  # the scheduler's round
+COSTLY = ("worker-kill", "worker-stop", "postgres", "docker")
+BOUND_SECONDS = LEASE_SECONDS + SWEEP_SECONDS + 1
+AFTERMATH = timedelta(seconds=BOUND_SECONDS)  # until what a strike has broken must have been noticed
 TERMINAL = ("succeeded", "failed", "timed_out", "cancelled", "lost", "refused", "expired")
 ENDED = """
 SELECT id, state, attempt, result::text, finished_at FROM runs_run
@@ -27,12 +33,41 @@ class Acknowledged:
 
 @dataclass
 class Fault:
-    """One strike: `hit` are the runs, with their attempts, that were in a box or on their way there."""
+    """One strike: `hit` are the runs, with their attempts, that were in a box or on their way there.
+
+    `holder` is the process that was struck, as it stands in the names of leases; empty when all were. `healed` is None
+    while the strike goes on; `is_over` says that all that was hit has ended in time.
+    """
 
     mode: str
-    at: float
+    began: datetime
+    holder: str = ""
+    healed: datetime | None = None
+    is_over: bool = False
     hit: dict[UUID, int] = field(default_factory=dict)
-    recovered_after: dict[UUID, float] = field(default_factory=dict)
+
+    @property
+    def costs_from(self) -> datetime:
+        """When work stood still: boxes go on without an engine, and it is the engine's return that ends them."""
+        return self.healed if self.mode == "docker" and self.healed else self.began
+
+    def may_have_cost(self, attempt: "Attempt") -> bool:
+        """Whether this strike excuses that an attempt was lost: one that only took messages or Redis away excuses none."""
+        if self.mode not in COSTLY or self.healed is None:
+            return False
+        is_in_time = attempt.started <= self.healed + AFTERMATH and (attempt.ended is None or attempt.ended >= self.began)
+        return is_in_time and self.holder in attempt.worker
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One row of the product's. `outcome` is empty while it is open."""
+
+    number: int
+    worker: str
+    outcome: str
+    started: datetime
+    ended: datetime | None
 
 
 class History:
@@ -44,6 +79,7 @@ class History:
         self.contradictions: list[str] = []
         self.faults: list[Fault] = []
         self._ends: dict[UUID, tuple[Any, ...]] = {}
+        self._unasked: list[UUID] = []
 
     def acknowledge(self, run: UUID, key: str, *, retryable: bool) -> None:
         """A second acknowledgement of the same key must name the same run."""
@@ -53,9 +89,20 @@ class History:
                 self.contradictions.append(f"the key {key} was answered with {known}, then with {run}")
             self.acknowledged.setdefault(run, Acknowledged(run, key, retryable))
 
+    def some_ended(self) -> UUID | None:
+        """A run that was seen to have ended, a different one each time."""
+        with self.lock:
+            return self._unasked.pop() if self._unasked else None
+
+    def contradict(self, sentence: str) -> None:
+        with self.lock:
+            self.contradictions.append(sentence)
+
     def see_end(self, run: UUID, end: tuple[Any, ...]) -> None:
         """What has ended must look the same for ever."""
         with self.lock:
+            if run not in self._ends:
+                self._unasked.append(run)
             if self._ends.setdefault(run, end) != end:
                 self.contradictions.append(f"run {run} had ended as {self._ends[run]} and is now {end}")
 
@@ -80,6 +127,11 @@ class Watcher:
         while not self._stop.wait(0.25):
             for run, *end in rows_or_none(self._installation, ENDED):
                 self._history.see_end(run, tuple(end))
+
+
+def now() -> datetime:
+    """As the database tells it: it is on the same machine."""
+    return datetime.now(UTC)
 
 
 def rows_or_none(installation: Installation, statement: str, *values: object) -> list[tuple[Any, ...]]:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import httpx
 
-from tests.chaos.history import History
+from tests.chaos.history import LEASE_SECONDS, History, rows_or_none
 from tests.processes.installation import Installation, checked
 
 FUNCTIONS = {
@@ -50,10 +50,13 @@ def write_functions(installation: Installation) -> None:
 
 
 class Load:
-    """Keeps `at_once` runs open until `total` were acknowledged or `stop` was called."""
+    """Keeps `at_once` runs open until `stop` is called. `once`: which part of them must never be tried twice.
 
-    def __init__(self, installation: Installation, history: History, *, total: int, at_once: int, seed: int) -> None:
-        self._installation, self._history, self._total, self._at_once = installation, history, total, at_once
+    Most last about a second; every twentieth outlasts its lease, and so needs its heartbeat.
+    """
+
+    def __init__(self, installation: Installation, history: History, *, at_once: int, once: float, seed: int) -> None:
+        self._installation, self._history, self._at_once, self._once = installation, history, at_once, once
         self._random = random.Random(seed)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._go_on, name="load", daemon=True)
@@ -63,39 +66,43 @@ class Load:
         self._client = self._installation.api("developer")
         self._thread.start()
 
-    @property
-    def goes_on(self) -> bool:
-        return self._thread.is_alive()
-
     def stop(self) -> None:
         self._stop.set()
         self._thread.join()
 
     def _go_on(self) -> None:
         number = 0
-        while not self._stop.is_set() and len(self._history.acknowledged) < self._total:
+        while not self._stop.is_set():
             if self._count_open() >= self._at_once:
                 self._stop.wait(0.05)
                 continue
             number += 1
             self._begin(number)
+            if number % 10 == 5:
+                self._cancel_what_has_ended()
 
     def _count_open(self) -> int:
-        from tests.chaos.history import rows_or_none
-
         found = rows_or_none(self._installation, "SELECT count(*) FROM runs_run WHERE state IN ('queued', 'running')")
         return int(found[0][0]) if found else self._at_once
 
     def _begin(self, number: int) -> None:
         """One run; every tenth is asked for again with its key. No answer means: ask again with the same key."""
-        name = "once" if self._random.random() < 0.2 else "often"
+        name = "once" if self._random.random() < self._once else "often"
         for _ in range(2 if number % 10 == 0 else 1):
             while not self._stop.is_set() and not self._ask(name, number):
                 self._stop.wait(0.2)
 
+    def _cancel_what_has_ended(self) -> None:
+        """The answer must be no, and the end must stay as it is."""
+        if (run := self._history.some_ended()) is not None:
+            with suppress(httpx.TransportError):
+                answer = self._client.post(f"/runs/{run}/cancel")
+                if answer.is_success:
+                    self._history.contradict(f"run {run} had ended and could be cancelled")
+
     def _ask(self, name: str, number: int) -> bool:
         key = f"chaos-{number}"
-        seconds = 0.2 + 0.1 * (number % 10)
+        seconds = 1.5 * LEASE_SECONDS if number % 20 == 13 else 0.2 + 0.1 * (number % 10)
         body = {"arguments": {"number": number, "seconds": seconds}}
         with suppress(httpx.TransportError):
             answer = self._client.post(f"/functions/{name}/runs", json=body, headers={"Idempotency-Key": key})

@@ -14,7 +14,7 @@ def fencing() -> None:
     """A holder's token is compared with nothing: whoever thinks that they hold a row may write."""
     from apps.core import leases
 
-    leases.held = lambda row: type(row).objects.filter(pk=row.pk)
+    leases.held = lambda row: type(row)._default_manager.filter(pk=row.pk)
     leases.assert_held = lambda row: None
 
 
@@ -34,7 +34,7 @@ def retry_class() -> None:
         def __getattr__(self, name: str) -> Any:
             return getattr(RetryClass, name)
 
-    retry.RetryClass = Forgetful()  # type: ignore[misc,assignment]
+    retry.RetryClass = Forgetful()  # type: ignore[attr-defined,assignment]
 
 
 def heartbeat() -> None:
@@ -71,13 +71,27 @@ def claim_lock() -> None:
     leases.due = due
 
 
+def ended_stays_ended() -> None:
+    """A change of state does not ask which state the run is in."""
+    from apps.runs import transitions
+    from apps.runs.states import RunState
+
+    original = transitions.move
+
+    def move(run: Any, *, from_states: Any, **change: Any) -> bool:
+        return original(run, from_states=tuple(RunState), **change)
+
+    transitions.move = move
+
+
 def idempotency() -> None:
     """A request that comes again with its key starts another run."""
     from apps.runs import services
+    from apps.runs.models import Run
 
-    services._find_earlier = lambda actor, key, digest: None
-    original = services.Run.objects.create
-    services.Run.objects.create = lambda **fields: original(**{**fields, "idempotency_key": None})
+    services._find_earlier = lambda actor, key, asked: None
+    original = Run.objects.create
+    Run.objects.create = lambda **fields: original(**{**fields, "idempotency_key": None})  # type: ignore[method-assign]
 
 
 def loss_is_noted() -> None:
@@ -98,6 +112,7 @@ SABOTAGES: dict[str, tuple[Callable[[], None], str]] = {
     "heartbeat": (heartbeat, "redis-flush"),
     "repeated_wake_ups": (repeated_wake_ups, "messages"),
     "claim_lock": (claim_lock, "redis-flush"),
+    "ended_stays_ended": (ended_stays_ended, "redis-flush"),
     "idempotency": (idempotency, "redis-flush"),
     "loss_is_noted": (loss_is_noted, "worker-kill"),
 }
