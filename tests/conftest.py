@@ -10,6 +10,11 @@ from apps.core.tenancy import every_workspace, scope
 from apps.workspaces.models import Membership, Workspace
 from apps.workspaces.roles import Role
 
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--production", action="store_true", help="browser tests and demo on two webs behind TLS and two workers")
+
+
 ACME_ROLES = {
     "owner": Role.OWNER,
     "admin": Role.ADMIN,

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 import pytest
 from playwright.sync_api import Browser, StorageState, expect, sync_playwright
 
+from installer.shape import Shape
 from tests.browser import stand_ins
 from tests.browser.people import SOON, WIDE, Person
 from tests.packages.index_server import LoopbackIndex
@@ -15,7 +16,9 @@ from tests.processes.conftest import (  # noqa: F401  fixtures and a hook are sh
     foundation,
     installer,
     offline_index,
+    production,
     pytest_runtest_makereport,
+    usual_shape,
 )
 from tests.processes.installation import Installation, free_port
 
@@ -41,16 +44,21 @@ def model_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def installation(installer: Installer, offline_index: LoopbackIndex, model_port: int) -> Installation:  # noqa: F811
+def installation(
+    installer: Installer,  # noqa: F811
+    usual_shape: Shape,  # noqa: F811
+    offline_index: LoopbackIndex,  # noqa: F811
+    model_port: int,
+) -> Installation:
     """Its first task waits for approval until somebody decides."""
     stand_ins.add_pillow(offline_index)
     stand_ins.add_greeting(offline_index)
-    return installer(SELFSMITH_LLM_ALLOWED_LOCAL_HOSTS=f"127.0.0.1:{model_port}")
+    return installer(usual_shape, SELFSMITH_LLM_ALLOWED_LOCAL_HOSTS=f"127.0.0.1:{model_port}")
 
 
 @pytest.fixture(scope="session")
-def signed_in(installation: Installation) -> dict[str, StorageState]:
-    """Cookies of those who have signed in already."""
+def signed_in() -> dict[tuple[str, str], StorageState]:
+    """Cookies of those who have signed in already, by installation and name."""
     return {}
 
 
@@ -64,18 +72,20 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def visit(chromium: Browser, installation: Installation, signed_in: dict[str, StorageState]) -> Iterator[Visit]:
+def visit(chromium: Browser, installation: Installation, signed_in: dict[tuple[str, str], StorageState]) -> Iterator[Visit]:
     """`visit("owner")` opens a browser of the owner's own. In the end no browser may have complained of anything."""
     people: list[Person] = []
     with ExitStack() as browsers:
 
         def begin(name: str, *, size: dict[str, int] = WIDE, workspace: str = "acme", is_signed_in: bool = True) -> Person:
-            cookies = signed_in.get(name) if is_signed_in else None
-            context = browsers.enter_context(chromium.new_context(viewport=size, storage_state=cookies))  # type: ignore[arg-type]
+            cookies = signed_in.get((installation.name, name)) if is_signed_in else None
+            context = browsers.enter_context(
+                chromium.new_context(viewport=size, storage_state=cookies, ignore_https_errors=True)  # type: ignore[arg-type]
+            )
             people.append(Person(name, context.new_page(), f"{installation.url}/w/{workspace}/"))
             if is_signed_in and cookies is None:
                 sign_in(people[-1], installation.passwords[name])
-                signed_in[name] = context.storage_state()
+                signed_in[installation.name, name] = context.storage_state()
             return people[-1]
 
         yield begin

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
+from installer.shape import EMBEDDED, Shape
 from tests.packages.index_server import LoopbackIndex, serve_index
-from tests.processes.installation import Foundation, Installation, install, prepare_foundation, running
+from tests.processes.installation import PRODUCTION, Foundation, Installation, install, prepare_foundation, running
 from tests.processes.markdown_wheel import add_markdown
 
 type Installer = Callable[..., Installation]
+METRICS_TOKEN = "figures-for-the-operator"
 
 
 @pytest.fixture(scope="session")
@@ -37,17 +39,29 @@ def installer(
     """Call it with further variables to have one more installation, which lives until the session ends."""
     with ExitStack() as installations:
 
-        def begin(**settings: str) -> Installation:
+        def begin(shape: Shape = EMBEDDED, **settings: str) -> Installation:
             chosen = {"SELFSMITH_PACKAGES_INDEX": offline_index.url, "SELFSMITH_LEASE_SECONDS": "3", **settings}
-            return installations.enter_context(install(foundation, tmp_path_factory.mktemp("home"), chosen))
+            return installations.enter_context(install(foundation, tmp_path_factory.mktemp("home"), chosen, shape))
 
         yield begin
 
 
 @pytest.fixture(scope="session")
-def installation(installer: Installer) -> Installation:
+def usual_shape(request: pytest.FixtureRequest) -> Shape:
+    """Of installations whose tests hold whatever processes there are; `--production` chooses."""
+    return PRODUCTION if request.config.getoption("production") else EMBEDDED
+
+
+@pytest.fixture(scope="session")
+def installation(installer: Installer, usual_shape: Shape) -> Installation:
     """The one that most tests share. Its first task waits for approval until somebody decides."""
-    return installer()
+    return installer(usual_shape)
+
+
+@pytest.fixture(scope="session")
+def production(installer: Installer) -> Installation:
+    """Two webs behind a proxy with TLS and two workers, also in a run of the tests without `--production`."""
+    return installer(PRODUCTION, SELFSMITH_METRICS_TOKEN=METRICS_TOKEN)
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -55,5 +55,17 @@ def wait_for_end(installation: Installation, run_id: str) -> Any:
     return installation.wait_until(ended, SECONDS, "the run's end")
 
 
+def holder_of(installation: Installation, run_id: str) -> str:
+    """The worker that is at the run, told by the process id in its lease."""
+    ((leased_by,),) = installation.rows("SELECT leased_by FROM runs_run WHERE id = %s", run_id)
+    pid = int(leased_by.split(":")[1])
+    (found,) = [name for name, process in installation.processes.items() if process.pid == pid]
+    return found
+
+
+def attempts_of(installation: Installation, run_id: str) -> list[tuple[object, ...]]:
+    return installation.rows("SELECT number, outcome FROM runs_attempt WHERE run_id = %s ORDER BY number", run_id)
+
+
 def boxes_of(installation: Installation, run_id: str) -> list[Any]:
     return [box for box in installation.boxes() if run_id in box.name or box.labels.get("selfsmith.run") == run_id]

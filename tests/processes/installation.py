@@ -2,6 +2,7 @@
 
 An installation has its own database (used by the role that row level security binds), Redis, home and name on its
 boxes, so several can run side by side. Only the PostgreSQL server, named by SELFSMITH_DATABASE_HOST, is shared.
+Which processes there are is said by the same shapes as the installer's.
 """
 
 import base64
@@ -15,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from json import loads
 from pathlib import Path
@@ -26,7 +27,9 @@ import httpx
 import psycopg
 
 from installer.programs import serve, work
+from installer.shape import EMBEDDED, Shape, production_shape
 from sandbox import DockerDriver
+from tests.processes.front import HOST, Front, make_certificate, stand_before, trusted
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PYTHON = sys.executable
@@ -34,6 +37,7 @@ LOOK_EVERY = 0.02  # seconds between two looks at a condition
 START_SECONDS = 60  # two cores are shared with boxes, and sometimes with other tests
 STOP_SECONDS = 30
 LOG_LINES = 60
+PRODUCTION = production_shape({"SELFSMITH_HOSTS": HOST})  # as `make prod` without further variables
 KEPT = ("PATH", "HOME", "LANG", "DOCKER_HOST", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "HTTPS_PROXY", "NO_PROXY")
 ADD_WORKSPACES = """
 from apps.accounts.models import User
@@ -60,10 +64,14 @@ class NeverHappened(AssertionError):
 
 @dataclass(frozen=True)
 class Foundation:
-    """What all installations of a test session share: the collected static files and a database with all tables."""
+    """What all installations of a test session share: collected static files, a database with all tables, a certificate."""
 
     folder: Path
     template: str
+
+    @property
+    def certificate(self) -> Path:
+        return self.folder / "front.pem"
 
     @property
     def static(self) -> Path:
@@ -75,21 +83,23 @@ class Installation:
     """Started processes and the clients to speak with them. `variables` is the processes' whole environment."""
 
     home: Path
-    port: int
+    ports: Mapping[str, int]
     variables: dict[str, str]
+    shape: Shape = EMBEDDED
+    front: Front | None = None
     passwords: dict[str, str] = field(default_factory=dict)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
-    further_port: int = 0
     _clients: dict[tuple[str, str, str], httpx.Client] = field(default_factory=dict)
 
     @property
-    def further_url(self) -> str:
-        """Where `web-2` listens."""
-        return f"http://127.0.0.1:{self.further_port}"
+    def port(self) -> int:
+        """Where the first web process listens."""
+        return self.ports[self.shape.webs[0]]
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        """Where people reach it."""
+        return self.front.url if self.front else f"http://{HOST}:{self.port}"
 
     @property
     def name(self) -> str:
@@ -102,24 +112,25 @@ class Installation:
             settings = ["--port", "0", "--save", "", "--appendonly", "no", "--unixsocket", str(self.home / "redis.sock")]
             return ["redis-server", *settings]
         if kind == "web":
-            return [PYTHON, *serve(self.port if name == "web" else self.further_port)]
+            return [PYTHON, *serve(self.ports[name])]
         return [PYTHON, *work(name)] if kind == "worker" else [PYTHON, "manage.py", "run_scheduler"]
 
     def begin(self, *, seed: bool = False) -> None:
-        """Start one of each, with the demo's people if wanted, and wait for the web process."""
+        """Start what the shape says, with the demo's people if wanted, and wait for the web processes."""
         running.append(self)
         self.start("redis")
         self.wait_until((self.home / "redis.sock").is_socket, START_SECONDS, "the socket of Redis")
-        for name in ("web", "worker", "scheduler"):
+        for name in self.shape.names:
             self.start(name)
         if seed:
             self.manage("seed_demo", "--passwords-to", str(self.home / "sign-ins"))
             lines = (self.home / "sign-ins").read_text().splitlines()
             self.passwords = {each["username"]: each["password"] for each in map(loads, lines)}
-        self.wait_for_web()
+        for name in self.ports:
+            self.wait_for_web(name)
 
     def start(self, name: str) -> None:
-        """Start one process; `worker-2` and `web-2` are further ones. It ends with this one, whatever happens here."""
+        """Start one process, also of those that the shape does not have. It ends with this one, whatever happens here."""
         with (self.home / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", "--", *self.command_of(name)],
@@ -136,24 +147,27 @@ class Installation:
         self.processes[name].kill()
         self.processes[name].wait()
 
-    def terminate(self, name: str) -> None:
-        """Ask it to end, and end it when it does not."""
-        process = self.processes.pop(name)
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    def terminate(self, *names: str) -> None:
+        """Ask all of them to end, and end what does not."""
+        asked = [self.processes.pop(name) for name in names]
+        for process in asked:
+            process.send_signal(signal.SIGTERM)
+        for process in asked:
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
     def restart(self, name: str) -> None:
         """Start again what was killed; the web process is waited for, since clients would meet a closed door."""
         self.start(name)
-        if name == "web":
-            self.wait_for_web()
+        if name in self.ports:
+            self.wait_for_web(name)
 
-    def wait_for_web(self) -> None:
-        self.wait_until(lambda: httpx.get(f"{self.url}/accounts/login/").is_success, START_SECONDS, "the sign-in page")
+    def wait_for_web(self, name: str) -> None:
+        address = f"http://{HOST}:{self.ports[name]}/readyz"
+        self.wait_until(lambda: httpx.get(address).is_success, START_SECONDS, f"a ready {name}")
 
     def wait_until[Found](self, condition: Callable[[], Found], seconds: float, what: str) -> Found:
         """Look until `condition` gives something true, and give that. A web process that is down counts as "not yet".
@@ -242,8 +256,7 @@ class Installation:
     def stop(self) -> None:
         """End the processes in order, and remove the boxes that killed workers left."""
         for kind in ("scheduler", "worker", "web", "redis"):
-            for name in [name for name in self.processes if name.partition("-")[0] == kind]:
-                self.terminate(name)
+            self.terminate(*[name for name in self.processes if name.partition("-")[0] == kind])
         for client in self._clients.values():
             client.close()
         if self.boxes():
@@ -276,8 +289,9 @@ def free_port() -> int:
 def prepare_foundation(folder: Path) -> Iterator[Foundation]:
     """Collect the static files, make the tables in a database to copy; both are gone afterwards."""
     foundation = Foundation(folder, f"selfsmith_processes_{secrets.token_hex(4)}")
-    maker = Installation(folder, 0, _variables(folder, 0, foundation.template, {}))
-    with _database(foundation.template):
+    make_certificate(foundation.certificate)
+    maker = Installation(folder, {}, _variables(folder, 0, foundation.template, {}))
+    with _database(foundation.template), trusted(foundation.certificate):
         maker.manage("collectstatic", "--no-input", "--verbosity=0")
         maker.manage("migrate", "--no-input", "--verbosity=0", role="owner")
         yield foundation
@@ -285,20 +299,22 @@ def prepare_foundation(folder: Path) -> Iterator[Foundation]:
 
 
 @contextmanager
-def install(foundation: Foundation, home: Path, settings: Mapping[str, str]) -> Iterator[Installation]:
+def install(foundation: Foundation, home: Path, settings: Mapping[str, str], shape: Shape = EMBEDDED) -> Iterator[Installation]:
     """A running, seeded installation; `settings` are further variables. Nothing of it is left afterwards."""
-    with lay_out(foundation, home, settings) as made:
+    with lay_out(foundation, home, settings, shape) as made:
         made.begin(seed=True)
         yield made
 
 
 @contextmanager
-def lay_out(foundation: Foundation, home: Path, settings: Mapping[str, str]) -> Iterator[Installation]:
+def lay_out(foundation: Foundation, home: Path, settings: Mapping[str, str], shape: Shape = EMBEDDED) -> Iterator[Installation]:
     """An installation with empty tables of which nothing runs yet. Nothing of it is left afterwards."""
-    database, port = f"{foundation.template}_{secrets.token_hex(4)}", free_port()
+    database, ports = f"{foundation.template}_{secrets.token_hex(4)}", {name: free_port() for name in shape.webs}
     (home / "static").symlink_to(foundation.static)
-    made = Installation(home, port, _variables(home, port, database, settings), further_port=free_port())
-    with _database(database, template=foundation.template):
+    chosen = {"DJANGO_SETTINGS_MODULE": shape.settings, **shape.variables, **settings}
+    before = stand_before(ports, foundation.certificate) if shape.settings == PRODUCTION.settings else nullcontext()
+    with _database(database, template=foundation.template), before as front:
+        made = Installation(home, ports, _variables(home, ports[shape.webs[0]], database, chosen), shape, front)
         try:
             yield made
         finally:

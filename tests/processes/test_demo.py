@@ -5,6 +5,7 @@ import json
 import pytest
 
 from apps.agents.demo_play import play
+from installer.shape import Shape
 from tests.processes.conftest import Installer
 from tests.processes.installation import Installation, checked
 
@@ -29,8 +30,10 @@ def test_the_demo_ends_completed_with_a_mended_tool_and_an_approved_package(inst
     assert len(ended["artifact_sha256"]) == 64
 
 
-def test_without_gvisor_the_pages_say_so_the_run_is_marked_and_the_demo_ends_with_an_error(installer: Installer) -> None:
-    weak = installer(SANDBOX_RUNTIME="runc")
+def test_without_gvisor_the_pages_say_so_the_run_is_marked_and_the_demo_ends_with_an_error(
+    installer: Installer, usual_shape: Shape
+) -> None:
+    weak = installer(usual_shape, SANDBOX_RUNTIME="runc")
     code, ended, said = play_demo(weak)
     assert code == 1
     assert "did not run in gVisor" in said
@@ -43,8 +46,8 @@ def test_without_gvisor_the_pages_say_so_the_run_is_marked_and_the_demo_ends_wit
         assert "<strong>No gVisor.</strong>" in owner.get(page).text, page
 
 
-def test_without_the_traceback_the_agent_cannot_mend_its_tool(installer: Installer) -> None:
-    blind = installer(SELFSMITH_WITHHOLD_TRACEBACK="yes")
+def test_without_the_traceback_the_agent_cannot_mend_its_tool(installer: Installer, usual_shape: Shape) -> None:
+    blind = installer(usual_shape, SELFSMITH_WITHHOLD_TRACEBACK="yes")
     code, ended, said = play_demo(blind)
     assert code == 1
     assert ended["state"] == "failed"

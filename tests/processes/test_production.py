@@ -6,12 +6,15 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
-from tests.processes.conftest import Installer
+from apps.agents.demo_play import find_fault, play
+from tests.processes.conftest import METRICS_TOKEN, Installer
 from tests.processes.hand_written import (
     SECONDS,
     SLOW,
+    attempts_of,
     begin,
     boxes_of,
+    holder_of,
     log_of,
     look,
     text_of,
@@ -19,53 +22,18 @@ from tests.processes.hand_written import (
     wait_for_output,
     write,
 )
-from tests.processes.installation import Installation
+from tests.processes.installation import PRODUCTION, Installation
+from tests.processes.test_demo import END_SECONDS
 from tests.processes.test_lost_worker import NEVER_AGAIN
 
 pytestmark = [pytest.mark.processes, pytest.mark.gvisor]
 LEASE_SECONDS = 60  # longer than any of these tests waits: what is taken up sooner was handed back
-TOKEN = "figures-for-the-operator"
-WORKERS = ("worker", "worker-2")
-
-
-def begin_production(installer: Installer, **settings: str) -> Installation:
-    made = installer(
-        DJANGO_SETTINGS_MODULE="config.settings.production",
-        SELFSMITH_HOSTS="127.0.0.1",
-        SELFSMITH_HTTPS="no",
-        SELFSMITH_METRICS_TOKEN=TOKEN,
-        **settings,
-    )
-    made.start("worker-2")
-    made.start("web-2")
-    made.wait_until(lambda: httpx.get(f"{made.further_url}/readyz").is_success, SECONDS, "the second web process")
-    made.wait_until(
-        lambda: len(made.rows("SELECT name FROM monitoring_processreport WHERE kind = 'worker'")) == 2, SECONDS, "both workers"
-    )
-    return made
-
-
-@pytest.fixture(scope="module")
-def production(installer: Installer) -> Installation:
-    return begin_production(installer)
 
 
 @pytest.fixture(scope="module")
 def patient(installer: Installer) -> Installation:
     """Its leases outlast the tests."""
-    return begin_production(installer, SELFSMITH_LEASE_SECONDS=str(LEASE_SECONDS))
-
-
-def holder_of(installation: Installation, run_id: str) -> str:
-    """The worker that is at the run, told by the process id in its lease."""
-    ((leased_by,),) = installation.rows("SELECT leased_by FROM runs_run WHERE id = %s", run_id)
-    pid = int(leased_by.split(":")[1])
-    found = [name for name in WORKERS if name in installation.processes and installation.processes[name].pid == pid]
-    return found[0]
-
-
-def attempts_of(installation: Installation, run_id: str) -> list[tuple[object, ...]]:
-    return installation.rows("SELECT number, outcome FROM runs_attempt WHERE run_id = %s ORDER BY number", run_id)
+    return installer(PRODUCTION, SELFSMITH_LEASE_SECONDS=str(LEASE_SECONDS))
 
 
 def begin_slow(installation: Installation, name: str, **arguments: object) -> str:
@@ -75,13 +43,29 @@ def begin_slow(installation: Installation, name: str, **arguments: object) -> st
     return run_id
 
 
+def test_the_demo_comes_to_its_end_through_both_webs(production: Installation) -> None:
+    assert find_fault(play(production.url, production.passwords, seconds=END_SECONDS, say=print)) is None
+    assert production.front
+    assert {each.web for each in production.front.passed} == {"web-1", "web-2"}
+
+
+def test_pages_come_by_https_alone_with_headers_and_cookies_that_keep_it_so(production: Installation) -> None:
+    plain = httpx.get(f"http://127.0.0.1:{production.port}/accounts/login/")
+    assert (plain.status_code, plain.headers["Location"][:8]) == (301, "https://")
+    page = httpx.get(f"{production.url}/accounts/login/")
+    assert page.headers["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains; preload"
+    assert page.headers["X-Content-Type-Options"] == "nosniff"
+    assert all(cookie.secure for client in (page, production.session("owner")) for cookie in client.cookies.jar)
+    assert "Traceback" not in httpx.get(f"{production.url}/nowhere").text
+
+
 def test_a_socket_on_one_web_hears_a_run_that_was_started_through_the_other(production: Installation) -> None:
     write(production, "heard")
     run_id = begin(production, "heard", lines=6, pause=0.2)  # through the first web process
     cookies = "; ".join(f"{name}={value}" for name, value in production.session("developer").cookies.items())
-    address = f"ws://127.0.0.1:{production.further_port}/ws/w/acme/runs/{run_id}"
+    address = f"ws://127.0.0.1:{production.ports['web-2']}/ws/w/acme/runs/{run_id}"
     heard: list[dict[str, object]] = []
-    with connect(address, additional_headers={"Cookie": cookies}, origin=production.further_url, open_timeout=20) as socket:  # type: ignore[arg-type]
+    with connect(address, additional_headers={"Cookie": cookies}, origin=production.url, open_timeout=20) as socket:  # type: ignore[arg-type]
         while (frame := json.loads(socket.recv(SECONDS)))["type"] != "end":
             heard += frame["lines"]
         heard += frame["lines"]
@@ -117,7 +101,7 @@ def test_a_worker_that_is_stopped_in_order_hands_its_run_to_the_other_at_once(pa
 def test_log_lines_are_json_and_carry_the_run_and_no_secret(production: Installation) -> None:
     run_id = begin_slow(production, "logged", lines=2, pause=0)
     wait_for_end(production, run_id)
-    lines = [line for name in WORKERS for line in (production.home / f"{name}.log").read_text().splitlines()]
+    lines = [line for name in production.shape.workers for line in (production.home / f"{name}.log").read_text().splitlines()]
     ours = [json.loads(line) for line in lines if line.startswith("{")]
     about = [line["event"] for line in ours if line.get("run") == run_id]
     assert "run.claimed attempt=1" in about
@@ -130,7 +114,7 @@ def test_figures_are_closed_without_the_token_and_show_both_workers_with_it(prod
     assert httpx.get(f"{production.url}/metrics").status_code == 403
 
     def living() -> bool:
-        text = httpx.get(f"{production.url}/metrics", headers={"Authorization": f"Bearer {TOKEN}"}).text
+        text = httpx.get(f"{production.url}/metrics", headers={"Authorization": f"Bearer {METRICS_TOKEN}"}).text
         return "\nselfsmith_workers 2.0\n" in text and "\nselfsmith_schedulers 1.0\n" in text
 
     production.wait_until(living, SECONDS, "two living workers")
