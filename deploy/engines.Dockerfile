@@ -1,5 +1,5 @@
 # PostgreSQL, Redis and Caddy from Debian's packages: one image, three commands (engines.sh). For installations that bring none
-# of their own; nothing here is particular to Selfsmith but the roles that engines.sh makes.
+# of their own; nothing here is particular to Selfsmith but roles.sql.
 ARG BASE=debian:trixie-slim
 FROM ${BASE}
 
@@ -8,5 +8,5 @@ RUN mkdir -p /etc/postgresql-common/createcluster.d \
     && apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends ca-certificates postgresql redis-server caddy \
     && rm -rf /var/lib/apt/lists/*
-COPY deploy/engines.sh deploy/Caddyfile /opt/engines/
+COPY deploy/engines.sh deploy/roles.sql deploy/Caddyfile /opt/engines/
 ENTRYPOINT ["/bin/bash", "/opt/engines/engines.sh"]

@@ -14,16 +14,7 @@ run_postgres() {
         runuser -u postgres -- "$programs/initdb" -D /data/cluster --auth-local=peer --auth-host=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8
         echo "host all all all scram-sha-256" >> /data/cluster/pg_hba.conf
         runuser -u postgres -- "$programs/pg_ctl" -D /data/cluster -w -o "-c listen_addresses=''" start
-        # Two roles: one owns the tables, the other runs, and row level security binds it.
-        runuser -u postgres -- psql --quiet --set=ON_ERROR_STOP=1 --set=password="$password" <<'SQL'
-CREATE ROLE selfsmith_owner LOGIN CREATEDB PASSWORD :'password';
-CREATE ROLE selfsmith_app LOGIN PASSWORD :'password';
-GRANT selfsmith_app TO selfsmith_owner;
-CREATE DATABASE selfsmith OWNER selfsmith_owner;
-\connect selfsmith
-ALTER DEFAULT PRIVILEGES FOR ROLE selfsmith_owner IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO selfsmith_app;
-ALTER DEFAULT PRIVILEGES FOR ROLE selfsmith_owner IN SCHEMA public GRANT USAGE, SELECT ON SEQUENCES TO selfsmith_app;
-SQL
+        runuser -u postgres -- psql --quiet --set=ON_ERROR_STOP=1 --set=password="$password" --file=/opt/engines/roles.sql
         runuser -u postgres -- "$programs/pg_ctl" -D /data/cluster -w -m fast stop
         date > /data/made
     fi

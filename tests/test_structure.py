@@ -24,6 +24,7 @@ EVERY_WORKSPACE = {
     "apps.core.leases.scope_of": "the operator's own work belongs to no workspace",
     "apps.core.leases.sweep": "the sweep looks for vanished workers",
     "apps.monitoring.backup._root_keys": "a backup says which root keys it needs",
+    "apps.monitoring.engines._find_in_files": "an operator's check looks for files of every workspace and names none",
     "apps.monitoring.measures.take_measures": "an operator's figures count rows of every workspace and name none",
     "apps.packages.collection._released": "environments are shared: what one workspace releases another may keep",
     "apps.packages.collection.collect_wheels": "wheels are public files and are shared",

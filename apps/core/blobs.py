@@ -129,6 +129,11 @@ def path_of(workspace_id: UUID, sha256: str) -> Path:
     return path
 
 
+def is_stored(workspace_id: UUID, sha256: str) -> bool:
+    """Whether the blob lies on the disk that this process sees."""
+    return (_folder(workspace_id, sha256) / sha256).is_file()
+
+
 def put(workspace_id: UUID, chunks: Iterable[bytes], *, max_bytes: int) -> Blob:
     """Store a stream; the same content twice is one file.
 

@@ -67,6 +67,23 @@ class Application:
         applied = output.count("... OK")
         step.detail = f"{applied} migrations applied" if applied else "tables up to date"
 
+    def check_engines(self, *options: str, as_role: str) -> None:
+        """Whether engines that the installation did not start are as they should be, for the role.
+
+        Raises: SetupError with what is wrong and is the operator's to mend.
+        """
+        result = self.setup.shell.run(
+            [self.setup.tool("python"), "manage.py", "check_engines", *options],
+            check=False,
+            directory=self.setup.checkout,
+            environment={**self.environment, "SELFSMITH_DATABASE_ROLE": as_role},
+        )
+        if not result.ok:
+            raise SetupError(
+                result.complaint.removeprefix("CommandError: "),
+                "See `Engines of your own` in docs/how-to/production.md; what is given there is tried anew at each start.",
+            )
+
     def collect_assets(self) -> None:
         """Gathers what the pages load into one folder, under names that carry their digest."""
         self.manage("collectstatic", "--no-input", "--verbosity=0", doing="gathering what the pages load")

@@ -118,8 +118,9 @@ def prod() -> int:
             stack.serve()
             sandbox.result()
             stack.start_workers()
-            addresses = ", ".join(map(stack.application.address_of, shape.webs))
-            setup.progress.say(f"{FIRST_ACCOUNT.format(home=setup.home.path, python=setup.tool('python'))}\n\nREADY  {addresses}")
+            if shape.webs:
+                setup.progress.say(FIRST_ACCOUNT.format(home=setup.home.path, python=setup.tool("python")))
+            setup.progress.say(f"\nREADY  {', '.join([*map(stack.application.address_of, shape.webs), *shape.workers])}")
             stack.supervisor.wait()
         except Stopped:
             setup.progress.say("\nStopping; running work is handed back, the data stays.")

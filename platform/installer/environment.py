@@ -29,9 +29,7 @@ def process_environment(setup: Setup, outside: Mapping[str, str]) -> dict[str, s
         "SELFSMITH_PORT": str(setup.port),
         "SELFSMITH_SECRET_KEY_FILE": str(home.keys / "django_secret_key"),
         "SELFSMITH_VAULT_ROOT_KEY_FILE": str(home.keys / "vault_root_key"),
-        "SELFSMITH_DATABASE_HOST": str(home.postgres_socket_folder),
-        "SELFSMITH_DATABASE_NAME": postgres.DATABASE,
-        "SELFSMITH_REDIS_URL": f"unix://{home.redis_socket}",
+        **own_engines(setup),
         "SELFSMITH_BOX_IMAGE": image.tag(),
         "SANDBOX_RUNTIME": "runsc",
         "DJANGO_SETTINGS_MODULE": setup.shape.settings,
@@ -42,6 +40,14 @@ def process_environment(setup: Setup, outside: Mapping[str, str]) -> dict[str, s
         **setup.shape.variables,
         **trust(outside),
     }
+
+
+def own_engines(setup: Setup) -> dict[str, str]:
+    """Where the engines are that the installation starts itself."""
+    home, engines = setup.home, setup.shape.engines
+    database = {"SELFSMITH_DATABASE_HOST": str(home.postgres_socket_folder), "SELFSMITH_DATABASE_NAME": postgres.DATABASE}
+    queue = {"SELFSMITH_REDIS_URL": f"unix://{home.redis_socket}"}
+    return {**(database if "postgres" in engines else {}), **(queue if "redis" in engines else {})}
 
 
 def trust(outside: Mapping[str, str]) -> dict[str, str]:

@@ -11,14 +11,24 @@ def programs(setup: Setup) -> list[Program]:
     """All that may run; which of them does is said by `Supervisor.start`."""
     python = str(setup.tool("python"))
     return [
-        # INT is PostgreSQL's fast stop; TERM would wait for the last client.
-        Program("postgres", postgres.server_command(setup.home), 10, postgres.cluster_account(), "INT", stop_seconds=30),
-        Program("redis", redis.server_command(setup.home), 10, redis.server_account()),
+        *engines(setup),
         Program("docker", docker.own_engine_command(), 20, stop_seconds=20),
         *(Program(name, [python, *serve(port)], 50) for name, port in setup.ports.items()),
         *(Program(name, [python, *work(name)], 50, stop_seconds=setup.shape.stop_seconds) for name in setup.shape.workers),
         Program("scheduler", [python, "manage.py", "run_scheduler"], 50),
     ]
+
+
+def engines(setup: Setup) -> list[Program]:
+    """PostgreSQL and Redis, unless they are somebody else's."""
+    started = []
+    if "postgres" in setup.shape.engines:
+        # INT is PostgreSQL's fast stop; TERM would wait for the last client.
+        command = postgres.server_command(setup.home)
+        started.append(Program("postgres", command, 10, postgres.cluster_account(), "INT", stop_seconds=30))
+    if "redis" in setup.shape.engines:
+        started.append(Program("redis", redis.server_command(setup.home), 10, redis.server_account()))
+    return started
 
 
 def serve(port: int) -> list[str]:

@@ -12,6 +12,9 @@ MOST = 32  # processes of one kind; more of them belong on more machines
 STOP_SECONDS = 60  # how long a worker may finish what must not be begun twice
 # Boxes that wait or are kept, in every shape: see config/settings/base.py.
 BOXES = tuple(f"SELFSMITH_BOXES_{name}" for name in ("MIN", "MAX", "AGE", "STARTS", "WAIT", "KEPT_MAX", "KEPT_RUNS", "KEPT_IDLE"))
+# A database and a Redis that somebody else runs. Without the first of a group, the installation starts its own.
+DATABASE = ("SELFSMITH_DATABASE_HOST", "SELFSMITH_DATABASE_PORT", "SELFSMITH_DATABASE_NAME", "SELFSMITH_DATABASE_PASSWORD_FILE")
+REDIS = ("SELFSMITH_REDIS_URL", "SELFSMITH_REDIS_URL_FILE")
 # What the operator says to production processes and what they get as it is. Secrets are given as NAME_FILE.
 VARIABLES = (
     "SELFSMITH_HOSTS",
@@ -32,6 +35,9 @@ VARIABLES = (
     "SELFSMITH_MAIL_TLS",
     "SELFSMITH_WORKER_CONCURRENCY",
     *BOXES,
+    *DATABASE,
+    *REDIS,
+    "SELFSMITH_HOST_NAME",
     "SELFSMITH_PACKAGES_INDEX",
     "SELFSMITH_LLM_ALLOWED_LOCAL_HOSTS",
     "SELFSMITH_LLM_PROVIDERS",
@@ -53,6 +59,12 @@ class Shape:
         """All processes of the platform itself, the engines left out."""
         return (*self.webs, *self.workers, "scheduler")
 
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """Those that it starts itself."""
+        others = {"postgres": DATABASE, "redis": REDIS}
+        return tuple(name for name, variables in others.items() if not any(each in self.variables for each in variables))
+
 
 EMBEDDED = Shape()
 
@@ -60,7 +72,7 @@ EMBEDDED = Shape()
 def production_shape(environment: Mapping[str, str]) -> Shape:
     """As the variables say.
 
-    Raises: SetupError when a number is none, or when nobody said under which names the pages are reached.
+    Raises: SetupError when a number is none, when nobody said under which names the pages are reached, or half a database.
     """
     if not environment.get("SELFSMITH_HOSTS"):
         raise SetupError(
@@ -68,23 +80,32 @@ def production_shape(environment: Mapping[str, str]) -> Shape:
             "Give them: `SELFSMITH_HOSTS=selfsmith.example.com make prod`, and put a proxy with TLS before it "
             "(docs/how-to/production.md). To try it on this machine: `SELFSMITH_HOSTS=127.0.0.1 SELFSMITH_HTTPS=no make prod`.",
         )
+    further = [name for name in DATABASE[1:] if name in environment]
+    if further and DATABASE[0] not in environment:
+        raise SetupError(
+            f"{further[0]} belongs to a database of your own, and {DATABASE[0]} does not say where it is.",
+            f"Give {DATABASE[0]} too, or leave {', '.join(further)} out to have a database started here.",
+        )
+    webs, workers = (numbered(kind, count(environment, f"SELFSMITH_{kind.upper()}S")) for kind in ("web", "worker"))
+    if not webs and not workers:
+        raise SetupError("Neither webs nor workers are wanted.", "Give SELFSMITH_WEBS or SELFSMITH_WORKERS a number above 0.")
     return Shape(
         settings=PRODUCTION,
-        webs=numbered("web", count(environment, "SELFSMITH_WEBS")),
-        workers=numbered("worker", count(environment, "SELFSMITH_WORKERS")),
+        webs=webs,
+        workers=workers,
         stop_seconds=STOP_SECONDS,
         variables={name: environment[name] for name in VARIABLES if name in environment},
     )
 
 
 def count(environment: Mapping[str, str], name: str) -> int:
-    """A number of processes, 2 when nothing is said.
+    """A number of processes, 2 when nothing is said; none where the other kind's host is another one.
 
     Raises: SetupError
     """
     text = environment.get(name, "2")
-    if not text.isdecimal() or not 0 < int(text) <= MOST:
-        raise SetupError(f"{name} is {text!r}, which is no number of processes.", f"Give a number from 1 to {MOST}.")
+    if not text.isdecimal() or not text.isascii() or int(text) > MOST:
+        raise SetupError(f"{name} is {text!r}, which is no number of processes.", f"Give a number from 0 to {MOST}.")
     return int(text)
 
 

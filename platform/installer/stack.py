@@ -17,6 +17,7 @@ from .machine import check_disk, check_port, check_supported, free_bytes
 from .programs import programs
 from .progress import Step
 from .setup import Setup
+from .shape import EMBEDDED
 from .supervise import Supervisor
 
 ENGINE_SECONDS = 60  # PostgreSQL may have to recover after the machine lost power
@@ -65,7 +66,7 @@ class Stack:
         self.prepare_engines(cluster, (*groups, *assets.needed_groups()))
         front_end = self.beside("front end", self.prepare_front_end)
         sandbox = self.pool.submit(self.prepare_sandbox, packages)
-        self.step("tables", self.application.migrate)
+        self.step("tables", self.prepare_tables)
         front_end.result()
         return sandbox
 
@@ -87,10 +88,12 @@ class Stack:
         os.environ.update(trust(os.environ))  # the certificates may have come just now
 
     def prepare_cluster(self, step: Step) -> None:
-        """PostgreSQL and Redis installed, their data folders made."""
+        """PostgreSQL and Redis installed, their data folders made, as far as they are started here."""
         system.install_engines(self.setup, step)
-        postgres.prepare_cluster(self.setup, step)
-        redis.prepare_server(self.setup)
+        if "postgres" in self.setup.shape.engines:
+            postgres.prepare_cluster(self.setup, step)
+        if "redis" in self.setup.shape.engines:
+            redis.prepare_server(self.setup)
 
     def install_sandbox_packages(self, engines: Future[None]) -> None:
         """After the engines' packages, since apt does one thing at a time and the pages need those first."""
@@ -129,13 +132,26 @@ class Stack:
 
     def start_engines(self) -> None:
         """PostgreSQL and Redis, and waits until both answer."""
+        engines = self.setup.shape.engines
         with self.setup.progress.step("database and queue") as step:
             self.supervisor.launch(programs(self.setup), self.application.environment)
-            self.supervisor.start("postgres", "redis")
-            self.supervisor.wait_until(lambda: postgres.is_ready(self.setup), "postgres", seconds=ENGINE_SECONDS)
-            self.supervisor.wait_until(lambda: redis.is_ready(self.setup.home), "redis", seconds=ENGINE_SECONDS)
-            step.detail = "PostgreSQL and Redis answer on their sockets"
-        self.step("database roles", lambda step: postgres.prepare_roles(self.setup, step))
+            self.supervisor.start(*engines)
+            if "postgres" in engines:
+                self.supervisor.wait_until(lambda: postgres.is_ready(self.setup), "postgres", seconds=ENGINE_SECONDS)
+            if "redis" in engines:
+                self.supervisor.wait_until(lambda: redis.is_ready(self.setup.home), "redis", seconds=ENGINE_SECONDS)
+            step.detail = f"{' and '.join(engines) or 'none'} started here"
+        if "postgres" in engines:
+            self.step("database roles", lambda step: postgres.prepare_roles(self.setup, step))
+
+    def prepare_tables(self, step: Step) -> None:
+        """Tables that fit, in a database that is as it should be, also where somebody else set it up."""
+        has_others = len(self.setup.shape.engines) < len(EMBEDDED.engines)
+        if has_others:
+            self.application.check_engines(as_role="owner")
+        self.application.migrate(step)
+        if has_others:
+            self.application.check_engines("--tables", as_role="app")
 
     def prepare_sandbox(self, packages: Future[None]) -> None:
         """Docker, gVisor and the image of the boxes, proved by one box that runs."""

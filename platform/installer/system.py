@@ -50,6 +50,7 @@ ENGINES = (
     Package("postgresql", lambda: bool(glob.glob("/usr/lib/postgresql/*/bin/initdb"))),
     Package("redis-server", program("redis-server")),
 )
+DATABASE_CLIENT = Package("postgresql-client", program("pg_dump"))
 SANDBOX = (
     Package("docker.io", program("dockerd")),
     Package("iptables", program("iptables")),
@@ -69,7 +70,7 @@ def refresh_lists(setup: Setup, step: Step) -> None:
 
     Raises: SetupError
     """
-    missing = missing_packages((*CERTIFICATES, *ENGINES, *SANDBOX))
+    missing = missing_packages((*CERTIFICATES, *engines_of(setup), *SANDBOX))
     if not missing and not wants_venv(setup):
         step.detail = "nothing is missing"
         return
@@ -90,9 +91,15 @@ def wants_venv(setup: Setup) -> bool:
     return not setup.tool("python").exists() and lacks_only_venv(setup.shell, candidates(os.environ))
 
 
+def engines_of(setup: Setup) -> tuple[Package, ...]:
+    """PostgreSQL and Redis as far as they are started here; of a database elsewhere, the programs that back it up."""
+    ours = setup.shape.engines
+    return (ENGINES[0] if "postgres" in ours else DATABASE_CLIENT, *([ENGINES[1]] if "redis" in ours else []))
+
+
 def install_engines(setup: Setup, step: Step) -> None:
-    """PostgreSQL and Redis, without the services that the distribution would start for them."""
-    install(setup, step, missing_packages(ENGINES))
+    """Without the services that the distribution would start for them."""
+    install(setup, step, missing_packages(engines_of(setup)))
 
 
 def install_sandbox(setup: Setup, step: Step) -> None:

@@ -11,6 +11,7 @@ from installer.home import make_home
 from installer.programs import programs
 from installer.setup import Setup
 from installer.shape import EMBEDDED, production_shape
+from installer.system import engines_of
 
 from .conftest import complaint
 
@@ -59,7 +60,36 @@ def test_without_names_nothing_is_started_and_both_ways_out_are_told() -> None:
     assert "SELFSMITH_HTTPS=no" in complaint(refused)
 
 
-@pytest.mark.parametrize("number", ["0", "-1", "two", "33", "1.5", "²"])
+@pytest.mark.parametrize("number", ["-1", "two", "33", "1.5", "²", ""])
 def test_a_senseless_number_of_processes_is_refused(number: str) -> None:
     with pytest.raises(SetupError, match="no number of processes"):
         production_shape({**HOSTS, "SELFSMITH_WORKERS": number})
+
+
+def test_engines_that_somebody_else_runs_are_neither_started_nor_named_anew(make_setup: Callable[..., Setup]) -> None:
+    outside = {**HOSTS, "SELFSMITH_DATABASE_HOST": "db.example.com", "SELFSMITH_REDIS_URL_FILE": "/etc/redis-url"}
+    setup = replace(make_setup(), shape=production_shape(outside))
+    make_home(setup.home)
+    variables = process_environment(setup, outside)
+    assert not {"postgres", "redis"} & {program.name for program in programs(setup)}
+    assert variables["SELFSMITH_DATABASE_HOST"] == "db.example.com"
+    assert "SELFSMITH_REDIS_URL" not in variables, "it would win over the file"
+    assert [package.name for package in engines_of(setup)] == ["postgresql-client"]
+
+
+def test_one_engine_may_be_somebody_elses_alone(make_setup: Callable[..., Setup]) -> None:
+    setup = replace(make_setup(), shape=production_shape({**HOSTS, "SELFSMITH_REDIS_URL": "redis://queue.example.com/1"}))
+    make_home(setup.home)
+    assert [program.name for program in programs(setup)][:2] == ["postgres", "docker"]
+    assert process_environment(setup, {})["SELFSMITH_DATABASE_HOST"] == str(setup.home.postgres_socket_folder)
+
+
+def test_half_a_database_is_refused() -> None:
+    with pytest.raises(SetupError, match="SELFSMITH_DATABASE_PORT belongs to a database of your own"):
+        production_shape({**HOSTS, "SELFSMITH_DATABASE_PORT": "6432"})
+
+
+def test_a_host_may_have_workers_or_webs_alone_but_not_nothing() -> None:
+    assert production_shape({**HOSTS, "SELFSMITH_WEBS": "0"}).names == ("worker-1", "worker-2", "scheduler")
+    with pytest.raises(SetupError, match="Neither webs nor workers"):
+        production_shape({**HOSTS, "SELFSMITH_WEBS": "0", "SELFSMITH_WORKERS": "0"})

@@ -235,7 +235,7 @@ class Installation:
 
     def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         """Straight from the database, across workspaces: for counting what the interface does not show."""
-        with _connect(self.variables["SELFSMITH_DATABASE_NAME"], "selfsmith_app") as database:
+        with connect_to(self.variables["SELFSMITH_DATABASE_NAME"], "selfsmith_app") as database:
             database.execute("SELECT set_config('selfsmith.workspace', 'every', false)")
             return database.execute(statement, values).fetchall()
 
@@ -348,16 +348,16 @@ def _variables(home: Path, port: int, database: str, settings: Mapping[str, str]
 @contextmanager
 def _database(name: str, *, template: str = "template1") -> Iterator[None]:
     """A database of the role that owns the tables, dropped in the end."""
-    with _connect("postgres", "selfsmith_owner") as server:
+    with connect_to("postgres", "selfsmith_owner") as server:
         server.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
     try:
         yield
     finally:
-        with _connect("postgres", "selfsmith_owner") as server:
+        with connect_to("postgres", "selfsmith_owner") as server:
             server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
-def _connect(database: str, role: str) -> psycopg.Connection[tuple[Any, ...]]:
+def connect_to(database: str, role: str) -> psycopg.Connection[tuple[Any, ...]]:
     return psycopg.connect(host=os.environ["SELFSMITH_DATABASE_HOST"], dbname=database, user=role, autocommit=True)
 
 
