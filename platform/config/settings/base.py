@@ -134,7 +134,7 @@ CACHES = {
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1)
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "selfsmith"
-# A message only wakes: the scheduler repeats what is lost. Acknowledging each took a third of a worker's processor time for a short run.
+# A message only wakes: the scheduler repeats what is lost. Keeping each until it is acknowledged costs a worker as much as a run.
 CELERY_TASK_QUEUES = [Queue(CELERY_TASK_DEFAULT_QUEUE, no_ack=True)]
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_CONCURRENCY = read_int("SELFSMITH_WORKER_CONCURRENCY", 8)  # threads: each waits for a box, a model or the index
