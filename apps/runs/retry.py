@@ -23,14 +23,14 @@ class Decision:
 
 
 ENDS = Decision(None)
-CALLED_ONCE = "It was not tried again: it had called a function that must not be done twice."
+CALLS_ONCE = "It was not tried again: it calls a function that must not be done twice."
 
 
 def after_error(run: Run) -> Decision:
     """After the tool's own error. Inside the run's scope, while its attempt is still open."""
     run.refresh_from_db(fields=["retry_class"])  # what the run has called meanwhile may forbid a second time
     if run.retry_class != RetryClass.ON_ERROR:
-        return Decision(None, CALLED_ONCE) if run.retry else ENDS
+        return Decision(None, CALLS_ONCE) if run.retry else ENDS
     failures, most = Attempt.objects.filter(run=run, outcome=Kind.ERROR).count() + 1, run.retry["max_attempts"]
     if failures >= most:
         return Decision(None, f"It was the last of {most} attempts.")

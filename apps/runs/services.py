@@ -171,7 +171,13 @@ def _freeze(
 
 
 def retry_class_of(version: FunctionVersion, closure: Sequence[FunctionVersion]) -> str:
-    """A version of which only what it calls touches the outside is tried again after a loss only if its author said so."""
+    """What may be repeated when all of a closure runs in one box: nothing, when one part of it must not be done twice.
+
+    Parts that may be are no bound: what is safe after a loss, of which nobody knows how far it came, is safe after an error
+    too. A version of which only what it calls touches the outside is tried again after a loss only if its author said so.
+    """
+    if any(part.retry_class == RetryClass.NEVER for part in closure):
+        return RetryClass.NEVER
     said_nothing = version.retry_class == RetryClass.ON_LOST and not (version.hosts or version.secrets)
     return RetryClass.NEVER if said_nothing and any(asked_together(closure)) else version.retry_class
 

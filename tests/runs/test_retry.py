@@ -70,6 +70,23 @@ def test_other_classes_do_not_repeat_an_error(cast, retry_class) -> None:
     assert attempts(cast, run)[0].sequel == ""
 
 
+def test_who_calls_in_its_own_box_what_must_not_be_done_twice_is_not_repeated_either(cast) -> None:
+    write(cast, "def pays() -> None:\n    print('paid')\n", settings=Settings(retry_class=RetryClass.NEVER))
+    write(cast, "def between() -> None:\n    pays()\n", settings=Settings(retry_class=RetryClass.ON_LOST))
+    source = "def outer() -> None:\n    between()\n    raise ConnectionError('too late')\n"
+    run = begin(cast, write(cast, source, settings=ON_ERROR))
+    assert run.retry_class == "never"
+    assert work_when_due(cast, run).state == "failed"
+    assert [each.sequel for each in attempts(cast, run)] == [
+        "It was not tried again: it calls a function that must not be done twice."
+    ]
+
+
+def test_parts_that_may_be_repeated_after_a_loss_do_not_bind_a_caller_that_may_after_an_error(cast) -> None:
+    write(cast, "def part() -> int:\n    return 1\n")
+    assert begin(cast, write(cast, "def outer() -> int:\n    return part()\n", settings=ON_ERROR)).retry_class == "on_error"
+
+
 def test_a_limit_is_not_an_error_to_repeat(cast) -> None:
     source = "import time\n\ndef sleeps() -> None:\n    time.sleep(60)\n"
     settings = Settings(retry_class=RetryClass.ON_ERROR, limits={"wall_seconds": 1})
