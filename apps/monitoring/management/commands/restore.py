@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from apps.core.errors import DomainError
 from apps.monitoring.restore import restore_backup, root_key_problem
+from apps.runs.after_restore import end_what_may_have_happened
 
 
 class Command(BaseCommand):
@@ -23,6 +24,11 @@ class Command(BaseCommand):
         except DomainError as error:
             raise CommandError(error.message) from error
         call_command("migrate", interactive=False, verbosity=0)  # a backup of an older version
+        ended = end_what_may_have_happened()
         self.stdout.write(f"Restored the backup of {manifest.made_at} (version {manifest.version}): {manifest.files} files.")
+        if ended:
+            self.stdout.write(
+                f"{ended} runs that waited and must not be done twice were ended: they may have been executed since."
+            )
         if problem := root_key_problem(manifest):
             self.stderr.write(problem)
