@@ -7,6 +7,7 @@ import argparse
 import itertools
 import json
 import os
+import signal
 import statistics
 import sys
 import tempfile
@@ -37,6 +38,7 @@ SETTINGS = {
 
 
 def main() -> int:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that all that was started is ended
     options = read_options()
     modes = MODES if options.mode == "all" else (options.mode,)
     with ExitStack() as stack:
@@ -85,8 +87,7 @@ def play(
                 say(f"{number:4} {mode:12} hit {len(fault.hit):2}  runs {runs:5}  all of them ended after {seconds:.1f} s")
                 if count_hits(history) >= options.faults and runs >= options.runs:
                     break
-            load.stop()
-            verdict = come_to_rest(installation, history, REST_SECONDS)
+            verdict = come_to_rest(installation, history, nemesis, load, REST_SECONDS)
         for sentence in [*verdict.lost, *verdict.double]:
             say(sentence)
         if not verdict.is_clean:
@@ -122,8 +123,7 @@ def is_caught(foundation: Foundation, home: Path, name: str, seed: int) -> bool:
                 fault = nemesis.strike(SABOTAGES[name][1])
                 if check(installation, history).double or not fault.is_over:
                     break  # there is something to be found
-            load.stop()
-            verdict = come_to_rest(installation, history, SABOTAGED_REST_SECONDS)
+            verdict = come_to_rest(installation, history, nemesis, load, SABOTAGED_REST_SECONDS)
     word = "caught" if not verdict.is_clean else "NOT CAUGHT"
     say(f"sabotage {name}: {word} in {(now() - began).total_seconds():.0f} s {[*verdict.double, *verdict.lost][:2]}")
     return not verdict.is_clean
@@ -138,9 +138,20 @@ def two_workers(foundation: Foundation, home: Path, settings: Mapping[str, str])
         yield installation
 
 
-def come_to_rest(installation: Installation, history: History, seconds: float) -> Verdict:
-    """No run is open any more, or never will end; then the verdict."""
-    wait_for(lambda: rows_or_none(installation, OPEN) == [(0,)], seconds)
+def come_to_rest(installation: Installation, history: History, nemesis: Nemesis, load: Load, seconds: float) -> Verdict:
+    """No run is open any more, or never will end; then the verdict. The last run is begun in an idle and silent installation.
+
+    Nobody but the scheduler can find it: workers that are busy would come across it by themselves.
+    """
+
+    def is_at_rest() -> bool:
+        return rows_or_none(installation, OPEN) == [(0,)]
+
+    load.stop()
+    if wait_for(is_at_rest, seconds):
+        with nemesis.silence():
+            load.begin_one_more()
+        wait_for(is_at_rest, seconds)
     return check(installation, history)
 
 

@@ -8,8 +8,9 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -24,6 +25,8 @@ WORKERS = ("worker", "worker-2")
 HIT_SECONDS = 20  # for a run to be in progress where the fault will strike
 RECOVERY_SECONDS = 90
 MESSAGES_SECONDS = 3.0
+SILENCE_SECONDS = 5.0
+CONSUMER_SECONDS = 1.2  # a worker's consumer asks anew every second, and is then behind those who steal
 THIEVES = 16
 QUEUE = "selfsmith"
 PROGRESS = "SELECT id, attempt, state FROM runs_run WHERE id = ANY(%s)"
@@ -129,8 +132,18 @@ class Nemesis:
         for message in taken[::2]:
             self._redis().rpush(QUEUE, message, message)
 
+    @contextmanager
+    def silence(self) -> Iterator[None]:
+        """No wake-up reaches anybody for SILENCE_SECONDS. The block begins when that is so."""
+        end = time.monotonic() + SILENCE_SECONDS
+        with ThreadPoolExecutor(THIEVES) as pool:
+            for _ in range(THIEVES):
+                pool.submit(self._steal_messages, end)
+            time.sleep(CONSUMER_SECONDS)  # Redis tells nobody the order of its line
+            yield
+
     def _steal_messages(self, end: float) -> list[bytes | str]:
-        """Redis serves those who wait in turn, so that several who steal get most."""
+        """Redis serves whoever waits longest, so that many who wait patiently get all there is."""
         client = self._redis()
         taken: list[bytes | str] = []
         while (left := end - time.monotonic()) > 0:

@@ -10,6 +10,7 @@ import httpx
 from tests.chaos.history import LEASE_SECONDS, History, rows_or_none
 from tests.processes.installation import Installation, checked
 
+LAST = 10**9 + 1  # the number of the run that is begun when all others have ended
 FUNCTIONS = {
     "often": True,
     "once": False,
@@ -69,6 +70,11 @@ class Load:
     def stop(self) -> None:
         self._stop.set()
         self._thread.join()
+
+    def begin_one_more(self) -> None:
+        """After `stop`."""
+        self._stop.clear()
+        self._begin(LAST)
 
     def _go_on(self) -> None:
         number = 0
