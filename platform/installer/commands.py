@@ -28,7 +28,7 @@ from .setup import Setup
 from .shape import EMBEDDED, PRODUCTION, Shape, production_shape
 from .shell import Result, Shell
 from .stack import STOP_SIGNALS, Stack
-from .supervise import Supervisor
+from .supervise import Supervisor, runs_here
 from .system import SYSTEM_FOLDERS, install_browser
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -132,7 +132,7 @@ def rolling_restart() -> int:
     """Starts the processes of a running `make prod` anew, one after the other, so that somebody always serves."""
     setup = make_setup(shape=production_shape(os.environ))
     supervisor = Supervisor(setup)
-    if not supervisor.control.answers():
+    if not runs_here(setup):
         raise SetupError("Selfsmith does not run here.", "Start it: `make prod`.")
     application = Application(setup, process_environment(setup, os.environ))
     for name in setup.shape.names:
@@ -181,7 +181,7 @@ def make_accounts(application: Application) -> str:
 def sign_ins() -> int:
     """New passwords for the seeded accounts of the installation that runs."""
     setup = make_setup()
-    if not is_running(setup):
+    if not runs_here(setup):
         raise SetupError("Selfsmith does not run.", "Start it first (`make run`), then ask again from another terminal.")
     if PRODUCTION in setup.home.environment_file.read_text():
         raise SetupError(
@@ -290,17 +290,12 @@ def attack() -> int:
     """Fires the hostile programs at this installation's boxes, and starts it for that unless it runs; 1 when one got out."""
     setup = make_setup()
     words = ["python", "manage.py", "attack", *(["--only", os.environ["ONLY"]] if os.environ.get("ONLY") else [])]
-    if is_running(setup):
+    if runs_here(setup):
         return quality.call(Application(setup, process_environment(setup, os.environ)), words, {})
     with Stack(setup) as stack:
         stack.bring_up().result()
         setup.progress.say("")
         return quality.call(stack.application, words, {})
-
-
-def is_running(setup: Setup) -> bool:
-    """Whether the installation of this home is up."""
-    return (setup.home.postgres_socket_folder / ".s.PGSQL.5432").exists()
 
 
 def doctor() -> int:

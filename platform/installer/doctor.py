@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from . import docker, image, python, redis, system
+from . import docker, image, python, system
 from .errors import SetupError
 from .machine import check_disk, check_port, check_supported, free_bytes
 from .setup import Setup
+from .supervise import runs_here
 
 Examination = Callable[[Setup], str]
 
@@ -77,7 +78,7 @@ def look_at_image(setup: Setup) -> str:
 
 
 def look_at_platform(setup: Setup) -> str:
-    if redis.is_ready(setup.home):
+    if runs_here(setup):
         return f"runs, data in {setup.home.path}"
     check_port(setup.port)
     return "does not run"

@@ -76,6 +76,11 @@ def control_socket(setup: Setup) -> Path:
     return setup.home.keys / "supervisor.sock"
 
 
+def runs_here(setup: Setup) -> bool:
+    """Whether the installation of this home is up, whoever runs its engines."""
+    return Control(control_socket(setup)).answers()
+
+
 def configuration(setup: Setup, programs: Sequence[Program]) -> str:
     """supervisord's whole configuration."""
     head = f"""\

@@ -15,7 +15,7 @@ import pytest
 from installer.control import Control
 from installer.errors import SetupError
 from installer.setup import Setup
-from installer.supervise import Program, Supervisor, configuration
+from installer.supervise import Program, Supervisor, configuration, runs_here
 
 from .conftest import is_running, pid_of, start_sleeper, wait_for
 
@@ -86,3 +86,9 @@ def test_the_configuration_holds_no_secret_and_survives_percent_signs(make_setup
     parser.read_string(text)
     assert parser["program:odd"]["command"] == 'setpriv --pdeathsig TERM -- echo 100%% "two words"'
     assert parser["unix_http_server"]["chmod"] == "0600"
+
+
+def test_an_installation_runs_as_long_as_its_supervisor_answers_wherever_its_engines_are(supervisor: Supervisor) -> None:
+    assert runs_here(supervisor.setup)
+    supervisor.stop()
+    assert not runs_here(supervisor.setup)
