@@ -3,20 +3,24 @@
 import logging
 import queue
 import threading
+import time
 
 from sandbox.box import Box
 from sandbox.errors import SandboxError
 
 logger = logging.getLogger(__name__)
+# What a run still has to do when its box is done, which is to be written down and told, comes first on a small machine.
+COURTESY_SECONDS = 0.1
 
 
 class Disposal:
     """Thread-safe. What cannot be removed is said and left to the driver's sweep, which knows it by its folder."""
 
     def __init__(self) -> None:
-        self._boxes: queue.SimpleQueue[Box | None] = queue.SimpleQueue()
+        self._boxes: queue.SimpleQueue[tuple[float, Box] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._closed = False
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._work, name="box-disposal", daemon=True)
         self._thread.start()
 
@@ -24,7 +28,7 @@ class Disposal:
         """Have a box removed soon; at once when this is closed."""
         with self._lock:
             if not self._closed:
-                self._boxes.put(box)
+                self._boxes.put((time.monotonic() + COURTESY_SECONDS, box))
                 return
         _remove(box)
 
@@ -33,12 +37,14 @@ class Disposal:
         with self._lock:
             if not self._closed:
                 self._closed = True
+                self._closing.set()
                 self._boxes.put(None)
         self._thread.join()
 
     def _work(self) -> None:
-        while (box := self._boxes.get()) is not None:
-            _remove(box)
+        while (due := self._boxes.get()) is not None:
+            self._closing.wait(max(0.0, due[0] - time.monotonic()))
+            _remove(due[1])
 
 
 def _remove(box: Box) -> None:

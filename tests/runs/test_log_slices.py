@@ -10,11 +10,12 @@ class Shelf:
 
     def __init__(self) -> None:
         self.value, self.readings = "old", 0
-        self.may_end = asyncio.Event()
+        self.has_begun, self.may_end = asyncio.Event(), asyncio.Event()
 
     async def load(self, key: str) -> str:
         self.readings += 1
         found = self.value
+        self.has_begun.set()
         await self.may_end.wait()
         return f"{key} {found}"
 
@@ -31,8 +32,7 @@ async def test_who_asks_during_a_reading_gets_what_was_stored_meanwhile() -> Non
     shelf = Shelf()
     reads = JointReads(shelf.load)
     early = asyncio.create_task(reads.read("run"))
-    while not shelf.readings:
-        await asyncio.sleep(0)
+    await shelf.has_begun.wait()
     shelf.value = "new"
     late = [asyncio.create_task(reads.read("run")) for _ in range(3)]
     await asyncio.sleep(0)
@@ -46,8 +46,7 @@ async def test_a_reader_that_leaves_takes_nothing_from_the_others() -> None:
     shelf = Shelf()
     reads = JointReads(shelf.load)
     leaving, staying = (asyncio.create_task(reads.read("run")) for _ in range(2))
-    while not shelf.readings:
-        await asyncio.sleep(0)
+    await shelf.has_begun.wait()
     leaving.cancel()
     shelf.may_end.set()
     assert await staying == "run old"

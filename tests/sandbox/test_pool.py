@@ -191,6 +191,17 @@ def test_more_boxes_wait_while_there_is_demand(fake: FakeDriver) -> None:
         assert pool.report().warm == 3
 
 
+def test_a_box_that_was_just_taken_comes_before_the_next_ones_start_while_others_wait(
+    fake: FakeDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sandbox.pool._COURTESY_SECONDS", 60.0)
+    with pool_of(fake, minimum=2, maximum=2) as pool, pool.take():
+        assert pool.report().starting == 0
+        assert not pool.wait_until_warm(0.2)
+        with pool.take():  # nothing waits any more: the courtesy is over
+            wait_for(lambda: pool.report().warm == 1)
+
+
 def test_only_one_waits_where_boxes_cannot_be_frozen(fake: FakeDriver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sandbox.fake_driver._ProcessVessel.freeze", lambda vessel: False)
     with Pool(fake, limits=PoolLimits(minimum=4, maximum=4, starts=1)) as pool:
