@@ -151,7 +151,10 @@ class DockerVessel:
             log.warning("box.not_renamed container=%s error=%s", self.container.id, error)
 
     def ran_out_of_memory(self, *, asks_engine: bool = True) -> bool:
-        """By the kernel's own count, or by the engine's flag: each misses cases that the other sees (measured)."""
+        """By the kernel's own count, or by the engine's flag: each misses cases that the other sees (measured).
+
+        An engine that does not answer has seen nothing: the job then ends as lost, not as if it had never begun.
+        """
         if self.cgroup is not None and self.cgroup.ran_out_of_memory():
             return True
         return asks_engine and self._engine_saw_shortage()
@@ -196,7 +199,7 @@ def end_processes_of(container_id: str) -> int:
     """End host processes that a container left behind: a failed start leaves gVisor's own, unknown to the engine."""
     ended = 0
     for pid in processes_of(container_id):
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # a worker without root may not
             os.kill(pid, signal.SIGKILL)
             ended += 1
     return ended

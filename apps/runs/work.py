@@ -31,12 +31,14 @@ from apps.runs.requests import answer_for
 from apps.runs.services import input_name
 from apps.runs.states import STATE_OF_OUTCOME, RunState
 from apps.vault.envelope import NotSealedHere
+from apps.vault.keys import RootKeyUnusable
 from apps.vault.masking import Mask
 from apps.vault.services import NoSuchSecret
 from sandbox import InputFile, InvalidJob, Job, Kind, Limits, Outcome, SandboxError, Source, TakeCancelled
 
 log = logging.getLogger(__name__)
 HANDED_BACK = "handed_back"  # how an attempt ended whose worker was stopped in order
+ROOT_KEY_AWAY = "The worker cannot open this workspace's keys: tell the operator of the installation. The run waits until it can."
 RETRY_AFTER = timedelta(seconds=5)  # when this host cannot make a box at all
 
 
@@ -81,6 +83,10 @@ def _perform(run: Run) -> None:
             return
         except (InvalidJob, blobs.BlobMissing) as error:  # it would be as wrong the next time
             _end(run, RunState.FAILED, outcome="invalid", message=str(error))
+            return
+        except RootKeyUnusable as error:  # its message is for whoever runs the installation
+            log.error("run.root_key_unusable reason=%s", error.message)
+            _put_back(run, ROOT_KEY_AWAY)
             return
         except SandboxError as error:
             _put_back(run, str(error))

@@ -1,6 +1,7 @@
 """What a run is given of hosts and secrets: by people's word, for the attempt that holds it, and out of all that is stored."""
 
 import socket
+from base64 import b64encode
 from collections.abc import Callable
 from datetime import timedelta
 from types import SimpleNamespace
@@ -165,6 +166,22 @@ def test_a_secret_that_went_after_the_vote_ends_the_run_unexecuted(cast, key, de
     assert "not the ones that were granted" in ended.message
 
 
+def test_a_root_key_that_opens_nothing_here_lets_the_run_wait_with_a_sentence(cast, key, decide, settings) -> None:
+    """Nothing of the run has happened, also not of one that must not be done twice."""
+    version = write(cast, SOURCE, **ASKS)
+    decide()
+    run = begin(cast, version, n=1)
+    settings.VAULT_ROOT_KEY = b64encode(b"x" * 32).decode()
+    assert perform_next_run()
+    waiting = reread(cast, run)
+    assert (waiting.state, waiting.retry_class, waiting.losses) == ("queued", "never", 0)
+    assert "tell the operator" in waiting.message
+    assert "SELFSMITH" not in waiting.message
+    assert waiting.not_before is not None
+    with scope(cast.acme.pk):
+        assert waiting.attempts.get().outcome == "infra"
+
+
 def test_what_a_box_says_is_stored_without_its_secrets(cast, key, decide) -> None:
     version = write(cast, SOURCE, **ASKS)
     decide()
@@ -178,7 +195,7 @@ def test_what_a_box_says_is_stored_without_its_secrets(cast, key, decide) -> Non
         Log("info", f"log {VALUE}"),
         Progress(0.5, f"at {VALUE}"),
         SpanStarted(VALUE, None, f"f{VALUE}", f"x='{VALUE[:14]}...{VALUE[-12:]}'"),
-        SpanEnded(VALUE, None, "f", 0.1, f"'{VALUE}'", f"ValueError: {VALUE}", 1),
+        SpanEnded(VALUE, None, "f", 0.1, f"'{VALUE}'", f"ValueError: {VALUE}", 1, f"x='{VALUE}'"),
         ArtifactSkipped(f"{VALUE}.txt", "too large"),
         Attempted(f"{VALUE}.evil.example", 443, "refused", f"{VALUE}.evil.example:443 is not granted.", 0, 0, 0.1),
     ):

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from docker.errors import APIError, NotFound
+from docker.errors import APIError, DockerException, NotFound
+from requests.exceptions import RequestException
 
 from sandbox import SandboxUnavailable, docker_vessel
 from sandbox.docker_vessel import DockerVessel
@@ -53,6 +54,31 @@ def test_what_stays_in_the_way_is_said(answers: list[Exception]) -> None:
     made, _ = vessel(*answers)
     with pytest.raises(SandboxUnavailable):
         made.remove()
+
+
+@pytest.mark.parametrize(
+    "fault", [FULL, DockerException("gone"), RequestException("no socket")], ids=["refusal", "client", "wire"]
+)
+def test_an_engine_that_does_not_answer_does_not_take_a_job_s_end_away(fault: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How it ended is known by then; an error here would pass for a box that never was, and the job would be done again."""
+
+    def refuse() -> None:
+        raise fault
+
+    ended: list[str] = []
+    monkeypatch.setattr(docker_vessel, "end_processes_of", lambda container: ended.append(container) or 1)
+    made = DockerVessel(SimpleNamespace(id="x", kill=refuse, reload=refuse, attrs={}))  # type: ignore[arg-type]
+    made.kill()
+    assert ended == ["x"]
+    assert not made.ran_out_of_memory()
+
+
+def test_one_that_is_gone_ran_out_of_memory_as_far_as_was_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone() -> None:
+        raise NotFound("404")
+
+    made = DockerVessel(SimpleNamespace(id="x", reload=gone, attrs={"State": {"OOMKilled": False}}))  # type: ignore[arg-type]
+    assert not made.ran_out_of_memory()
 
 
 def test_two_sweeps_that_remove_one_folder_are_both_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
