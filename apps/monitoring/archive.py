@@ -88,11 +88,19 @@ def listed_files(folder: Path) -> Iterator[tuple[str, int, str]]:
 
 
 def walk(folder: Path) -> Iterator[Path]:
-    """Every file below, in a fixed order. Links are not followed."""
-    for place, folders, names in os.walk(folder):
+    """Every file below, in a fixed order. Links are not followed. A folder that is removed meanwhile has no files.
+
+    Raises: OSError: a folder cannot be read.
+    """
+    for place, folders, names in os.walk(folder, onerror=_refuse_unless_gone):
         folders.sort()
         for name in sorted(names):
             yield Path(place) / name
+
+
+def _refuse_unless_gone(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def require_owner() -> None:

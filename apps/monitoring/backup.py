@@ -2,7 +2,9 @@
 what is copied afterwards holds all that the rows name."""
 
 import hashlib
+import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -19,6 +21,7 @@ from apps.monitoring.archive import DUMP, ENVIRONMENTS, FILES, FOLDERS, LISTING,
 from apps.vault.models import WorkspaceKey
 
 CHUNK = 1024 * 1024
+NAME_OF_ENVIRONMENT = 64  # characters: a SHA-256
 
 
 class TargetNotEmpty(Conflict):
@@ -60,30 +63,51 @@ def make_backup(folder: Path, *, with_environments: bool, say: Callable[[str], N
     return made
 
 
-def _copies(target: Path, names: list[str], say: Callable[[str], None]) -> Iterator[tuple[str, int, str]]:
-    """Copies the home's folders, and gives digest, size and name of each file as it was copied."""
+type Copied = tuple[str, int, str]  # digest, size in bytes, and path below the home, of a file as it was copied
+
+
+def _copies(target: Path, names: list[str], say: Callable[[str], None]) -> Iterator[Copied]:
+    """Copies the home's folders. What a collector removes meanwhile is left out: no row of the dump needs it."""
     for name in names:
         say(f"{name} …")
         source = Path(settings.HOME) / name
-        for path in archive.walk(source) if source.is_dir() else ():
-            inside = path.relative_to(source)
-            if path.name.startswith(".incoming-") or (name == ENVIRONMENTS and len(inside.parts[0]) != 64):
-                continue  # on its way, and not named by any row yet
-            copy = target / name / inside
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            digest, size = _copy(path, copy)
-            yield digest, size, f"{name}/{inside}"
+        if not source.is_dir():
+            continue
+        if name == ENVIRONMENTS:
+            for environment in sorted(source.iterdir()):
+                if len(environment.name) == NAME_OF_ENVIRONMENT:  # others are on their way, and not named by any row yet
+                    yield from _copy_whole(environment, target)
+        else:
+            stored = (path for path in archive.walk(source) if not path.name.startswith(".incoming-"))  # those are on their way
+            yield from filter(None, (_copy(path, target) for path in stored))
 
 
-def _copy(source: Path, target: Path) -> tuple[str, int]:
-    digest, size = hashlib.sha256(), 0
-    with source.open("rb") as reading, target.open("wb") as writing:
+def _copy_whole(environment: Path, target: Path) -> list[Copied]:
+    """All of it or nothing: half of one would pass for a changed one where it is restored."""
+    copied = [_copy(path, target) for path in archive.walk(environment)]
+    whole = [each for each in copied if each is not None]
+    if len(whole) == len(copied) and environment.is_dir():
+        return whole
+    shutil.rmtree(target / environment.relative_to(settings.HOME), ignore_errors=True)
+    return []
+
+
+def _copy(source: Path, target: Path) -> Copied | None:
+    """None when it is not there any more. Once it is open, its removal takes nothing away."""
+    inside = source.relative_to(settings.HOME)
+    try:
+        reading = source.open("rb")
+    except FileNotFoundError:
+        return None
+    copy, digest, size = target / inside, hashlib.sha256(), 0
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    with reading, copy.open("wb") as writing:
         while chunk := reading.read(CHUNK):
             digest.update(chunk)
             size += len(chunk)
             writing.write(chunk)
-    shutil.copymode(source, target)
-    return digest.hexdigest(), size
+        os.fchmod(writing.fileno(), stat.S_IMODE(os.fstat(reading.fileno()).st_mode))
+    return digest.hexdigest(), size, str(inside)
 
 
 def _server_version() -> str:

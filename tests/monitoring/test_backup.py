@@ -1,6 +1,7 @@
 """What a backup and a restore refuse, before anything is written."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from apps.core import blobs
 from apps.core.errors import DomainError
 from apps.core.tenancy import scope
 from apps.monitoring import archive
+from apps.monitoring import backup as backup_module
 from apps.monitoring.archive import BackupDamaged, NotTheOwner, ProgramFailed
 from apps.monitoring.backup import TargetNotEmpty, make_backup
 from apps.monitoring.restore import check_empty, restore_backup
@@ -60,6 +62,59 @@ def test_a_backup_lists_every_file_by_its_digest_and_says_what_it_needs(backup: 
     assert len(manifest.root_keys) == 1
     assert manifest.migrations["monitoring"]
     assert (backup.stat().st_mode & 0o777) == 0o700
+
+
+def removing_after(monkeypatch, first: str, *then: Path) -> None:
+    """A collector comes when the backup has listed a folder and has copied one file of it."""
+    real = backup_module._copy
+
+    def copy(source: Path, target: Path) -> object:
+        done = real(source, target)
+        if source.name == first:
+            for path in then:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        return done
+
+    monkeypatch.setattr(backup_module, "_copy", copy)
+
+
+def test_what_a_collector_removes_meanwhile_is_left_out_and_the_backup_goes_on(
+    transactional_cast, home: Path, tmp_path: Path, monkeypatch
+) -> None:
+    (home / "blobs" / "later").mkdir(parents=True)
+    for name in ("a", "b", "c", "later/d"):
+        (home / "blobs" / name).write_text(name)
+    (home / "wheels").mkdir()
+    (home / "wheels" / "kept").write_text("kept")
+    (home / "wheels" / "kept").chmod(0o640)
+    removing_after(monkeypatch, "a", home / "blobs" / "b", home / "blobs" / "later")
+    made = make_backup(tmp_path / "backup", with_environments=False, say=quietly)
+    assert [name for _, _, name in archive.listed_files(tmp_path / "backup")] == ["blobs/a", "blobs/c", "wheels/kept"]
+    assert (made.files, made.bytes) == (3, 6)
+    assert (tmp_path / "backup" / archive.FILES / "wheels" / "kept").stat().st_mode & 0o777 == 0o640
+
+
+def test_an_environment_that_is_removed_meanwhile_is_left_out_as_a_whole(
+    transactional_cast, home: Path, tmp_path: Path, monkeypatch
+) -> None:
+    for folder in ("a" * 64, "b" * 64, "half-built"):
+        (home / "environments" / folder).mkdir(parents=True)
+        (home / "environments" / folder / f"{folder[0]}1").write_text("1")
+        (home / "environments" / folder / f"{folder[0]}2").write_text("2")
+    removing_after(monkeypatch, "a1", home / "environments" / ("a" * 64))
+    make_backup(tmp_path / "backup", with_environments=True, say=quietly)
+    listed = [name for _, _, name in archive.listed_files(tmp_path / "backup")]
+    assert listed == [f"environments/{'b' * 64}/b1", f"environments/{'b' * 64}/b2"]
+    assert not (tmp_path / "backup" / archive.FILES / "environments" / ("a" * 64)).exists()
+
+
+def test_a_folder_that_cannot_be_read_is_not_left_out_in_silence(tmp_path: Path, monkeypatch) -> None:
+    def refuse(_: object) -> None:
+        raise PermissionError("no")
+
+    monkeypatch.setattr("os.scandir", refuse)
+    with pytest.raises(PermissionError):
+        list(archive.walk(tmp_path))
 
 
 def test_a_folder_that_holds_something_is_not_written_into(transactional_cast, home: Path, tmp_path: Path) -> None:
