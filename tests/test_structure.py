@@ -29,6 +29,7 @@ EVERY_WORKSPACE = {
     "apps.packages.collection._released": "environments are shared: what one workspace releases another may keep",
     "apps.packages.collection.collect_wheels": "wheels are public files and are shared",
     "apps.packages.work._standing_environment": "environments hold public files and are shared",
+    "apps.runs.after_restore.end_what_may_have_happened": "a restored installation's waiting runs are of every workspace",
     "apps.runs.attacks.operators_scope": "attacks on the installation belong to no workspace",
     "apps.runs.boxes._is_live": "a box's labels name a row, and the sweep asks whether it still holds its lease",
     "apps.runs.deadlines.end_overdue_runs": "the sweep looks for runs that have waited longer than they may",
