@@ -55,6 +55,8 @@ class Fault:
         """Whether this strike excuses that an attempt was lost: one that only took messages or Redis away excuses none."""
         if self.mode not in COSTLY or self.healed is None:
             return False
+        if self.mode == "worker-kill":
+            return self.holder in attempt.worker  # which never held anything again, whenever that was noticed
         is_in_time = attempt.started <= self.healed + AFTERMATH and (attempt.ended is None or attempt.ended >= self.began)
         return is_in_time and self.holder in attempt.worker
 

@@ -5,6 +5,7 @@ It shows that the checker can fail: with any of these guards gone it has to find
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from django.apps import AppConfig
@@ -65,6 +66,8 @@ def claim_lock() -> None:
 
     def due(rows: Any, state: str) -> Any:
         found = original(rows, state)
+        if isinstance(found, Unlocked):  # it was due already
+            return found
         found.__class__ = type("Unlocked", (Unlocked, type(found)), {"select_for_update": Unlocked.select_for_update})
         return found
 
@@ -72,7 +75,7 @@ def claim_lock() -> None:
 
 
 def ended_stays_ended() -> None:
-    """A change of state does not ask which state the run is in."""
+    """A change of state does not ask which state the run is in. The database refuses it as well, so that must go too."""
     from apps.runs import transitions
     from apps.runs.states import RunState
 
@@ -105,18 +108,27 @@ def loss_is_noted() -> None:
     work._retry_or_lose = queue_again
 
 
-SABOTAGES: dict[str, tuple[Callable[[], None], str]] = {
-    "fencing": (fencing, "worker-stop"),
-    "sweep": (sweep, "worker-kill"),
-    "retry_class": (retry_class, "worker-kill"),
-    "heartbeat": (heartbeat, "redis-flush"),
-    "repeated_wake_ups": (repeated_wake_ups, "messages"),
-    "claim_lock": (claim_lock, "redis-flush"),
-    "ended_stays_ended": (ended_stays_ended, "redis-flush"),
-    "idempotency": (idempotency, "redis-flush"),
-    "loss_is_noted": (loss_is_noted, "worker-kill"),
+@dataclass(frozen=True)
+class Sabotage:
+    """`mode` is the fault that brings it to light, in at most so many strikes; `statement` takes the database's part away."""
+
+    take_away: Callable[[], None]
+    mode: str
+    strikes: int = 8
+    statement: str = ""
+
+
+SABOTAGES = {
+    "fencing": Sabotage(fencing, "worker-stop"),
+    "sweep": Sabotage(sweep, "worker-kill"),
+    "retry_class": Sabotage(retry_class, "worker-kill"),
+    "heartbeat": Sabotage(heartbeat, "redis-flush"),
+    "repeated_wake_ups": Sabotage(repeated_wake_ups, "messages", strikes=1),  # the silence at the end does it
+    "claim_lock": Sabotage(claim_lock, "redis-flush"),
+    "ended_stays_ended": Sabotage(ended_stays_ended, "redis-flush", statement="ALTER TABLE runs_run DISABLE TRIGGER USER"),
+    "idempotency": Sabotage(idempotency, "redis-flush"),
+    "loss_is_noted": Sabotage(loss_is_noted, "worker-kill"),
 }
-"""Each with the fault that brings it to light."""
 
 
 def _replace_work(kind: str, **parts: Any) -> None:
@@ -133,4 +145,4 @@ class Saboteur(AppConfig):
     name = "tests.chaos.saboteur"
 
     def ready(self) -> None:
-        SABOTAGES[os.environ["CHAOS_SABOTAGE"]][0]()
+        SABOTAGES[os.environ["CHAOS_SABOTAGE"]].take_away()

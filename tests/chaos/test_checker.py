@@ -63,7 +63,7 @@ def test_what_went_well_and_what_a_strike_explains_is_clean() -> None:
 
 @pytest.mark.parametrize(
     "excuse",
-    [None, strike("redis-kill", holder=""), strike(holder=":13:"), strike(seconds=30)],
+    [None, strike("redis-kill", holder=""), strike(holder=":13:"), strike("worker-stop", seconds=30)],
     ids=["no strike", "one that costs nothing", "against another worker", "later"],
 )
 def test_a_lost_attempt_needs_a_strike_that_hit_it(excuse: Fault | None) -> None:
