@@ -19,7 +19,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connection, models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from apps.core.errors import DomainError
@@ -94,8 +94,9 @@ def claim[Row: LeasedRow](
         if row is None:
             return None
         row.state, row.leased_by, row.not_before = to_state, worker_name(), None
-        row.attempt, row.token = row.attempt + (1 if count_attempt else 0), row.token + 1  # nobody else can: it is locked
-        row.lease_until = Now() + lease_length()  # the save puts the time in its place
+        # Counted by the database, so that two holders would have two tokens even if a lock failed. The save brings the values.
+        row.attempt, row.token = F("attempt") + (1 if count_attempt else 0), F("token") + 1
+        row.lease_until = Now() + lease_length()
         row.save(update_fields=["state", "attempt", "token", "leased_by", "lease_until", "not_before"])
         return row
 
