@@ -19,7 +19,7 @@ from typing import Any
 from tests.chaos.checker import Verdict, check, recoveries
 from tests.chaos.engine import Engine
 from tests.chaos.faults import WORKERS, Nemesis
-from tests.chaos.history import BOUND_SECONDS, LEASE_SECONDS, History, Watcher, now, rows_or_none, wait_for
+from tests.chaos.history import BOUND_SECONDS, LEASE_SECONDS, Fault, History, Watcher, now, rows_or_none, wait_for
 from tests.chaos.load import Load, write_functions
 from tests.chaos.saboteur import SABOTAGES
 from tests.processes.installation import Foundation, Installation, install, prepare_foundation
@@ -82,10 +82,8 @@ def play(
             load.start()
             for number, mode in enumerate(itertools.cycle(modes), 1):
                 fault = nemesis.strike(mode)
-                seconds = (now() - fault.began).total_seconds()
-                runs = len(history.acknowledged)
-                say(f"{number:4} {mode:12} hit {len(fault.hit):2}  runs {runs:5}  all of them ended after {seconds:.1f} s")
-                if count_hits(history) >= options.faults and runs >= options.runs:
+                say(f"{number:4} {describe(fault)}  runs {len(history.acknowledged):5}")
+                if count_hits(history) >= options.faults and len(history.acknowledged) >= options.runs:
                     break
             verdict = come_to_rest(installation, history, nemesis, load, REST_SECONDS)
         for sentence in [*verdict.lost, *verdict.double]:
@@ -165,6 +163,13 @@ def come_to_rest(installation: Installation, history: History, nemesis: Nemesis,
 def show_logs(installation: Installation) -> None:
     for name, text in installation.logs():
         say(f"--- {name}\n{text}")
+
+
+def describe(fault: Fault) -> str:
+    """The strike, until it was healed, and until all that it hit had ended."""
+    healed = (fault.healed - fault.began).total_seconds() if fault.healed else 0.0
+    seconds = (now() - fault.began).total_seconds()
+    return f"{fault.mode:12} hit {len(fault.hit):2}  healed after {healed:4.1f} s  all ended after {seconds:4.1f} s"
 
 
 def count_hits(history: History) -> int:

@@ -48,8 +48,8 @@ class Fault:
 
     @property
     def costs_from(self) -> datetime:
-        """When work stood still: boxes go on without an engine, and it is the engine's return that ends them."""
-        return self.healed if self.mode == "docker" and self.healed else self.began
+        """From when on recovery is counted: nothing begins without the database or the engine, so from their return."""
+        return self.healed if self.mode in ("postgres", "docker") and self.healed else self.began
 
     def may_have_cost(self, attempt: "Attempt") -> bool:
         """Whether this strike excuses that an attempt was lost: one that only took messages or Redis away excuses none."""

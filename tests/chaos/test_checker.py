@@ -122,3 +122,10 @@ def test_recovery_is_counted_from_the_strike_to_the_next_attempt_in_a_box() -> N
     attempts = [attempt(1, "lost", 0, 5), attempt(2, "infra", 5.5, 5.6), attempt(3, "ok", 6, 7)]
     assert checker.recoveries(Held(attempts), history) == {"worker-kill": [5.0]}  # type: ignore[arg-type]
     assert checker.recoveries(Held(OK), history) == {"worker-kill": []}  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("mode", ["postgres", "docker"])
+def test_recovery_from_what_nothing_begins_without_is_counted_from_its_return(mode: str) -> None:
+    history = History()
+    history.faults.append(Fault(mode, at(1), healed=at(4), hit={RUN: 1}))
+    assert checker.recoveries(Held(LOST_THEN_OK), history) == {mode: [2.0]}  # type: ignore[arg-type]
