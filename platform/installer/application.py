@@ -61,16 +61,6 @@ class Application:
             on_line=on_line,
         )
 
-    def break_things(self, options: Sequence[str], *, on_line: Callable[[str], None]) -> Result:
-        """Runs the chaos harness; how it ended is for the caller to judge."""
-        return self.setup.shell.run(
-            [self.setup.tool("python"), "-m", "tests.chaos", *options],
-            check=False,
-            directory=self.setup.checkout,
-            environment=self.environment,
-            on_line=on_line,
-        )
-
     def migrate(self, step: Step) -> None:
         """Brings the tables to what the code expects."""
         output = self.manage("migrate", "--no-input", "--verbosity=1", doing="preparing the tables", as_role="owner")
