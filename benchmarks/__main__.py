@@ -1,29 +1,46 @@
 """`make bench`: figures, not tests. Each group prints what it found and replaces its part of results.json and the page."""
 
 import argparse
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import FrameType
 
-from benchmarks import boxes, log_lines, runs
-from benchmarks.figures import Figure, store, table
+from benchmarks import boxes, growth, log_lines, runs
+from benchmarks.figures import PICTURES, Figure, read, store, table
+from benchmarks.pictures import draw
 
 GROUPS: dict[str, Callable[[Path], list[Figure]]] = {
     "boxes": lambda folder: boxes.measure(),
     "runs": runs.measure,
     "logs": log_lines.measure,
+    "growth": growth.measure,
 }
+
+
+STOPS = (signal.SIGINT, signal.SIGTERM)
+
+
+def stop(_number: int, _frame: FrameType | None) -> None:
+    """Once: what was started and written is removed on the way out, and a second signal must not break that off."""
+    for number in STOPS:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--only", choices=sorted(GROUPS), help="one group alone")
+    for number in STOPS:
+        signal.signal(number, stop)
     chosen = parser.parse_args(arguments).only
     for group in [chosen] if chosen else GROUPS:
         with tempfile.TemporaryDirectory(prefix="selfsmith-bench-", dir="/var/tmp") as folder:
             figures = GROUPS[group](Path(folder))
         store(figures, [group])
+        draw(read(), PICTURES)
         sys.stdout.write(f"{table(figures)}\n")
         sys.stdout.flush()
     return 0

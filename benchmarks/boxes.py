@@ -8,25 +8,23 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.figures import NOT_PROFILED, Figure, milliseconds, percentile
+from benchmarks.figures import Figure, milliseconds, percentile
+from benchmarks.installations import driver_in
+from benchmarks.processor import CORES, busy_seconds
+from benchmarks.profile import stages_of_a_job
 from sandbox import Box, DockerDriver, Job, Pool, PoolLimits, Source
 from tests.sandbox.conftest import IMAGE
 
-SAMPLES, COLD_SAMPLES, SUSTAINED, BURST = 200, 20, 60, 100
+SAMPLES, PROFILED, COLD_SAMPLES, SUSTAINED, BURST = 200, 40, 20, 60, 100
 REMOVAL_SECONDS = 0.25  # of the box before, in the background: what one run costs is wanted here, not what two do
 LINE = 'def main():\n    print("one line")\n    return 1\n'
 JOB = Job(sources=(Source("main", LINE, "main"),))
-# By timing each call of a sample: 21 of 30 ms from the job's first byte to the runner's last word, thaw 1.6, ping 1.5, claim 0.8.
-IN_GVISOR = "two thirds pass inside the box, in gVisor, between the job and its last word"
 type Take = Callable[[], AbstractContextManager[Box]]
 
 
 def measure() -> list[Figure]:
     with TemporaryDirectory(prefix="selfsmith-bench-", dir="/var/tmp") as folder:
-        home = Path(folder)
-        driver = DockerDriver(
-            image=IMAGE, runtime="runsc", home=home / "boxes", environments=home / "environments", installation=home.name
-        )
+        driver = driver_in(Path(folder))
         try:
             return [*_latency(driver), *_throughput(driver), *_burst(driver)]
         finally:
@@ -35,7 +33,7 @@ def measure() -> list[Figure]:
 
 def _latency(driver: DockerDriver) -> list[Figure]:
     """The pool is full before each sample, so that a sample costs no refill of another."""
-    cold = {runtime: sorted(_cold(runtime) for _ in range(COLD_SAMPLES)) for runtime in ("runsc", "runc")}
+    cold = {runtime: [_cold(runtime) for _ in range(COLD_SAMPLES)] for runtime in ("runsc", "runc")}
     median = {runtime: milliseconds(percentile(seconds, 50)) for runtime, seconds in cold.items()}
     with Pool(driver, limits=PoolLimits(minimum=2, maximum=2)) as pool:
         warm = []
@@ -43,28 +41,15 @@ def _latency(driver: DockerDriver) -> list[Figure]:
             assert pool.wait_until_warm(30)
             time.sleep(REMOVAL_SECONDS)
             warm.append(_seconds(pool.take))
+        stages = stages_of_a_job(pool, JOB, samples=PROFILED, pause=REMOVAL_SECONDS)
     p50, p95 = milliseconds(percentile(warm, 50)), milliseconds(percentile(warm, 95))
+    name, times = "warm box, a box per job: submit → result, p50", round(median["runsc"] / p50, 1)
     return [
-        Figure(
-            "boxes",
-            "warm box, a box per job: submit → result, p50",
-            p50,
-            "ms",
-            "docker run, runsc",
-            median["runsc"],
-            15,
-            IN_GVISOR,
-        ),
-        Figure("boxes", "the same, p95", p95, "ms", target=40, bound=IN_GVISOR),
-        Figure(
-            "boxes",
-            "the same beside a cold start in gVisor",
-            round(median["runsc"] / p50, 1),
-            "times",
-            target=20,
-            bound=IN_GVISOR,
-        ),
+        Figure("boxes", name, p50, "ms", "docker run, runsc", median["runsc"], 15, stages.sentence),
+        Figure("boxes", "the same, p95", p95, "ms", target=40, bound=stages.sentence),
+        Figure("boxes", "the same beside a cold start in gVisor", times, "times", target=20, bound=stages.sentence),
         Figure("boxes", "docker run of the same line, runc, p50", median["runc"], "ms"),
+        *stages.figures("boxes", "a job in a warm box"),
     ]
 
 
@@ -88,14 +73,18 @@ def _throughput(driver: DockerDriver) -> list[Figure]:
     """Box after box, as fast as they can be had."""
     with Pool(driver) as pool, ThreadPoolExecutor(4) as takers:
         assert pool.wait_until_warm(60)
-        began = time.perf_counter()
+        began, before = time.perf_counter(), busy_seconds()
         list(takers.map(lambda _: _seconds(pool.take), range(SUSTAINED)))
-        rate = SUSTAINED / (time.perf_counter() - began)
-    return [
-        Figure(
-            "boxes", f"{SUSTAINED} jobs without a pause, a box each", round(rate, 2), "boxes/s", target=3.5, bound=NOT_PROFILED
-        )
-    ]
+        seconds, busy = time.perf_counter() - began, busy_seconds() - before
+    rate, bound = round(SUSTAINED / seconds, 2), _processor_per_box(busy, seconds)
+    return [Figure("boxes", f"{SUSTAINED} jobs without a pause, a box each", rate, "boxes/s", target=3.5, bound=bound)]
+
+
+def _processor_per_box(busy: float, seconds: float) -> str:
+    share = 100 * busy / seconds / CORES
+    return (
+        f"{busy / SUSTAINED:.2f} s of processor a box, engine and gVisor included; {CORES} cores busy {share:.0f} % of the time"
+    )
 
 
 def _burst(driver: DockerDriver) -> list[Figure]:

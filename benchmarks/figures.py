@@ -9,6 +9,7 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parents[1]
 RESULTS = CHECKOUT / "benchmarks" / "results.json"
 PAGE = CHECKOUT / "docs" / "performance.md"
+PICTURES = CHECKOUT / "docs" / "pictures"
 START, END = "<!-- figures -->", "<!-- end of figures -->"
 NOT_PROFILED = "not profiled yet"
 AT_LEAST = ("/s", "times")  # units of which more is better; of all others less is

@@ -1,23 +1,19 @@
 """An installation to measure, and functions in it."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.processes.installation import Installation, install, prepare_foundation
+from sandbox import DockerDriver
+from tests.processes.installation import Installation, checked, install, prepare_foundation
+from tests.sandbox.conftest import IMAGE
 
-WRITE = """
-from apps.accounts.models import User
-from apps.core.tenancy import scope
-from apps.functions.definition import Settings
-from apps.functions.models import Isolation
-from apps.functions.services import create_function
-from apps.workspaces.services import find_membership
 
-developer = find_membership(user=User.objects.get(username="developer"), slug="acme")
-with scope(developer.workspace_id):
-    create_function(actor=developer, source={source!r}, settings=Settings(isolation=Isolation({isolation!r})))
-"""
+def driver_in(home: Path) -> DockerDriver:
+    """What makes boxes in gVisor without an installation; `home` is new, and its name the label on them."""
+    environments = home / "environments"
+    return DockerDriver(image=IMAGE, runtime="runsc", home=home / "boxes", environments=environments, installation=home.name)
 
 
 @contextmanager
@@ -31,4 +27,14 @@ def running(folder: Path, **settings: str) -> Iterator[Installation]:
 
 def isolated(installation: Installation, source: str, isolation: str) -> None:
     """A function of the workspace acme, with a box per run or one that is kept."""
-    installation.manage("shell", "--verbosity=0", "--command", WRITE.format(source=source, isolation=isolation))
+    checked(installation.api("developer").post("/functions", json={"source": source, "isolation": isolation}))
+
+
+def call(installation: Installation, name: str, **arguments: object) -> float:
+    """Seconds of a run over HTTP from the request to its result; it must go well."""
+    began = time.perf_counter()
+    answer = installation.api("developer").post(f"/functions/{name}/runs?wait=60", json={"arguments": arguments}, timeout=120)
+    seconds = time.perf_counter() - began
+    run = checked(answer)
+    assert run["state"] == "succeeded", run
+    return seconds

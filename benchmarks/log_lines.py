@@ -1,5 +1,6 @@
-"""From a line that a tool prints to the frame in an open socket, with one and with many listeners."""
+"""From a line that a tool prints to the frame in an open socket, with one and with many listeners; and a million lines."""
 
+import hashlib
 import json
 import re
 import time
@@ -8,13 +9,28 @@ from pathlib import Path
 
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from benchmarks.figures import NOT_PROFILED, Figure, milliseconds, percentile
 from benchmarks.installations import isolated, running
 from tests.processes.hand_written import SLOW, begin
-from tests.processes.installation import Installation
+from tests.processes.installation import Installation, checked
 
 LISTENERS, LINES, PAUSE = (1, 50), 100, 0.05
+RUNS, LINES_EACH, AT_ONCE = 20, 50_000, 4
+TALKER = '''
+def talker(lines: int) -> int:
+    """Print numbered lines as fast as they are taken."""
+    for number in range(lines):
+        print("line", number)
+    return lines
+'''
+STORED = """
+SELECT coalesce(sum(length(text) - length(replace(text, E'\\n', ''))), 0)::bigint,
+       md5(coalesce(string_agg(text, '' ORDER BY seq), ''))
+FROM runs_logchunk WHERE run_id = %s AND stream = 'stdout'
+"""
+SPAN = "SELECT extract(epoch FROM max(finished_at) - min(started_at))::float FROM runs_run WHERE id = ANY(%s::uuid[])"
 
 
 def measure(folder: Path) -> list[Figure]:
@@ -33,7 +49,33 @@ def measure(folder: Path) -> list[Figure]:
                 Figure("logs", f"{name}, p95", milliseconds(percentile(delays, 95)), "ms", target=150, bound=NOT_PROFILED)
             )
             figures.append(Figure("logs", f"{name}: lines lost", lost, "lines", target=0))
-    return figures
+        return [*figures, *_million(installation)]
+
+
+def _million(installation: Installation) -> list[Figure]:
+    """What is stored of each run is compared with what it printed: every line, once, in its order."""
+    isolated(installation, TALKER, "run")
+    with ThreadPoolExecutor(AT_ONCE) as clients:
+        runs = list(clients.map(lambda _: _talk(installation), range(RUNS)))
+    said = "".join(f"line {number}\n" for number in range(LINES_EACH))
+    digest = hashlib.md5(said.encode(), usedforsecurity=False).hexdigest()
+    stored = [installation.rows(STORED, run)[0] for run in runs]
+    lost = sum(LINES_EACH - lines for lines, _ in stored)
+    different = sum(found != digest for _, found in stored)
+    ((seconds,),) = installation.rows(SPAN, runs)
+    name = f"{RUNS * LINES_EACH} lines of {RUNS} runs, {AT_ONCE} at once"
+    return [
+        Figure("logs", f"{name}: stored", round(RUNS * LINES_EACH / seconds), "lines/s"),
+        Figure("logs", f"{name}: lines lost", lost, "lines", target=0),
+        Figure("logs", f"{name}: runs whose stored text differs from what they printed", different, "runs", target=0),
+    ]
+
+
+def _talk(installation: Installation) -> str:
+    body = {"arguments": {"lines": LINES_EACH}}
+    run = checked(installation.api("developer").post("/functions/talker/runs?wait=60", json=body, timeout=120))
+    assert run["state"] == "succeeded", run
+    return str(run["id"])
 
 
 def _listen(installation: Installation, run: str) -> list[float]:
@@ -41,7 +83,7 @@ def _listen(installation: Installation, run: str) -> list[float]:
     cookies = "; ".join(f"{name}={value}" for name, value in installation.session("developer").cookies.items())
     address = f"ws://127.0.0.1:{installation.port}/ws/w/acme/runs/{run}"
     delays: list[float] = []
-    with connect(address, additional_headers={"Cookie": cookies}, origin=installation.url, open_timeout=30) as socket:  # type: ignore[arg-type]
+    with connect(address, additional_headers={"Cookie": cookies}, origin=Origin(installation.url), open_timeout=30) as socket:
         try:
             while True:
                 frame = json.loads(socket.recv(60))
