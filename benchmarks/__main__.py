@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
-from benchmarks import boxes, growth, idle, log_lines, runs
+from benchmarks import approvals, boxes, growth, idle, log_lines, runs
 from benchmarks.figures import PICTURES, Figure, read, store, table
 from benchmarks.pictures import draw
 
@@ -17,6 +17,7 @@ GROUPS: dict[str, Callable[[Path], list[Figure]]] = {
     "runs": runs.measure,
     "logs": log_lines.measure,
     "growth": growth.measure,
+    "approvals": approvals.measure,
     "idle": idle.measure,
 }
 
