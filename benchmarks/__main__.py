@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
-from benchmarks import approvals, boxes, growth, idle, log_lines, runs
+from benchmarks import approvals, boxes, growth, idle, log_lines, runs, workers
 from benchmarks.figures import PICTURES, Figure, read, store, table
 from benchmarks.pictures import draw
 
@@ -19,6 +19,7 @@ GROUPS: dict[str, Callable[[Path], list[Figure]]] = {
     "growth": growth.measure,
     "approvals": approvals.measure,
     "idle": idle.measure,
+    "workers": workers.measure,
 }
 
 
