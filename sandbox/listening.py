@@ -26,6 +26,7 @@ from sandbox.outcome import Exit, JobError
 from sandbox.protocol import parse_error, parse_event, parse_exit, parse_json, parse_request
 from sandbox.runner import frames
 from sandbox.runner.frames import ProtocolError
+from sandbox.runner.room import Room
 from sandbox.wire import Wire
 
 _FILES = (frames.ARTIFACT_STARTED, frames.ARTIFACT_DATA, frames.ARTIFACT_ENDED, frames.ARTIFACT_ABANDONED)
@@ -69,7 +70,7 @@ class Listener:
             self._files.hear(kind, payload)
         elif kind == frames.REQUEST:
             self.used["requests"] += 1
-            self._answers.begin(*parse_request(payload))
+            self._answers.begin(payload)
         elif kind == frames.RESULT:
             self._hear_result(payload)
         elif kind == frames.ERROR:
@@ -138,19 +139,21 @@ class Answers:
 
     def __init__(self, wire: Wire, on_request: OnRequest, limit: int) -> None:
         self._wire, self._on_request, self._left = wire, on_request, limit
-        self._room = threading.Semaphore(frames.OUTSTANDING)
+        self._room = Room()
         self.failure: BaseException | None = None
 
-    def begin(self, number: int, request: HostRequest) -> None:
-        """Raises: AskedTooOften; ProtocolError when more are open than may be."""
+    def begin(self, payload: bytes) -> None:
+        """Raises: AskedTooOften; ProtocolError when more are open than may be, or this is none."""
         self._left -= 1
         if self._left < 0:
             raise AskedTooOften
-        if not self._room.acquire(blocking=False):
-            raise ProtocolError(f"more than {frames.OUTSTANDING} requests at a time")
-        threading.Thread(target=self._answer, args=(number, request), name="box-request", daemon=True).start()
+        if not self._room.take(len(payload)):
+            most = frames.OUTSTANDING_BYTES >> 20
+            raise ProtocolError(f"more than {frames.OUTSTANDING} requests at a time, or more than {most} MiB of them")
+        asked = (*parse_request(payload), len(payload))
+        threading.Thread(target=self._answer, args=asked, name="box-request", daemon=True).start()
 
-    def _answer(self, number: int, request: HostRequest) -> None:
+    def _answer(self, number: int, request: HostRequest, size: int) -> None:
         answer: dict[str, Any]
         try:
             answer = {"id": number, "value": self._on_request(request)}
@@ -162,5 +165,5 @@ class Answers:
         except BaseException as failure:  # noqa: BLE001 (a fault of the host: raised again in the thread that runs the job)
             self.failure = failure
             payload = json.dumps({"id": number, "refused": "The platform failed to answer."}).encode()
-        self._room.release()
+        self._room.give_back(size)
         self._wire.post(frames.frame(frames.REPLY, payload))

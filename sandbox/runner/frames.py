@@ -24,8 +24,9 @@ ATOMIC = 4096
 SMALL, LARGE = ATOMIC - HEADER.size, 8 << 20
 TOKEN = 8
 
-# Questions of the tool that may wait for their answers at the same time.
-OUTSTANDING = 32
+# Questions of the tool that may wait for their answers at the same time, and their bytes together: read, JSON can take
+# some thirty times its text in the memory of the host.
+OUTSTANDING, OUTSTANDING_BYTES = 32, 4 << 20
 
 # The most bytes that a payload of each type may have. What is not in a table is not accepted there.
 TOOL_FRAMES: Mapping[int, int] = {

@@ -13,6 +13,7 @@ from typing import Any
 
 from . import frames
 from .artifact_writer import ArtifactBudget, ArtifactRefused, ArtifactWriter
+from .room import Room
 
 
 class HostRefused(Exception):
@@ -27,8 +28,8 @@ class Line:
         self._owner = os.getpid()
         self._writing = threading.Lock()
         self._numbers = itertools.count(1)
-        self._room = threading.Semaphore(frames.OUTSTANDING)
-        self._asked: dict[int, Future[Any]] = {}
+        self._room = Room()
+        self._asked: dict[int, tuple[Future[Any], int]] = {}  # with the bytes of the question
         self._reader: threading.Thread | None = None
 
     def tell(self, kind: int, fields: dict[str, Any]) -> None:
@@ -64,7 +65,7 @@ class Line:
         return self.send(verb, payload).result()
 
     def send(self, verb: str, payload: dict[str, Any]) -> "Future[Any]":
-        """Ask the host and go on; waits only when as many questions as may are open. The future raises HostRefused.
+        """Ask the host and go on; waits only when as much is being asked as may. The future raises HostRefused.
 
         Raises: HostRefused when the question cannot be put at all; ValueError or TypeError when it is no JSON.
         """
@@ -77,15 +78,15 @@ class Line:
             raise HostRefused("What is sent to the host with one request may be 1 MiB at most: send large data as a file.")
         answer: Future[Any] = Future()
         answer.set_running_or_notify_cancel()  # nobody can take back what was asked
-        self._room.acquire()
-        self._asked[number] = answer
+        self._room.wait(len(body))
+        self._asked[number] = answer, len(body)
         try:
             with self._writing:
                 self._read_answers()
                 frames.write_all(self._requests, frames.frame(frames.REQUEST, body))
         except BaseException:
             self._asked.pop(number, None)
-            self._room.release()
+            self._room.give_back(len(body))
             raise
         return answer
 
@@ -105,8 +106,8 @@ class Line:
             self._settle({"id": number, "refused": "The host has hung up."})
 
     def _settle(self, told: dict[str, Any]) -> None:
-        answer = self._asked.pop(told["id"])
-        self._room.release()
+        answer, size = self._asked.pop(told["id"])
+        self._room.give_back(size)
         if "refused" in told:
             answer.set_exception(HostRefused(told["refused"]))
         else:

@@ -45,21 +45,22 @@ class _Machine:
 # Administration: name_to_handle_at, open_by_handle_at, kcmp, acct, swapon,
 # swapoff, reboot, quotactl, fanotify_init, settimeofday, clock_settime, adjtimex, clock_adjtime, sethostname,
 # setdomainname, init_module, delete_module, finit_module, kexec_load, kexec_file_load.
-# By argument: clone with new namespaces, mknod and mknodat of devices, setpriority of others.
+# By argument: clone with new namespaces, mknod and mknodat of devices, setpriority of others, sched_setaffinity of others, whom
+# gVisor does not protect.
 _MACHINES = {
     "x86_64": _Machine(
         0xC000003E,
         (29, 64, 68, 240),
         (272, 308, 165, 166, 155, 161, 101, 310, 311, 248, 249, 250, 321, 298, 323),
         (303, 304, 312, 163, 167, 168, 169, 179, 300, 164, 227, 159, 305, 170, 171, 175, 176, 313, 246, 320),
-        ((56, 0, _NEW_NAMESPACE_FLAGS), (133, 1, _DEVICE_BIT), (259, 2, _DEVICE_BIT), (141, 1, _ANY_BIT)),
+        ((56, 0, _NEW_NAMESPACE_FLAGS), (133, 1, _DEVICE_BIT), (259, 2, _DEVICE_BIT), (141, 1, _ANY_BIT), (203, 0, _ANY_BIT)),
     ),
     "aarch64": _Machine(
         0xC00000B7,
         (194, 190, 186, 180),
         (97, 268, 40, 39, 41, 51, 117, 270, 271, 217, 218, 219, 280, 241, 282),
         (264, 265, 272, 89, 224, 225, 142, 60, 262, 170, 112, 171, 266, 161, 162, 105, 106, 273, 104, 294),
-        ((220, 0, _NEW_NAMESPACE_FLAGS), (33, 2, _DEVICE_BIT), (140, 1, _ANY_BIT)),
+        ((220, 0, _NEW_NAMESPACE_FLAGS), (33, 2, _DEVICE_BIT), (140, 1, _ANY_BIT), (122, 0, _ANY_BIT)),
     ),
 }
 

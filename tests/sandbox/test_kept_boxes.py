@@ -520,6 +520,57 @@ def test_frames_that_a_job_writes_everywhere_do_not_reach_the_next(gvisor: Drive
 
 
 @gvisor_only
+def test_what_was_sent_round_in_a_circle_of_sockets_is_in_no_box_of_the_next(gvisor: Driver) -> None:
+    """gVisor never closes a socket that was sent through itself, nor what was sent with it."""
+    leave = """
+        import array, os, socket
+        def main():
+            name, port = socket.socket(socket.AF_UNIX), socket.socket()
+            name.bind(chr(0) + "left"); name.listen()
+            port.bind(("127.0.0.1", 5555)); port.listen()
+            file = os.open("/tmp/x", os.O_RDWR | os.O_CREAT)
+            os.write(file, bytes(20 << 20)); os.unlink("/tmp/x")
+            one, other = socket.socketpair()
+            sent = array.array("i", [one.fileno(), other.fileno(), name.fileno(), port.fileno(), file])
+            one.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, sent)])
+            return 1
+    """
+    look = """
+        import os, socket
+        def main():
+            room = os.statvfs("/tmp")
+            return [len(list(open("/proc/net/unix"))), room.f_blocks - room.f_bfree,
+                    socket.socket(socket.AF_UNIX).connect_ex(chr(0) + "left") != 0, socket.socket().bind(("127.0.0.1", 5555))]
+    """
+    with pool_of(gvisor) as pool:
+        circled, outcome = run_kind(pool, "a", leave)
+        assert outcome.ok, outcome
+        other, outcome = run_kind(pool, "a", look)
+        assert outcome.result == [2, 0, True, None], "of unix sockets the title and the one to the host"
+        assert other != circled
+        assert run_kind(pool, "a", look)[0] == other, "a box in which nothing was left is kept"
+
+
+@gvisor_only
+def test_sockets_that_a_job_opens_in_the_usual_ways_cost_no_box(gvisor: Driver) -> None:
+    use = """
+        import asyncio, multiprocessing
+        async def serve():
+            await asyncio.start_unix_server(lambda reader, writer: None, "/tmp/s")
+            await asyncio.open_unix_connection("/tmp/s")
+            await asyncio.create_subprocess_exec("sleep", "100")
+        def main():
+            asyncio.run(serve())
+            fork = multiprocessing.get_context("fork")
+            queue = fork.Queue()
+            fork.Process(target=queue.put, args=(1,)).start()
+            return queue.get()
+    """
+    with pool_of(gvisor) as pool:
+        assert len({run_kind(pool, "a", use)[0] for _ in range(3)}) == 1
+
+
+@gvisor_only
 def test_rights_limits_and_folders_that_a_job_changed_are_as_before(gvisor: Driver) -> None:
     change = """
         import os, resource
@@ -530,18 +581,23 @@ def test_rights_limits_and_folders_that_a_job_changed_are_as_before(gvisor: Driv
             for place in ("/tmp", "/dev/shm", "/proc/1/oom_score_adj", "/control"):
                 try: os.chmod(place, 0o777)
                 except OSError: refused.append(place)
+            for process in (1, os.getppid()):
+                try: os.sched_setaffinity(process, {0})
+                except PermissionError: refused.append("processors")
+            os.sched_setaffinity(0, {0})
             return refused
     """
     look = """
         import os, resource
         def main():
-            umask = os.umask(0)
-            return [umask, os.nice(0), os.getcwd(), "LEFT" in os.environ, resource.getrlimit(resource.RLIMIT_NOFILE)[0]]
+            umask, rights = os.umask(0), [os.nice(0), os.process_cpu_count() == os.cpu_count()]
+            return [umask, *rights, os.getcwd(), "LEFT" in os.environ, resource.getrlimit(resource.RLIMIT_NOFILE)[0]]
     """
     with kept(gvisor) as box:
-        assert do(box, change).result == ["/tmp", "/dev/shm", "/proc/1/oom_score_adj", "/control"]
+        refused = ["/tmp", "/dev/shm", "/proc/1/oom_score_adj", "/control", "processors", "processors"]
+        assert do(box, change).result == refused
         renew(box)
-        assert do(box, look).result == [0o077, 0, "/tmp/work", False, 1024]
+        assert do(box, look).result == [0o077, 0, True, "/tmp/work", False, 1024]
 
 
 @gvisor_only

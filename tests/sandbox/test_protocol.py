@@ -1,9 +1,11 @@
 """What a compromised runner could send, and what the host makes of it."""
 
 import json
+import re
 import socket
 import struct
 import threading
+import time
 
 import pytest
 
@@ -11,7 +13,7 @@ from sandbox import Limits
 from sandbox.conversation import Ending, converse
 from sandbox.events import OnRequest, Output, refuse_requests
 from sandbox.listening import Answers, Listener
-from sandbox.protocol import MAX_DEPTH, check_artifact_name, parse_event, parse_json
+from sandbox.protocol import MAX_DEPTH, _is_too_deep, check_artifact_name, parse_event, parse_json
 from sandbox.runner import frames
 from sandbox.runner.frames import FrameReader, ProtocolError, frame, frame_json
 from sandbox.wire import Wire
@@ -176,7 +178,30 @@ def test_more_unanswered_requests_than_may_be_are_the_tools_error() -> None:
     is_over = threading.Event()
     heard = Conversation(QUESTION * (frames.OUTSTANDING + 1), answer=lambda request: is_over.wait(20))
     is_over.set()
-    assert heard.ending.spoiled == "The tool wrote rubbish where the platform listens: more than 32 requests at a time."
+    assert heard.ending.spoiled is not None
+    assert "more than 32 requests at a time" in heard.ending.spoiled
+
+
+def test_requests_that_wait_for_their_answers_take_a_bounded_part_of_the_hosts_memory() -> None:
+    """A megabyte of empty objects becomes some thirty in memory, and a waiting request keeps them."""
+    is_over = threading.Event()
+    large = frame_json(frames.REQUEST, {"id": 1, "verb": "a", "payload": {"item": [{}] * 340_000}})
+    within = frames.OUTSTANDING_BYTES // len(large)
+    assert Conversation(large * within, answer=lambda request: is_over.wait(20)).ending.spoiled is None
+    heard = Conversation(large * (within + 1), answer=lambda request: is_over.wait(20))
+    is_over.set()
+    assert heard.ending.spoiled is not None
+    assert "more than 4 MiB of them" in heard.ending.spoiled
+
+
+def test_a_megabyte_of_brackets_is_read_in_a_fraction_of_the_time_that_its_parts_one_by_one_would_take() -> None:
+    text = b"[" + b"{}," * 340_000 + b"1]"
+    began = time.process_time()
+    for _ in re.finditer(rb"[{]|[}]", text):
+        pass
+    one_by_one, began = time.process_time() - began, time.process_time()
+    assert not _is_too_deep(text)
+    assert time.process_time() - began < one_by_one / 3
 
 
 @pytest.mark.parametrize("number", [None, -1, 2**31, "1", 1.5, True])
