@@ -15,14 +15,13 @@ from apps.dashboard.task_page import WAITS
 from apps.functions.models import Function
 from apps.llm.services import default_model
 from apps.runs.models import Run
-from apps.runs.states import RunState
+from apps.runs.states import FAILED
 from apps.workspaces.roles import Permission
 
 SHOWN = 8
 LATELY = timedelta(days=7)
 OPEN_TASKS = (TaskState.QUEUED, TaskState.WORKING, TaskState.WAITING)
 FAILED_TASKS = (TaskState.FAILED, TaskState.OVER_BUDGET)
-FAILED_RUNS = (RunState.FAILED, RunState.TIMED_OUT, RunState.LOST)
 FOR_ME = (WaitsFor.ANSWER, WaitsFor.TURN)  # packages wait for others: nobody decides on what they asked for
 
 
@@ -71,7 +70,7 @@ def _own_waiting(request: PageRequest) -> list[OwnTask]:
 def _failed(slug: str) -> list[Failure]:
     since = Now() - LATELY
     tasks = Task.objects.filter(state__in=FAILED_TASKS, finished_at__gt=since).order_by("-finished_at")[:SHOWN]
-    runs = Run.objects.filter(task_id=None, state__in=FAILED_RUNS, finished_at__gt=since).select_related("function")
+    runs = Run.objects.filter(task_id=None, state__in=FAILED, finished_at__gt=since).select_related("function")
     failures = [
         Failure(reverse("task-detail", args=[slug, task.pk]), task.title, task.state, task.failure, task.finished_at)
         for task in tasks

@@ -9,7 +9,7 @@ from apps.core.leases import Leased
 from apps.core.tenancy import TenantManager, TenantModel, TenantQuerySet
 from apps.functions.models import RetryClass
 from apps.runs.attack_rounds import AttackRound, AttackShot
-from apps.runs.states import OPEN, TERMINAL, RunState
+from apps.runs.states import FAILED, OPEN, TERMINAL, RunState
 from sandbox import GVISOR
 from sandbox.sentences import DONE
 
@@ -92,6 +92,11 @@ class Run(Leased):
             models.Index(fields=["task_id", "id"], name="runs_run_task", condition=models.Q(task_id__isnull=False)),
             models.Index(fields=["state", "id"], name="runs_run_open", condition=models.Q(state__in=[s.value for s in OPEN])),
             models.Index(fields=["workspace", "created_at", "id"], name="runs_run_line", condition=models.Q(state="queued")),
+            models.Index(
+                fields=["workspace", "-finished_at"],
+                name="runs_run_failed",
+                condition=models.Q(state__in=[s.value for s in FAILED], task_id__isnull=True),
+            ),
             models.Index(fields=["workspace"], name="runs_run_running", condition=models.Q(state="running")),
             models.Index(fields=["queue_deadline_at"], name="runs_run_queue_clock", condition=models.Q(state="queued")),
             models.Index(fields=["total_deadline_at"], name="runs_run_total_clock", condition=models.Q(state="queued")),

@@ -20,6 +20,7 @@ class RunState(StrEnum):
 
 OPEN = (RunState.AWAITING_APPROVAL, RunState.QUEUED, RunState.RUNNING)
 TERMINAL = tuple(state for state in RunState if state not in OPEN)
+FAILED = (RunState.FAILED, RunState.TIMED_OUT, RunState.LOST)
 
 
 STATE_OF_OUTCOME: dict[Kind, RunState] = {

@@ -100,3 +100,15 @@ def test_a_list_of_one_workspace_shows_nothing_of_another(cast, sign_in, things,
     page = sign_in(cast.owner).get("/w/acme/runs/").content.decode()
     assert theirs not in page
     assert len(shown(page)) == 1
+
+
+def test_home_finds_what_failed_lately_by_an_index_and_not_among_all_runs(cast, sign_in: Callable[..., Client]) -> None:
+    client = sign_in(cast.owner)
+    with CaptureQueriesContext(connection) as queries:
+        client.get("/w/acme/")
+    (asked,) = [query["sql"] for query in queries if '"runs_run"."finished_at" >' in query["sql"]]
+    with scope(cast.acme.pk), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")  # a few rows are always read whole
+        cursor.execute(f"EXPLAIN {asked}")
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    assert "runs_run_failed" in plan
