@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
-from benchmarks import approvals, boxes, growth, idle, log_lines, runs, workers
+from benchmarks import approvals, babyagi, boxes, growth, idle, log_lines, runs, workers
 from benchmarks.figures import PICTURES, Figure, read, store, table
 from benchmarks.pictures import draw
 
@@ -16,6 +16,7 @@ GROUPS: dict[str, Callable[[Path], list[Figure]]] = {
     "boxes": lambda folder: boxes.measure(),
     "runs": runs.measure,
     "logs": log_lines.measure,
+    "babyagi": babyagi.measure,
     "growth": growth.measure,
     "approvals": approvals.measure,
     "idle": idle.measure,

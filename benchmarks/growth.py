@@ -14,6 +14,7 @@ from pathlib import Path
 from benchmarks.figures import Figure, milliseconds, percentile
 from benchmarks.filling import fill_functions, fill_lines, fill_runs, filling
 from benchmarks.installations import call, isolated, running
+from benchmarks.profile import Profile, processor_time
 from benchmarks.statements import StatementCounter, counting
 from tests.processes.hand_written import begin, wait_for_end
 from tests.processes.installation import Installation
@@ -43,9 +44,10 @@ SMALL, LARGE = Size(1_000, 10_000, 100), Size(100_000, 1_000_000, 10_000)
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one request: the median time, and the statements that all processes together made for it."""
+    """Of one request: the median time, who used the processor for it, and the statements that all processes made."""
 
     seconds: float
+    processor: Profile
     statements: int
 
 
@@ -65,9 +67,9 @@ def _costs(installation: Installation, run: str, size: Size, folder: Path) -> di
         fill_runs(database, pattern=run, until=size.runs)
         fill_lines(database, run=run, until=size.lines)
     requests = _requests(installation, run)
-    seconds = {name: _median(request, CALLS) for name, request in requests.items()}
+    timed = {name: _time(installation, request) for name, request in requests.items()}
     with _counted(installation, folder / "counted") as counter:
-        return {name: Cost(seconds[name], _statements(request, counter)) for name, request in requests.items()}
+        return {name: Cost(*timed[name], _statements(request, counter)) for name, request in requests.items()}
 
 
 def _requests(installation: Installation, run: str) -> Requests:
@@ -85,9 +87,12 @@ def _open(installation: Installation, path: str) -> float:
     return seconds
 
 
-def _median(request: Callable[[], float], calls: int) -> float:
+def _time(installation: Installation, request: Callable[[], float]) -> tuple[float, Profile]:
     request()
-    return percentile([_paced(request) for _ in range(calls)], 50)
+    with processor_time(installation) as spent:
+        seconds = [_paced(request) for _ in range(CALLS)]
+    parts = {name: used / CALLS for name, used in spent.items()}
+    return percentile(seconds, 50), Profile("processor time at the large", sum(seconds) / CALLS, parts)
 
 
 def _paced(request: Callable[[], float]) -> float:
@@ -132,10 +137,16 @@ def _restart(installation: Installation, database_host: str) -> None:
 def _figures(name: str, small: Cost, large: Cost) -> list[Figure]:
     ratio = round(large.seconds / small.seconds, 2)
     before = f"at {SMALL}"
-    bound = f"{milliseconds(small.seconds):g} → {milliseconds(large.seconds):g} ms: what grows is not in the number of statements"
     return [
         Figure("growth", f"{name}, at {LARGE}, p50", milliseconds(large.seconds), "ms", before, milliseconds(small.seconds)),
-        Figure("growth", f"{name}: the same beside the small", ratio, "times as long", target=MOST_GROWTH, bound=bound),
+        Figure(
+            "growth",
+            f"{name}: the same beside the small",
+            ratio,
+            "times as long",
+            target=MOST_GROWTH,
+            bound=large.processor.sentence,
+        ),
         Figure(
             "growth",
             f"{name}: statements",

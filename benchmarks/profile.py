@@ -1,6 +1,8 @@
 """Where the time of a job in a box and of a run goes: what the figures that miss their target name as their bound."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
 from unittest.mock import patch
@@ -20,7 +22,6 @@ STAGES = {
     frames.EXIT: "→ EXIT",
 }
 PROFILED_RUNS, PAUSE, NAMED = 30, 0.1, 3
-PROCESSES = ("web", "worker", "scheduler", "PostgreSQL", "redis")
 
 
 @dataclass(frozen=True)
@@ -78,15 +79,22 @@ def _stages(pool: Pool, job: Job) -> dict[str, float]:
 
 
 def processor_per_run(installation: Installation, function: str) -> Profile:
-    """Processor time of every process for one run, one after another, from the kernel's counts; of the box from the host's."""
+    """For one run, one after another; the box's as the host counted it."""
     call(installation, function)
-    roots, before = roots_of(installation), _used(installation)
-    wall = sum(_paced(installation, function) for _ in range(PROFILED_RUNS)) / PROFILED_RUNS
+    with processor_time(installation) as spent:
+        wall = sum(_paced(installation, function) for _ in range(PROFILED_RUNS))
+    parts = {name: seconds / PROFILED_RUNS for name, seconds in spent.items()}
+    return Profile("processor time", wall / PROFILED_RUNS, {**parts, "box": _box_seconds(installation, function)})
+
+
+@contextmanager
+def processor_time(installation: Installation) -> Iterator[dict[str, float]]:
+    """What each process used meanwhile, by the kernel's counts; filled in at the end."""
+    spent: dict[str, float] = {}
+    before = _used(installation)
+    yield spent
     after = _used(installation)
-    spent = dict.fromkeys(PROCESSES, 0.0)
-    for name in roots:
-        spent[name.partition("-")[0]] += (after[name] - before[name]) / PROFILED_RUNS
-    return Profile("processor time", wall, {**spent, "box": _box_seconds(installation, function)})
+    spent |= {name: after[name] - before[name] for name in before}
 
 
 def _used(installation: Installation) -> dict[str, float]:
