@@ -8,9 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
-from benchmarks import approvals, babyagi, boxes, growth, idle, log_lines, runs, workers
-from benchmarks.figures import PICTURES, Figure, read, store, table
-from benchmarks.pictures import draw
+from benchmarks import approvals, babyagi, boxes, growth, idle, log_lines, page, runs, workers
+from benchmarks.figures import Figure, store, table
 
 GROUPS: dict[str, Callable[[Path], list[Figure]]] = {
     "boxes": lambda folder: boxes.measure(),
@@ -43,8 +42,7 @@ def main(arguments: Sequence[str]) -> int:
     for group in [chosen] if chosen else GROUPS:
         with tempfile.TemporaryDirectory(prefix="selfsmith-bench-", dir="/var/tmp") as folder:
             figures = GROUPS[group](Path(folder))
-        store(figures, [group])
-        draw(read(), PICTURES)
+        page.write(store(figures, [group]))
         sys.stdout.write(f"{table(figures)}\n")
         sys.stdout.flush()
     return 0

@@ -1,4 +1,4 @@
-"""What a benchmark says: one object per figure, kept in results.json and shown in docs/performance.md."""
+"""What a benchmark says: one object per figure, kept in results.json."""
 
 import json
 import statistics
@@ -8,9 +8,6 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 RESULTS = CHECKOUT / "benchmarks" / "results.json"
-PAGE = CHECKOUT / "docs" / "performance.md"
-PICTURES = CHECKOUT / "docs" / "pictures"
-START, END = "<!-- figures -->", "<!-- end of figures -->"
 NOT_PROFILED = "not profiled yet"
 AT_LEAST = ("/s", "times")  # units of which more is better; of all others less is
 
@@ -49,16 +46,14 @@ def milliseconds(seconds: float) -> float:
     return round(1000 * seconds, 1)
 
 
-def store(figures: Iterable[Figure], measured: Iterable[str]) -> None:
-    """Replace the figures of the groups that were measured; keep those of the others. Then write the page's table anew."""
+def store(figures: Iterable[Figure], measured: Iterable[str]) -> list[Figure]:
+    """Replace the figures of the groups that were measured; keep those of the others. Gives all, by group."""
     measured = set(measured)
     kept = [figure for figure in read() if figure.group not in measured]
     whole = sorted([*kept, *figures], key=lambda figure: figure.group)
     rows = [{**asdict(figure), "met": figure.met} for figure in whole]
     RESULTS.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
-    text = PAGE.read_text()
-    before, rest = text.split(START)
-    PAGE.write_text(f"{before}{START}\n{table(whole)}\n{END}{rest.split(END)[1]}")
+    return whole
 
 
 def read() -> list[Figure]:

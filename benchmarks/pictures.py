@@ -10,12 +10,14 @@ from benchmarks.figures import Figure
 WIDTH, MARGIN, BAR, GAP = 760, 16, 18, 14
 TEXT_ROOM = 250  # right of the longest bar, for its value
 STYLE = """
+.page { fill: #ffffff }
 text { font: 13px system-ui, sans-serif; fill: #1f2937 }
 .title { font-weight: 600; font-size: 15px }
 .small { font-size: 12px; fill: #4b5563 }
 .bar { fill: #2563eb }
 .beside { fill: #9ca3af }
 @media (prefers-color-scheme: dark) {
+  .page { fill: #0d1117 }
   text { fill: #e5e7eb }
   .small { fill: #b6bcc6 }
   .bar { fill: #60a5fa }
@@ -48,7 +50,12 @@ def draw(figures: Iterable[Figure], folder: Path) -> None:
     for chart in CHARTS:
         shown = [figure for figure in figures if figure.group == chart.group and chart.shows(figure)]
         if shown:
-            (folder / f"performance-{chart.group}.svg").write_text(bars(chart.title, shown))
+            (folder / file_of(chart.group)).write_text(bars(chart.title, shown))
+
+
+def file_of(group: str) -> str:
+    """The name of the group's picture."""
+    return f"performance-{group}.svg"
 
 
 def bars(title: str, figures: Sequence[Figure]) -> str:
@@ -66,7 +73,10 @@ def bars(title: str, figures: Sequence[Figure]) -> str:
         y += GAP
     size = f'width="{WIDTH}" height="{y}" viewBox="0 0 {WIDTH} {y}"'
     head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="{escape(title)}">'
-    return "\n".join([head, f"<style>{STYLE}</style>", *pieces, "</svg>", ""])
+    page = (
+        f'<path class="page" d="M0 0H{WIDTH}V{y}H0Z"/>'  # of its own, since a page need not have the colours that the system has
+    )
+    return "\n".join([head, f"<style>{STYLE}</style>", page, *pieces, "</svg>", ""])
 
 
 def _bars_of(figure: Figure) -> Iterator[tuple[str, float, str]]:

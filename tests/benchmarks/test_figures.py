@@ -7,7 +7,8 @@ from xml.etree import ElementTree
 import pytest
 
 from benchmarks.figures import Figure, table
-from benchmarks.pictures import CHARTS, bars, draw
+from benchmarks.page import sections
+from benchmarks.pictures import bars, draw
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -39,7 +40,7 @@ def test_bars_are_as_long_as_the_figures_are_large() -> None:
 def test_a_picture_has_colours_for_light_and_dark_pages() -> None:
     picture = bars("A", [Figure("runs", "a figure", 1, "ms")])
     light, dark = picture.split("@media (prefers-color-scheme: dark)")
-    for kind in ("text", ".small", ".bar", ".beside"):
+    for kind in (".page", "text", ".small", ".bar", ".beside"):
         colours = [re.findall(rf"{re.escape(kind)} {{[^}}]*fill: (#\w+)", part) for part in (light, dark)]
         assert all(colours)
         assert colours[0] != colours[1]
@@ -50,7 +51,10 @@ def test_a_group_that_was_not_measured_is_not_drawn(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["performance-workers.svg"]
 
 
-def test_the_page_shows_every_picture_that_may_be_drawn() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "performance.md").read_text()
-    for chart in CHARTS:
-        assert f"](pictures/performance-{chart.group}.svg)" in page
+def test_a_section_of_the_page_shows_the_picture_and_the_table_of_its_group() -> None:
+    text = sections([Figure("boxes", "one", 1, "ms"), Figure("idle", "two", 2, "MiB"), Figure("idle", "three", 3, "MiB")])
+    boxes, idle = text.split("## ")[1:]
+    assert "](pictures/performance-boxes.svg)" in boxes
+    assert "| one | 1 ms |" in boxes
+    assert "pictures/" not in idle, "of which none is drawn"
+    assert re.findall(r"\| (two|three) \|", idle) == ["two", "three"]
