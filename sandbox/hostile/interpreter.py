@@ -239,3 +239,47 @@ def main():
     expected="the tool's own error: its process ended before it returned",
     holds=blames("before the function returned", "Error"),
 )
+_attack(
+    "suggestion-without-end",
+    "Misses an attribute of an object that lists names without end, among which Python looks for what was meant.",
+    """
+import itertools
+class Names:
+    def __dir__(self):
+        return map("x{}".format, itertools.count())
+def main():
+    return Names().missing
+""",
+    Kind.TIMEOUT,
+    Kind.OOM,
+    Kind.ERROR,
+    expected="the tool's own error, or a limit",
+    limits=Limits(wall_seconds=5, cpu_seconds=10),
+)
+_attack(
+    "traceback-of-forged-code",
+    "Raises from code whose file name, lines and places in them were replaced, over a poisoned cache of sources.",
+    """
+import linecache
+class Name(str):
+    def __hash__(self):
+        raise KeyError
+    def __eq__(self, other):
+        return True
+class Lines(dict):
+    def __getitem__(self, key):
+        raise SystemExit
+    def __contains__(self, key):
+        return True
+def fail():
+    raise ValueError("said")
+def main():
+    linecache.cache = Lines()
+    linecache.getline = None
+    code = fail.__code__
+    fail.__code__ = code.replace(co_filename=Name("<main>"), co_firstlineno=2**31 - 1, co_linetable=b"\\xff" * 9)
+    fail()
+""",
+    Kind.ERROR,
+    expected="the tool's own error",
+)

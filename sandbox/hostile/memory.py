@@ -226,3 +226,22 @@ def main():
     expected="the wall, or out of memory",
     limits=Limits(wall_seconds=3, cpu_seconds=10, memory_bytes=128 * MIB),
 )
+_attack(
+    "circles-of-sockets",
+    "Sends sockets through themselves with memory beside them, so that nobody holds it and nobody gives it back.",
+    """
+import array, os, socket
+def main():
+    while True:
+        memory = os.memfd_create("left")
+        os.write(memory, bytes(4 << 20))
+        one, other = socket.socketpair()
+        sent = array.array("i", [one.fileno(), other.fileno(), memory])
+        one.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, sent)])
+        one.close()
+        other.close()
+        os.close(memory)
+""",
+    Kind.OOM,
+    expected="out of memory",
+)

@@ -213,3 +213,22 @@ def main():
     holds=all_of(says_at_most(64 * 1024)),
     limits=_CAPPED,
 )
+_attack(
+    "keys-that-fall-together",
+    "Returns a mapping whose keys are different in Python and the same, or nothing, in JSON.",
+    """
+import datetime, enum
+class Key(enum.Enum):
+    ONE = "1"
+class Odd(str):
+    def __hash__(self):
+        return 7
+    def __eq__(self, other):
+        return self is other
+def main():
+    return {1: "a", "1": "b", None: "c", "null": "d", float("nan"): "e", Odd("x"): "f", Odd("x"): "g", datetime.date.min: "h"}
+""",
+    Kind.OK,
+    Kind.ERROR,
+    expected="the last of them, or the tool's own error",
+)

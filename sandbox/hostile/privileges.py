@@ -338,3 +338,31 @@ def control():
     return {"a file like a switch": attempt(write, "switch"), "a name of its own": attempt(write, "/proc/self/comm", "same")}
 """,
 )
+_probe(
+    "processors-of-the-runner",
+    "Chooses processors, limits, scheduling, group and order of reading for the runner.",
+    """
+import resource, time
+
+def tries(process):
+    return {
+        f"processors of {process}": attempt(os.sched_setaffinity, process, {0}),
+        f"limits of {process}": attempt(resource.prlimit, process, resource.RLIMIT_NOFILE, (10, 10)),
+        f"priority of {process}": attempt(os.setpriority, os.PRIO_PROCESS, process, 19),
+        f"group of {process}": attempt(os.setpgid, process, process),
+    }
+
+def main():
+    return tries(1) | tries(os.getppid())
+
+def control():
+    pid = os.fork()
+    if pid == 0:
+        time.sleep(20)
+        os._exit(0)
+    said = tries(pid)
+    os.kill(pid, 9)
+    os.waitpid(pid, 0)
+    return said
+""",
+)

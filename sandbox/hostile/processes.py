@@ -250,3 +250,108 @@ def main():
     expected="the wall",
     limits=Limits(wall_seconds=3, cpu_seconds=1),
 )
+_attack(
+    "signals-by-a-ready-socket",
+    "Has the kernel send SIGKILL to the runner, its parent and their group in its stead, whenever a socket can be read.",
+    """
+import fcntl, os, signal, socket, time
+F_SETSIG = 10
+
+def aim_at(process):
+    mine, other = socket.socketpair()
+    try:
+        fcntl.fcntl(mine, fcntl.F_SETOWN, process)
+        fcntl.fcntl(mine, F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(mine, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
+        other.send(b"x")
+    except OSError:
+        pass
+    time.sleep(0.1)
+
+def main():
+    child = os.fork()
+    if child == 0:
+        time.sleep(20)
+        os._exit(0)
+    for process in (1, os.getppid(), -1, -os.getpgid(os.getppid())):
+        aim_at(process)
+    aim_at(child)
+    return os.waitpid(child, os.WNOHANG)[1]
+""",
+    Kind.OK,
+    expected="only its own child is killed, which shows that the way works",
+    holds=returns(9),
+)
+_probe(
+    "terminal-over-the-runner",
+    "Makes a terminal and puts the runner's group in front of it, so that Ctrl-C would end the runner.",
+    """
+import fcntl, signal
+
+def put_in_front(group):
+    os.setsid()
+    master, slave = os.openpty()
+    fcntl.ioctl(slave, 0x540E, 1)  # TIOCSCTTY
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    return attempt(os.tcsetpgrp, slave, group or os.getpgid(0))
+
+def main():
+    groups = {"first": 1, "parent": os.getppid(), "parent's group": os.getpgid(os.getppid())}
+    return {name: in_a_child(lambda group=group: put_in_front(group)) for name, group in groups.items()}
+
+def control():
+    return {"own group": in_a_child(lambda: put_in_front(0))}
+""",
+)
+_probe(
+    "timers-for-others",
+    "Makes timers that go off in the runner.",
+    """
+SIGEV_THREAD_ID, TIMER_CREATE = 4, {"x86_64": 222, "aarch64": 107}[os.uname().machine]
+
+class Event(ctypes.Structure):
+    _fields_ = [("value", ctypes.c_void_p), ("signal", ctypes.c_int), ("notify", ctypes.c_int), ("thread", ctypes.c_int),
+                ("rest", ctypes.c_char * 48)]
+
+def make(thread):
+    libc = ctypes.CDLL(None, use_errno=True)
+    event, number = Event(None, 9, SIGEV_THREAD_ID, thread), ctypes.c_int()
+    if libc.syscall(ctypes.c_long(TIMER_CREATE), 1, ctypes.byref(event), ctypes.byref(number)) != 0:
+        return errno.errorcode[ctypes.get_errno()]
+    return "REACHED"
+
+def main():
+    return {"first": make(1), "parent": make(os.getppid())}
+
+def control():
+    return {"own": make(os.getpid())}
+""",
+)
+_attack(
+    "main-thread-leaves",
+    "Ends its main thread alone, by a system call, and goes on in another.",
+    """
+import ctypes, os, threading, time
+def main():
+    threading.Thread(target=time.sleep, args=(60,)).start()
+    ctypes.CDLL(None).syscall(ctypes.c_long({"x86_64": 60, "aarch64": 93}[os.uname().machine]), 0)
+""",
+    Kind.TIMEOUT,
+    Kind.ERROR,
+    expected="the wall",
+    limits=BRIEF,
+)
+_attack(
+    "child-that-shares-its-memory",
+    "Makes a child by vfork, which stops its parent until it leaves, and never leaves.",
+    """
+import ctypes, os, time
+def main():
+    if os.uname().machine == "x86_64":
+        ctypes.CDLL(None).syscall(ctypes.c_long(58))
+    time.sleep(60)
+""",
+    Kind.TIMEOUT,
+    expected="the wall",
+    limits=BRIEF,
+)
