@@ -63,7 +63,7 @@ class Mask:
 
     def mask_text(self, text: str) -> str:
         """A whole text; half characters become U+FFFD."""
-        if not self:
+        if not self or (len(text) < SHORTEST and text.isascii()):  # most of what JSON holds: a result may have a million numbers
             return text
         return self.mask_bytes(text.encode("utf-8", "surrogatepass")).decode("utf-8", "replace")
 
@@ -77,14 +77,19 @@ class Mask:
     def _mask_rest(self, text: str) -> str:
         """What follows a cut. It may begin with the end of a secret."""
         data = text.encode("utf-8", "surrogatepass")
-        ends = (
-            length
-            for pattern in self._patterns
-            for length in range(len(pattern) - 1, SHORTEST - 1, -1)
-            if data.startswith(pattern[-length:])
-        )
-        covered = max(ends, default=0)
+        covered = self._end_before(data)
         return (MASK.decode() if covered else "") + self.mask_text(data[covered:].decode("utf-8", "replace"))
+
+    def _end_before(self, data: bytes) -> int:
+        """How many bytes at the beginning of `data` are the end of a pattern. A text may be cut at every third character, so
+        this looks for a place in each pattern and does not try every length of its end."""
+        beginning, longest = data[:SHORTEST], 0
+        for pattern in self._patterns if len(beginning) == SHORTEST else ():
+            at = pattern.find(beginning, 1)
+            while at > 0 and not data.startswith(pattern[at:]):
+                at = pattern.find(beginning, at + 1)
+            longest = max(longest, len(pattern) - at if at > 0 else 0)
+        return longest
 
     def mask_json(self, value: Any) -> Any:
         """Plain JSON with every string, key and number masked; a masked number becomes text.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import DockerDriver, Kind, Outcome, Pool, PoolLimits
+from sandbox import DockerDriver, Job, Kind, Outcome, Pool, PoolLimits, Source
 from sandbox.hostile import PROGRAMS, THEMES, ControlState, Program, fire, run_control
 from sandbox.hostile.program import Ear, nothing_reached
 
@@ -43,6 +43,26 @@ def test_the_box_holds_against(program: Program, range_driver: DockerDriver, poo
     shot = fire(program, driver=range_driver, take=pool.take)
     assert shot.held, shot.verdict
     assert shot.next_run_seconds < GENEROUS_SECONDS
+
+
+@pytest.mark.gvisor
+def test_a_lock_on_what_boxes_share_holds_in_one_box_only(range_driver: DockerDriver) -> None:
+    """Else a box could hold up those of other workspaces, or talk to them."""
+    text = """
+import fcntl, os
+def main(waits):
+    for place in ("/opt/selfsmith", "/control", "/usr/bin/python3", "/etc/passwd"):
+        fcntl.flock(os.open(place, os.O_RDONLY), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return func.ask_host("meanwhile") if waits else "locked as well"
+"""
+    waits, does_not = (Job(sources=(Source("main", text, "main"),), arguments={"waits": waits}) for waits in (True, False))
+    with range_driver.start() as one, range_driver.start() as other:
+
+        def lock_in_the_other(_request: object) -> object:
+            return other.run(does_not, on_event=lambda event: None).result
+
+        outcome = one.run(waits, on_event=lambda event: None, on_request=lock_in_the_other)
+    assert outcome.result == "locked as well", outcome.message
 
 
 @pytest.mark.parametrize("program", PROBES, ids=lambda program: program.name)

@@ -146,6 +146,25 @@ def test_twice_the_output_takes_about_twice_the_time_even_when_it_nearly_matches
     assert twice < once * 4 + 0.05
 
 
+def test_a_text_that_is_cut_everywhere_is_read_about_as_fast_as_one_that_is_not() -> None:
+    """Not once more for each byte of each secret at every cut: a tool writes such texts, and the worker reads them."""
+    key = "\n".join(base64.b64encode(bytes([line]) * 48).decode() for line in range(30))
+    mask, text = Mask([key]), "..." * 5_000
+    began = time.process_time()
+    mask.mask_preview(text.replace(".", "-"))
+    whole, began = time.process_time() - began, time.process_time()
+    assert mask.mask_preview(text) == text
+    assert time.process_time() - began < 100 * whole + 0.1
+
+
+@pytest.mark.parametrize("cut", ["...", "…"])
+@pytest.mark.parametrize("left", range(1, 25))
+def test_the_end_of_a_secret_behind_a_cut_is_masked_as_far_as_it_goes(cut, left) -> None:
+    secret = "abcabcabc-abcabcabc-abcab"  # whose ends begin like one another
+    shown = secret[-left:] if left < 8 else "***"
+    assert Mask([secret]).mask_preview(f"{cut}{secret[-left:]} and on") == f"{cut}{shown} and on"
+
+
 def test_json_is_masked_in_strings_keys_and_numbers_and_keeps_its_shape() -> None:
     value = {"list": [SECRET, 12345678, 1.5, None, True], f"k {SECRET}": {"n": 87654321}, "pair": (1, "x")}
     assert Mask([SECRET, "12345678"]).mask_json(value) == {
