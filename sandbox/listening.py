@@ -34,6 +34,7 @@ _FILES = (frames.ARTIFACT_STARTED, frames.ARTIFACT_DATA, frames.ARTIFACT_ENDED, 
 _TOOLS_WORDS = frozenset(frames.TOOL_FRAMES) | frozenset(frames.RESULT_FRAMES)
 # Files that were not taken are told one by one; nobody needs to hear of more than these.
 _SKIPPED_TOLD = 100
+_LONGEST_REFUSAL = 2000  # characters; a reason may repeat what the tool wrote
 _CHATTER_PER_RUN = 20_000
 _CHATTER_PER_SECOND = 20  # besides: a run of hours may say how far it is all the while
 
@@ -161,7 +162,7 @@ class Answers:
             if len(payload) > frames.HOST_FRAMES[frames.REPLY]:
                 raise RequestRefused("The answer is larger than a box may receive.")
         except RequestRefused as refusal:
-            payload = json.dumps({"id": number, "refused": str(refusal)}).encode()
+            payload = json.dumps({"id": number, "refused": str(refusal)[:_LONGEST_REFUSAL]}).encode()
         except BaseException as failure:  # noqa: BLE001 (a fault of the host: raised again in the thread that runs the job)
             self.failure = failure
             payload = json.dumps({"id": number, "refused": "The platform failed to answer."}).encode()
