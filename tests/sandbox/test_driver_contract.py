@@ -481,10 +481,11 @@ def test_a_sweep_takes_what_nobody_vouches_for(driver: Driver) -> None:
     assert driver.sweep(lambda labels: False) == []
 
 
-def test_a_refusal_that_repeats_a_megabyte_of_the_tools_words_is_the_tools_error_and_costs_no_box(run) -> None:
+def test_a_refusal_that_repeats_a_megabyte_of_the_tools_words_is_the_tools_error_and_costs_no_box(run: Run) -> None:
     def refuse(request: HostRequest) -> object:
         raise RequestRefused(f"Nothing here answers to {request.verb!r}.")
 
     told = run("import func\ndef main():\n    func.ask_host(chr(127) * 1_000_000)", on_request=refuse)
     assert told.outcome.kind is Kind.ERROR
+    assert told.outcome.error is not None
     assert told.outcome.error.type == "HostRefused"
