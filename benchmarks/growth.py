@@ -92,7 +92,7 @@ def _time(installation: Installation, request: Callable[[], float]) -> tuple[flo
     with processor_time(installation) as spent:
         seconds = [_paced(request) for _ in range(CALLS)]
     parts = {name: used / CALLS for name, used in spent.items()}
-    return percentile(seconds, 50), Profile("processor time at the large", sum(seconds) / CALLS, parts)
+    return percentile(seconds, 50), Profile("processor time", sum(seconds) / CALLS, parts)
 
 
 def _paced(request: Callable[[], float]) -> float:
@@ -132,6 +132,12 @@ def _restart(installation: Installation, database_host: str) -> None:
     installation.restart("web")
     installation.restart("worker")
     installation.wait_until(installation.boxes, READY_SECONDS, "a box of the new worker")
+
+
+def _more(small: Profile, large: Profile) -> Profile:
+    """Whose processor time the growth of a duration is, if anybody's."""
+    parts = {name: large.parts[name] - small.parts[name] for name in large.parts}
+    return Profile("processor time more than at the small", large.whole - small.whole, parts)
 
 
 def _figures(name: str, small: Cost, large: Cost) -> list[Figure]:
