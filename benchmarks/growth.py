@@ -151,7 +151,7 @@ def _figures(name: str, small: Cost, large: Cost) -> list[Figure]:
             ratio,
             "times as long",
             target=MOST_GROWTH,
-            bound=large.processor.sentence,
+            bound=_more(small.processor, large.processor).sentence,
         ),
         Figure(
             "growth",
