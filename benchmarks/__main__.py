@@ -24,6 +24,7 @@ GROUPS: dict[str, Callable[[Path], list[Figure]]] = {
 
 
 STOPS = (signal.SIGINT, signal.SIGTERM)
+STOPPED = 130
 
 
 def stop(_number: int, _frame: FrameType | None) -> None:
@@ -49,4 +50,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(STOPPED)
