@@ -125,7 +125,9 @@ def _grant(cursor: Any) -> None:
 
 def _rules_of(model: type[TenantModel]) -> Iterator[Rule]:
     table = model._meta.db_table
-    condition = f"(workspace_id::text = {SETTING} OR {SETTING} = 'every')"
+    # Compared as a uuid: of the column as text the planner knows no statistics, takes one row in a hundred for the workspace's,
+    # and reads whole tables for the first page of a list.
+    condition = f"(workspace_id = NULLIF(NULLIF({SETTING}, ''), 'every')::uuid OR {SETTING} = 'every')"
     yield _rule(table, "policy", f"USING {condition} WITH CHECK {condition}")
     yield _rule(table, "constraint", "UNIQUE (workspace_id, id)")
     for field in model._meta.concrete_fields:

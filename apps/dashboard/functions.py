@@ -6,8 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Count, OuterRef, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import OuterRef, Subquery
 from django.http import HttpResponse
 from django.urls import path
 
@@ -17,7 +16,7 @@ from apps.dashboard.access import FORM, POST, PageRequest, page
 from apps.dashboard.filters import search_text
 from apps.dashboard.forms.functions import FunctionForm, VersionForm, version_initial
 from apps.dashboard.limits import version_rows
-from apps.dashboard.paging import paginate
+from apps.dashboard.paging import CountOf, paginate
 from apps.dashboard.respond import UNPROCESSABLE, attempt, go, refuse, show
 from apps.dashboard.uploads import store_files
 from apps.functions.capabilities import standing_of
@@ -32,6 +31,7 @@ from apps.runs.services import start_run
 from apps.workspaces.roles import Permission
 
 SHOWN_RUNS = 10
+MANY_RUNS = 1000  # of one function; beyond, a list does not count further
 SHOWN_VERSIONS = 50
 
 
@@ -52,12 +52,12 @@ class Problem:
 def functions_list(request: PageRequest) -> HttpResponse:
     query = search_text(request)
     runs = Run.objects.filter(function=OuterRef("pk")).order_by()
-    counted = runs.values("function").annotate(number=Count("pk")).values("number")
     rows = Function.objects.library().search(query).for_list().defer("active_version__source")
     rows = rows.annotate(
-        runs_count=Coalesce(Subquery(counted), 0), last_run_state=Subquery(runs.order_by("-pk").values("state")[:1])
+        runs_count=CountOf(runs.values("pk")[:MANY_RUNS]), last_run_state=Subquery(runs.order_by("-pk").values("state")[:1])
     )
-    return show(request, "functions/list.html", {"page": paginate(request, rows), "query": query}, part="results")
+    told = {"page": paginate(request, rows), "query": query, "many_runs": MANY_RUNS}
+    return show(request, "functions/list.html", told, part="results")
 
 
 @page(Permission.VIEW)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.db.models import Model, QuerySet
+from django.db.models import IntegerField, Model, QuerySet, Subquery
 from django.http import HttpRequest
 
 from apps.core.errors import NotFound
@@ -23,6 +23,13 @@ class Page[Row]:
     rows: Sequence[Row]
     previous_url: str | None
     next_url: str | None
+
+
+class CountOf(Subquery):
+    """How many rows a query gives, for each row of the list around it. Slice it: all that is counted is gone through."""
+
+    template = "(SELECT count(*) FROM (%(subquery)s) AS counted)"
+    output_field = IntegerField()
 
 
 def paginate[Row: Model](request: HttpRequest, rows: QuerySet[Row], *, size: int = ROWS) -> Page[Row]:

@@ -55,6 +55,17 @@ def test_a_list_costs_as_many_queries_for_many_rows_as_for_few(noun: str, cast, 
     assert counts[0] <= 25
 
 
+def test_runs_of_a_function_are_counted_no_further_than_a_list_needs(cast, sign_in: Callable[..., Client], monkeypatch) -> None:
+    monkeypatch.setattr("apps.dashboard.functions.MANY_RUNS", 3)
+    with scope(cast.acme.pk):
+        for name, runs in (("rare", 2), ("frequent", 5)):
+            function = make_function(cast.developer, name)
+            for _ in range(runs):
+                make_run(cast.developer, function)
+    page = sign_in(cast.owner).get("/w/acme/functions/").content.decode()
+    assert re.findall(r'data-label="Runs" class="number">([^<]*)<', page) == ["3 or more", "2"]
+
+
 def shown(page: str) -> list[str]:
     return re.findall(r"version 1 · (\w{8})", page)
 
