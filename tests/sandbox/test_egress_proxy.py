@@ -91,7 +91,8 @@ class Proxied:
     def ask(self, data: bytes) -> bytes:
         """Everything that is answered until the proxy hangs up."""
         with self.connect() as connection:
-            connection.sendall(data)
+            with contextlib.suppress(BrokenPipeError):  # it may have hung up before it was asked anything
+                connection.sendall(data)
             return read_all(connection)
 
     def records(self) -> list[Connection]:
