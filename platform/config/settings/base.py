@@ -5,6 +5,7 @@ from pathlib import Path
 import django_stubs_ext
 from django.utils.csp import CSP
 from kombu import Queue
+from psycopg_pool.base import AttemptWithBackoff
 
 from config.env import CHECKOUT, DEFAULT_HOME, read, read_bool, read_int, read_list, read_weights
 from config.logs import logging_settings
@@ -108,11 +109,13 @@ DATABASES = {
                 "min_size": 1,
                 "max_size": read_int("SELFSMITH_DATABASE_CONNECTIONS", 20),  # of one process
                 "timeout": 5,
-                "reconnect_timeout": 2,  # it gives up soon, and tries anew for the next who asks
+                "reconnect_timeout": 5,
             },
         },
     }
 }
+# The pool would try again after one second, two, four: a PostgreSQL that is back would go unused for as long as it was away.
+AttemptWithBackoff.INITIAL_DELAY, AttemptWithBackoff.DELAY_BACKOFF = 0.1, 1.0  # seconds, and no growth
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = read("SELFSMITH_REDIS_URL", f"unix://{HOME / 'redis' / 'redis.sock'}")
