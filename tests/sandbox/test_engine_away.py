@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -170,19 +171,25 @@ def test_boxes_are_thawed_without_asking_the_engine(gvisor: DockerDriver, withou
         assert box.ping(5)
 
 
+@contextmanager
+def unheard(box: Box, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Inside, what is asked about this box's container reaches no engine; gives its id."""
+    container = box._vessel.container  # type: ignore[attr-defined]
+    nobody = docker.DockerClient(base_url=f"unix://{home}/no.sock", version="1.41")
+    with monkeypatch.context() as away:
+        away.setattr(container, "client", nobody)
+        yield container.id
+    nobody.close()
+
+
 @pytest.mark.gvisor
 def test_a_job_is_stopped_also_while_the_engine_is_away(
     gvisor: DockerDriver, home: Path, make_job: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with gvisor.start() as box:
-        container = box._vessel.container  # type: ignore[attr-defined]
-        nobody = docker.DockerClient(base_url=f"unix://{home}/no.sock", version="1.41")
-        with monkeypatch.context() as away:
-            away.setattr(container, "client", nobody)
-            told = box.run(make_job("def main():\n    while True: pass"), on_event=lambda event: None, cancelled=lambda: True)
-            assert told.kind is Kind.KILLED
-            wait_for(lambda: processes_of(container.id) == [])
-        nobody.close()
+    with gvisor.start() as box, unheard(box, home, monkeypatch) as container_id:
+        told = box.run(make_job("def main():\n    while True: pass"), on_event=lambda event: None, cancelled=lambda: True)
+        assert told.kind is Kind.KILLED
+        wait_for(lambda: processes_of(container_id) == [])
 
 
 @pytest.mark.gvisor
@@ -190,18 +197,13 @@ def test_how_a_box_ended_is_not_known_while_the_engine_is_away(
     gvisor: DockerDriver, home: Path, make_job: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its job had begun, so it is lost and never taken for one that may begin again."""
-    with gvisor.start() as box:
-        container = box._vessel.container  # type: ignore[attr-defined]
-        nobody = docker.DockerClient(base_url=f"unix://{home}/no.sock", version="1.41")
-        with monkeypatch.context() as away:
-            away.setattr(container, "client", nobody)
-            job = make_job("import time\ndef main():\n    print(1, flush=True)\n    time.sleep(60)")
+    with gvisor.start() as box, unheard(box, home, monkeypatch) as container_id:
+        job = make_job("import time\ndef main():\n    print(1, flush=True)\n    time.sleep(60)")
 
-            def end_it(_: Event) -> None:
-                end_processes_of(container.id)
+        def end_it(_: Event) -> None:
+            end_processes_of(container_id)
 
-            assert box.run(job, on_event=end_it).kind is Kind.LOST
-        nobody.close()
+        assert box.run(job, on_event=end_it).kind is Kind.LOST
 
 
 def test_a_box_that_could_not_be_removed_is_the_sweeps_though_its_maker_lives(
