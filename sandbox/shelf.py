@@ -137,8 +137,8 @@ def _wake(place: _Place, labels: Labels) -> bool:
     """Thaw a box and write down for whom it works. False for one that is of no use any more."""
     try:
         place.box.thaw()
-        # One that is not settled has become ready this moment.
-        if place.box.is_renewed(RENEWAL_SECONDS) and (not place.is_settled or place.box.ping()):
+        # Also one that has just become ready: it may have died since it said so.
+        if place.box.is_renewed(RENEWAL_SECONDS) and place.box.ping():
             place.box.claim(labels, name=NO_LABELS)
             return True
         logger.warning("box.not_renewed box=%s", place.box.id)
