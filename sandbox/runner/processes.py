@@ -14,6 +14,7 @@ def end_everything(child: int, *, confined: bool) -> None:
     if not confined:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child, signal.SIGKILL)
+        _end_one(child)
         return
     while True:
         with contextlib.suppress(ProcessLookupError):
@@ -22,3 +23,11 @@ def end_everything(child: int, *, confined: bool) -> None:
             os.waitpid(-1, 0)
         except ChildProcessError:
             return
+
+
+def _end_one(child: int) -> None:
+    """One that is too young to have its session is not found by it. Does nothing when the process was waited for."""
+    with contextlib.suppress(ChildProcessError):
+        if os.waitpid(child, os.WNOHANG) == (0, 0):
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
