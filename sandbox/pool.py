@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -58,13 +59,17 @@ class PoolLimits:
 
 @dataclass(frozen=True)
 class PoolReport:
-    """`warm` of `target` boxes wait; `starting` are on their way, `waiting` takers have none yet; `kept` are for one kind."""
+    """`warm` of `target` boxes wait; `starting` are on their way, `waiting` takers have none yet; `kept` are for one kind.
+
+    `waiting_for_kept` takers wait for a box of their kind that is at work.
+    """
 
     warm: int
     target: int
     starting: int
     waiting: int
     kept: int
+    waiting_for_kept: int
     can_freeze: bool
 
 
@@ -132,23 +137,28 @@ class Pool:
         Raises: SandboxUnavailable, PoolBusy after `wait_seconds`, TakeCancelled, SandboxError after `close`.
         """
         wanted = size or self._size
-        if kind is None:
-            box = self._obtain(labels, wanted, lane, cancelled)
-        else:
-            box = self._obtain_kept(kind, labels, wanted, lane, cancelled)
+        if kind is not None:
+            make = partial(self._obtain_kept, kind, labels, wanted, lane, cancelled)
+            with self._shelf.lend(kind, labels, make=make, may_keep=self._may_be_kept) as box:
+                yield box
+            return
+        box = self._obtain(labels, wanted, lane, cancelled)
         try:
             yield box
         finally:
-            if kind is not None and self._may_be_kept(box):
-                self._shelf.put(kind, box)
-            else:
-                self._disposal.put(box)
+            self._disposal.put(box)
 
     def report(self) -> PoolReport:
         """How things are now."""
         with self._change:
             return PoolReport(
-                len(self._warm), self._target(), self._starting, len(self._line), len(self._shelf), self._can_freeze
+                warm=len(self._warm),
+                target=self._target(),
+                starting=self._starting,
+                waiting=len(self._line),
+                kept=len(self._shelf),
+                waiting_for_kept=self._shelf.waiting,
+                can_freeze=self._can_freeze,
             )
 
     def wait_until_warm(self, seconds: float) -> bool:
@@ -198,9 +208,7 @@ class Pool:
             self._started()
 
     def _obtain_kept(self, kind: str, labels: Labels, size: BoxSize, lane: str, cancelled: Callable[[], bool]) -> Box:
-        """One that is kept, or one that will be. The engine's own labels say nothing of a run: they could not be changed."""
-        if (box := self._shelf.take(kind, labels)) is not None:
-            return box
+        """One that will be kept. The engine's own labels say nothing of a run: they could not be changed."""
         box = self._obtain(NO_LABELS, size, lane, cancelled)
         try:
             box.renew()

@@ -1,9 +1,14 @@
-"""Boxes that are kept between jobs of one kind, frozen while nobody needs them, and removed when nobody does for a while."""
+"""Boxes that are kept between jobs of one kind, frozen while nobody needs them, and removed when nobody does for a while.
 
+A box of a kind is cheap only once it is there. So who wants one while all of its kind are at work waits for them as long as
+its turn there comes sooner than another box could be made; more boxes are made only for jobs that take long, or many at once.
+"""
+
+import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from sandbox.box import Box
@@ -13,6 +18,8 @@ logger = logging.getLogger(__name__)
 
 # How long a box may take to make itself ready for one more job. Usually some 0.1 s.
 RENEWAL_SECONDS = 10.0
+# How long making one more box takes, of both processors of a small machine (measured), and so how long it pays to wait.
+ANOTHER_SECONDS = 0.5
 
 
 @dataclass(eq=False)
@@ -22,8 +29,24 @@ class _Place:
     key: str
     box: Box
     until: float
+    lent_at: float
     is_settled: bool = False
     settling: threading.Lock = field(default_factory=threading.Lock)
+
+
+@dataclass
+class _Kind:
+    """What is at work of one kind, or being made, and how long the last turn took: a job and the renewal after it."""
+
+    at_work: int = 0
+    waiting: int = 0
+    turn_seconds: float | None = None
+
+    def pays_to_wait(self) -> bool:
+        """Whether one more taker has its turn sooner than a box of its own. Nobody waits for what is not known."""
+        if not self.at_work or self.turn_seconds is None:
+            return False
+        return self.turn_seconds * (self.waiting + 1) / self.at_work < ANOTHER_SECONDS
 
 
 class Shelf:
@@ -32,6 +55,7 @@ class Shelf:
     def __init__(self, *, idle_seconds: float, most: int, dispose: Callable[[Box], None]) -> None:
         self._idle_seconds, self._most, self._dispose = idle_seconds, most, dispose
         self._places: list[_Place] = []  # the longest idle first
+        self._kinds: dict[str, _Kind] = {}
         self._change = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="box-shelf", daemon=True)
@@ -40,30 +64,30 @@ class Shelf:
     def __len__(self) -> int:
         return len(self._places)
 
-    def put(self, key: str, box: Box) -> None:
-        """Keep a box for the next job of its kind; it is asked to make itself ready. The longest idle makes room."""
+    @property
+    def waiting(self) -> int:
+        """How many takers wait for a box of their kind that is at work."""
         with self._change:
-            if self._closed:
-                self._dispose(box)
-                return
-            try:
-                box.renew()
-            except OSError as error:  # its folder is gone
-                logger.warning("box.gone box=%s error=%s", box.id, error)
-                self._dispose(box)
-                return
-            self._places.append(_Place(key, box, time.monotonic() + self._idle_seconds))
-            self._make_room()
-            self._change.notify_all()
+            return sum(kind.waiting for kind in self._kinds.values())
 
-    def take(self, key: str, labels: Labels) -> Box | None:
-        """A box of this kind, thawed, ready and claimed, the latest used first; None when there is none."""
-        while (place := self._pop(key)) is not None:
-            with place.settling:
-                if _wake(place, labels):
-                    return place.box
-            self._dispose(place.box)
-        return None
+    @contextlib.contextmanager
+    def lend(self, key: str, labels: Labels, *, make: Callable[[], Box], may_keep: Callable[[Box], bool]) -> Iterator[Box]:
+        """A box of this kind for one job, thawed, ready and claimed: the one used last, or one that `make` gives.
+
+        Afterwards it is kept for the next job of its kind if it still may be; the longest idle makes room.
+        """
+        place, began = self._turn(key), time.monotonic()
+        try:
+            box = self._first_that_wakes(place, key, labels) or make()
+            try:
+                yield box
+            finally:
+                if may_keep(box):
+                    self._put(_Place(key, box, lent_at=began, until=time.monotonic() + self._idle_seconds))
+                else:
+                    self._dispose(box)
+        finally:
+            self._leave(key)
 
     def clear(self) -> None:
         """Give up every box that is here now. One that is being frozen at this moment is given up afterwards."""
@@ -81,12 +105,62 @@ class Shelf:
         with self._change:
             self._remove(list(self._places))
 
-    def _pop(self, key: str) -> _Place | None:
+    def _turn(self, key: str) -> _Place | None:
+        """Wait for a box that is at work if that pays. None is the right to have one made. Ends with `_leave`."""
+        deadline = time.monotonic() + ANOTHER_SECONDS
         with self._change:
-            place = next((each for each in reversed(self._places) if each.key == key), None)
-            if place is not None:
-                self._places.remove(place)
+            kind = self._kinds.setdefault(key, _Kind())
+            while (place := self._pop(key)) is None and not self._closed and kind.pays_to_wait():
+                if (left := deadline - time.monotonic()) <= 0:
+                    break
+                kind.waiting += 1
+                self._change.wait(left)
+                kind.waiting -= 1
+            kind.at_work += 1
             return place
+
+    def _leave(self, key: str) -> None:
+        with self._change:
+            self._kinds[key].at_work -= 1
+            self._forget(key)
+            self._change.notify_all()
+
+    def _forget(self, key: str) -> None:
+        kind = self._kinds.get(key)
+        if kind and not kind.at_work and not kind.waiting and all(place.key != key for place in self._places):
+            del self._kinds[key]
+
+    def _first_that_wakes(self, place: _Place | None, key: str, labels: Labels) -> Box | None:
+        while place is not None:
+            with place.settling:
+                if self._wake(place, labels):
+                    return place.box
+            self._dispose(place.box)
+            with self._change:
+                place = self._pop(key)
+        return None
+
+    def _put(self, place: _Place) -> None:
+        """It is asked to make itself ready."""
+        with self._change:
+            if self._closed:
+                self._dispose(place.box)
+                return
+            try:
+                place.box.renew()
+            except OSError as error:  # its folder is gone
+                logger.warning("box.gone box=%s error=%s", place.box.id, error)
+                self._dispose(place.box)
+                return
+            self._places.append(place)
+            self._make_room()
+            self._change.notify_all()
+
+    def _pop(self, key: str) -> _Place | None:
+        place = next((each for each in reversed(self._places) if each.key == key), None)
+        if place is not None:
+            self._places.remove(place)
+        return place
 
     def _make_room(self) -> None:
         """Only of those that nobody is busy with: it may be one more for a moment."""
@@ -96,6 +170,7 @@ class Shelf:
     def _remove(self, places: list[_Place]) -> None:
         for place in places:
             self._places.remove(place)
+            self._forget(place.key)
             self._dispose(place.box)
 
     def _work(self) -> None:
@@ -119,7 +194,7 @@ class Shelf:
     def _settle(self, place: _Place) -> None:
         """Freeze a box once it is ready; give up one that does not become it."""
         try:
-            if place.box.is_renewed(RENEWAL_SECONDS):
+            if self._is_renewed(place):
                 place.box.freeze()
                 with self._change:
                     place.is_settled = True
@@ -132,16 +207,23 @@ class Shelf:
                 logger.warning("box.not_renewed box=%s", place.box.id)
                 self._remove([place])
 
+    def _wake(self, place: _Place, labels: Labels) -> bool:
+        """Thaw a box and write down for whom it works. False for one that is of no use any more."""
+        try:
+            place.box.thaw()
+            # Also one that has just become ready: it may have died since it said so.
+            if self._is_renewed(place) and place.box.ping():
+                place.box.claim(labels, name=NO_LABELS)
+                return True
+            logger.warning("box.not_renewed box=%s", place.box.id)
+        except OSError as error:  # its control group or its folder is gone
+            logger.warning("box.gone box=%s error=%s", place.box.id, error)
+        return False
 
-def _wake(place: _Place, labels: Labels) -> bool:
-    """Thaw a box and write down for whom it works. False for one that is of no use any more."""
-    try:
-        place.box.thaw()
-        # Also one that has just become ready: it may have died since it said so.
-        if place.box.is_renewed(RENEWAL_SECONDS) and place.box.ping():
-            place.box.claim(labels, name=NO_LABELS)
-            return True
-        logger.warning("box.not_renewed box=%s", place.box.id)
-    except OSError as error:  # its control group or its folder is gone
-        logger.warning("box.gone box=%s error=%s", place.box.id, error)
-    return False
+    def _is_renewed(self, place: _Place) -> bool:
+        """Wait for a box that was asked to make itself ready, and see how long its turn was."""
+        if not place.box.is_renewed(RENEWAL_SECONDS):
+            return False
+        if not place.is_settled and (kind := self._kinds.get(place.key)):
+            kind.turn_seconds = time.monotonic() - place.lent_at
+        return True

@@ -1,0 +1,159 @@
+"""The boxes that a pool keeps between jobs of one kind: who gets which, and when one is given up."""
+
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+
+from sandbox import Driver, Kind, Pool
+from tests.sandbox.keeping import do, pool_of, run_kind
+
+gvisor_only = pytest.mark.gvisor
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        threading.Event().wait(0.01)
+
+
+def test_a_kind_finds_its_box_again_and_no_other_kind_does(fake: Driver) -> None:
+    with pool_of(fake) as pool:
+        first, _ = run_kind(pool, "a")
+        other, _ = run_kind(pool, "b")
+        again, outcome = run_kind(pool, "a")
+    assert first == again != other
+    assert outcome.ok
+
+
+def test_two_jobs_of_a_kind_at_a_time_are_in_two_boxes(fake: Driver) -> None:
+    with pool_of(fake) as pool, pool.take(kind="a") as one, pool.take(kind="a") as other:
+        assert one is not other
+
+
+def taken_by_another(pool: Pool, kind: str) -> "Future[str]":
+    """The box that somebody else gets who asks now; once it is known, or once they wait for it."""
+    found: Future[str] = Future()
+
+    def take() -> None:
+        with pool.take(kind=kind) as box:
+            found.set_result(box.id)
+
+    threading.Thread(target=take, daemon=True).start()
+    wait_for(lambda: found.done() or pool.report().waiting_for_kept > 0)
+    return found
+
+
+def test_whoever_comes_while_a_box_of_short_jobs_is_at_work_waits_for_it(fake: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sandbox.shelf.ANOTHER_SECONDS", 20.0)
+    with pool_of(fake) as pool:
+        first, _ = run_kind(pool, "a")
+        with pool.take(kind="a") as box:
+            assert do(box, "def main():\n    return 1").ok
+            other = taken_by_another(pool, "a")
+            assert not other.done()
+        assert first == box.id == other.result(20)
+
+
+def test_nobody_waits_longer_than_a_box_of_their_own_would_take(fake: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sandbox.shelf.ANOTHER_SECONDS", 1.0)
+    with pool_of(fake) as pool:
+        run_kind(pool, "a")
+        with pool.take(kind="a") as box:
+            assert taken_by_another(pool, "a").result(20) != box.id
+
+
+def test_nobody_waits_for_a_box_whose_jobs_take_longer_than_making_another(fake: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pool_of(fake) as pool:
+        run_kind(pool, "a")
+        monkeypatch.setattr("sandbox.shelf.ANOTHER_SECONDS", 0.0)
+        with pool.take(kind="a") as box:
+            assert taken_by_another(pool, "a").result(20) != box.id
+
+
+def test_a_box_that_is_given_up_keeps_nobody_waiting(fake: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sandbox.shelf.ANOTHER_SECONDS", 60.0)
+    with pool_of(fake) as pool:
+        run_kind(pool, "a")
+        with pool.take(kind="a") as box:  # which does no job in order, and so is not kept
+            other = taken_by_another(pool, "a")
+            do(box, "import os\ndef main():\n    os._exit(3)")
+            box.destroy()
+        assert other.result(20) != box.id
+
+
+def test_a_box_is_given_up_after_so_many_jobs(fake: Driver, home: Path) -> None:
+    with pool_of(fake, kept_jobs=2) as pool:
+        boxes = [run_kind(pool, "a")[0] for _ in range(3)]
+        assert boxes[0] == boxes[1] != boxes[2]
+        wait_for(lambda: not (home / "boxes" / boxes[0]).exists())
+
+
+def test_a_box_is_given_up_when_nobody_needed_it_for_a_while(fake: Driver, home: Path) -> None:
+    with pool_of(fake, kept_idle_seconds=0.05) as pool:
+        run_kind(pool, "a")
+        wait_for(lambda: pool.report().kept == 0 and not list((home / "boxes").iterdir()))
+
+
+def test_the_longest_idle_makes_room(fake: Driver) -> None:
+    with pool_of(fake, kept_most=1) as pool:
+        first, _ = run_kind(pool, "a")
+        run_kind(pool, "b")
+        wait_for(lambda: pool.report().kept == 1)
+        assert run_kind(pool, "a")[0] != first
+
+
+def test_a_box_whose_job_had_to_be_ended_is_not_kept(fake: Driver) -> None:
+    with pool_of(fake) as pool:
+        ended, outcome = run_kind(pool, "a", "def main():\n    print('x' * 3_000_000)")
+        assert outcome.kind is Kind.OUTPUT
+        assert run_kind(pool, "a")[0] != ended
+
+
+def test_a_box_that_died_on_the_shelf_is_replaced(fake: Driver) -> None:
+    with pool_of(fake) as pool:
+        first, _ = run_kind(pool, "a")
+        pool._shelf._places[0].box._vessel.kill()
+        again, outcome = run_kind(pool, "a")
+    assert again != first
+    assert outcome.ok
+
+
+def test_a_box_whose_folder_is_gone_costs_the_run_nothing(fake: Driver, home: Path) -> None:
+    with pool_of(fake) as pool, pool.take(kind="a") as box:
+        assert do(box, "def main():\n    return 1").ok
+        shutil.rmtree(home / "boxes" / box.id)
+    assert not box.may_be_renewed
+
+
+def test_a_box_that_waits_for_its_kind_is_labelled_for_its_process_and_no_run(fake: Driver) -> None:
+    noted: list[dict[str, str]] = []
+    with pool_of(fake) as pool:
+        run_kind(pool, "a")
+        fake.sweep(lambda labels: noted.append(dict(labels)) or True)  # type: ignore[func-returns-value]  # noted, then vouched for
+    assert noted == [{"process": "p"}]
+
+
+def test_a_closed_pool_leaves_no_kept_box(fake: Driver, home: Path) -> None:
+    with pool_of(fake) as pool:
+        run_kind(pool, "a")
+        with pool.take(kind="b") as box:
+            pool.close()
+            assert do(box, "def main():\n    return 1").ok
+    assert list((home / "boxes").iterdir()) == []
+
+
+@gvisor_only
+def test_a_kept_box_is_frozen_while_it_waits(gvisor: Driver) -> None:
+    from tests.sandbox.test_pool import is_frozen
+
+    with pool_of(gvisor) as pool:
+        first, _ = run_kind(pool, "a")
+        wait_for(lambda: pool._shelf._places[0].is_settled)
+        assert is_frozen(pool._shelf._places[0].box)
+        assert run_kind(pool, "a")[0] == first
