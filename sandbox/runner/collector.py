@@ -20,7 +20,7 @@ MAX_ENTRIES = 2_000
 def collect(settings: Settings, limits: dict[str, Any], send: Callable[[bytes], None]) -> None:
     """Stream the artifacts out by a child with the tool's uid: the runner, though root, may not read the tool's files."""
     folder = Path(settings.work) / "artifacts"
-    if _is_surely_empty(folder):
+    if is_surely_empty(folder):
         return  # a fork costs more than everything else at the end of a run
     pid = fork_streaming(settings, lambda write: _Collection(limits, write).take(folder), send, dict(frames.FILE_FRAMES))
     os.waitpid(pid, 0)
@@ -125,7 +125,8 @@ def _open_folder(folder: Path) -> int:
     return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
 
 
-def _is_surely_empty(folder: Path) -> bool:
+def is_surely_empty(folder: Path) -> bool:
+    """Whether there is nothing to take, without having to fork for it. False when that cannot be seen."""
     try:
         descriptor = _open_folder(folder)
     except OSError:

@@ -12,6 +12,7 @@ import selectors
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from . import builder, cleaning, collector, frames, keeper, processes, relay
@@ -30,6 +31,7 @@ def main(settings: Settings) -> None:
     child, pipes = fork_child(settings)
     control = socket.socket(socket.AF_UNIX)
     control.connect(settings.socket)
+    run = _Run(settings, control, child, pipes)
     _tell_ready(control)
     incoming = frames.receive(control, frames.HOST_FRAMES)
     kind, payload = _first_order(control, child, incoming)
@@ -37,10 +39,10 @@ def main(settings: Settings) -> None:
         _build(settings, control, json.loads(payload))
         processes.end_everything(child, confined=settings.confined)
     elif kind == frames.RUN:
-        _Run(settings, control, child, pipes).supervise(payload, incoming)
+        run.supervise(payload, incoming)
     elif kind == frames.KEEP:
         processes.end_everything(child, confined=settings.confined)
-        pipes.close()
+        run.close()
         keeper.keep(settings, control, lambda: _serve_kept(settings, control))
     control.shutdown(socket.SHUT_WR)
     _await_host(control)
@@ -69,12 +71,13 @@ def _serve_kept(settings: Settings, control: socket.socket) -> bool:
     child, pipes = fork_child(settings, is_kept=True)
     if not _says_ready(pipes.result[0]) or not cleaning.is_clean(settings):
         return False
+    run = _Run(settings, control, child, pipes)
     _tell_ready(control)
     incoming = frames.receive(control, frames.HOST_FRAMES)
     kind, payload = _first_order(control, child, incoming)
     if kind != frames.RUN:
         return False
-    _Run(settings, control, child, pipes).supervise(payload, incoming)
+    run.supervise(payload, incoming)
     return True
 
 
@@ -112,10 +115,10 @@ def describe_kernel() -> dict[str, str]:
 
 
 class _Run:
-    """One job, from its first byte to the tool's last."""
+    """One job, from its first byte to the tool's last. Made before the job comes, with all that it takes to listen."""
 
     def __init__(self, settings: Settings, control: socket.socket, child: int, pipes: Pipes) -> None:
-        self.settings, self.control, self.child = settings, control, child
+        self.settings, self.control, self.child, self.pipes = settings, control, child, pipes
         self.job, self.replies = pipes.job[1], pipes.replies[1]
         self.status: int | None = None
         self.cpu_seconds = float("inf")
@@ -128,13 +131,40 @@ class _Run:
         self._listen(pipes.requests[0], self._pass_on(frames.FrameReader(frames.TOOL_FRAMES)))
         self.result_reader = frames.FrameReader(frames.RESULT_FRAMES)
         self._listen(pipes.result[0], self._keep_result)
+        self.signalled, wakeup = os.pipe()
+        os.set_blocking(wakeup, False)
+        signal.set_wakeup_fd(wakeup)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        self.selector.register(self.signalled, selectors.EVENT_READ, lambda: os.read(self.signalled, 512))
+
+        self._rehearse()
+
+    def _rehearse(self) -> None:
+        """Go the ways of a job that says nothing. Since the fork, each page is copied when it is first written to."""
+        order = json.dumps({"egress": False, "files": [], "limits": {}}).encode()
+        json.loads(relay.open_way_out(self.settings, order))
+        for kind, payload in frames.FrameReader(frames.TOOL_FRAMES).feed(frames.frame_json(frames.SPAN_STARTED, {})):
+            frames.frame(kind, payload)
+        self.selector.select(0)
+        self._reap()
+        self._drain()
+        collector.is_surely_empty(Path("/"))
+
+    def close(self) -> None:
+        """There will be no job: the child has been ended."""
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.close(signal.set_wakeup_fd(-1))
+        os.close(self.signalled)
+        self.selector.close()
+        self.pipes.close()
 
     def supervise(self, job: bytes, incoming: Iterator[tuple[int, bytes]]) -> None:
         limits = json.loads(job)["limits"]
         self.cpu_seconds = float(limits["cpu_seconds"])
         self._send_job(relay.open_way_out(self.settings, job), incoming)
         self.control.sendall(frames.frame_json(frames.STARTED, {}))
-        self._watch_host_and_child()
+        self.selector.register(self.control, selectors.EVENT_READ, self._hear_host(frames.FrameReader(frames.HOST_FRAMES)))
+        self._reap()
         while self.status is None:
             self._turn()
         processes.end_everything(self.child, confined=self.settings.confined)
@@ -153,15 +183,6 @@ class _Run:
             files -= not piece
             self._write(self.job, frames.frame(frames.FILE, piece))
         os.close(self.job)
-
-    def _watch_host_and_child(self) -> None:
-        reading, writing = os.pipe()
-        os.set_blocking(writing, False)
-        signal.set_wakeup_fd(writing)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        self.selector.register(reading, selectors.EVENT_READ, lambda: os.read(reading, 512))
-        self.selector.register(self.control, selectors.EVENT_READ, self._hear_host(frames.FrameReader(frames.HOST_FRAMES)))
-        self._reap()
 
     def _turn(self) -> None:
         for key, _ in self.selector.select():
