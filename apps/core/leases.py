@@ -164,7 +164,7 @@ def _be_silent_no_longer_than_a_lease() -> None:
     A process that is stopped in the middle keeps its locks, and whoever would take its work over waits for them.
     """
     with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL idle_in_transaction_session_timeout = %s", [f"{settings.LEASE_SECONDS}s"])
+        cursor.execute(f"SET LOCAL idle_in_transaction_session_timeout = '{int(settings.LEASE_SECONDS)}s'")  # takes no parameter
 
 
 def expired(rows: models.QuerySet[Any]) -> models.QuerySet[Any]:
