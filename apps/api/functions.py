@@ -1,7 +1,9 @@
 """The library: write functions, read them, run them."""
 
 import time
+from contextlib import ExitStack
 from dataclasses import replace
+from threading import Event
 from uuid import UUID
 
 from ninja import HeaderEx, P, Router, Status
@@ -81,17 +83,19 @@ def run(
     wait: float = 0,
     idempotency_key: HeaderEx[str | None, P(alias="Idempotency-Key", min_length=1, max_length=255)] = None,
 ) -> Status[RunOut]:
-    started = _start(request, name, body, idempotency_key)
-    finished = _wait_for(request.membership, started, min(wait, LONGEST_WAIT))
-    return Status(202 if finished.is_open else 200, _shown(request.membership, finished))
+    with ExitStack() as waiting:
+        started, ended = _start(request, name, body, idempotency_key, waiting)
+        finished = _wait_for(request.membership, started, ended, min(wait, LONGEST_WAIT))
+    return Status(202 if finished.is_open else 200, RunOut.of(finished))
 
 
 @in_scope
-def _start(request: ApiRequest, name: str, body: RunIn, idempotency_key: str | None) -> Run:
+def _start(request: ApiRequest, name: str, body: RunIn, idempotency_key: str | None, waiting: ExitStack) -> tuple[Run, Event]:
+    """The run, and what is set when it ends: heard from before the commit on, so that nobody has to look at first."""
     function = _find(request.membership, name)
     if function.active_version is None:
         raise NoSuchFunction(f"The function {name} has no active version.")
-    return start_run(
+    run = start_run(
         actor=request.membership,
         version=function.active_version,
         arguments=body.arguments,
@@ -100,24 +104,18 @@ def _start(request: ApiRequest, name: str, body: RunIn, idempotency_key: str | N
         queue_seconds=body.queue_seconds,
         total_seconds=body.total_seconds,
     )
+    return run, waiting.enter_context(waiting_for(run.pk))
 
 
-def _wait_for(member: Membership, run: Run, seconds: float) -> Run:
+def _wait_for(member: Membership, run: Run, ended: Event, seconds: float) -> Run:
     """Look whenever a nudge says that it has ended, and now and then in case one was lost; each time in a short transaction."""
     deadline = time.monotonic() + seconds
-    with waiting_for(run.pk) as ended:
-        while run.is_open and (left := deadline - time.monotonic()) > 0:
-            with scope(member.workspace_id):
-                run.refresh_from_db(fields=["state"])
-            if run.is_open:
-                ended.wait(min(left, LOOK_EVERY))
-                ended.clear()
+    while run.is_open and (left := deadline - time.monotonic()) > 0:
+        ended.wait(min(left, LOOK_EVERY))
+        ended.clear()
+        with scope(member.workspace_id):
+            run = find_run(run.pk)
     return run
-
-
-def _shown(member: Membership, run: Run) -> RunOut:
-    with scope(member.workspace_id):
-        return RunOut.of(find_run(run.pk))
 
 
 def _find(member: Membership, name: str) -> Function:

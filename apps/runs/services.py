@@ -220,7 +220,7 @@ def _find_earlier(actor: Membership, key: str | None, asked: list[Any]) -> Run |
         return None
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"run {actor.pk} {key}"])
-    earlier = Run.objects.filter(asked_by=actor, idempotency_key=key).select_related("version").first()
+    earlier = Run.objects.filter(asked_by=actor, idempotency_key=key).select_related("version", "function").first()
     if earlier and earlier.request_digest != request_digest_of(earlier.version, asked):
         raise KeyReused("This idempotency key was used for another request: take a new key.", run=str(earlier.pk))
     return earlier
