@@ -15,14 +15,15 @@ What you hear        Output, OutputCut, SpanStarted, SpanEnded, SpansDropped, Pr
                      ArtifactEnded, ArtifactSkipped, Connection; HostRequest by its own callback  (events.py)
 What you get         Outcome(kind, message, started, kernel, seconds, result, error: JobError | None, limit, used)  (outcome.py)
 What makes boxes     Driver: check() -> Health, edition() -> str, start(labels=…, size=…) -> Box,
-                     build_environment(wheels=…, output=…, …) -> BuildOutcome, sweep(is_live) -> list[str], tie() -> Tie,
+                     unpack(wheels=…, output=…, …) -> BuildOutcome, sweep(is_live) -> list[str], tie() -> Tie,
                      thaw_all()  (driver.py)
 What keeps them warm Pool: take(labels=…, size=…, lane=…, kind=…, cancelled=…) as a context, report() -> PoolReport,
                      close()  (pool.py). With a kind (Job.kind) a box is kept for further jobs of it  (shelf.py)
 What a box does      run(job, on_event=…, on_request=…, cancelled=…) -> Outcome, once; freeze(), thaw(), ping(),
                      claim(labels), renew(), is_renewed(seconds), destroy() (idempotent; `with` does it)  (box.py)
 What it can reach    nothing, or the job's hosts through a proxy of its own  (egress/)
-What is mounted      environment_digest(folder), verify_environment(folder, digest)  (environment.py)
+What is mounted      assemble(trees, output, …) -> its digest, of what was unpacked; environment_digest(folder),
+                     verify_environment(folder, digest)  (environment.py)
 
 Rules. What a tool did is an Outcome; only faults of the installation or the caller raise (errors.py). Callbacks run in
 the calling thread and must be quick, but `on_request`, which runs in a thread of its own and may take its time.
@@ -36,7 +37,7 @@ from sandbox.box import GVISOR, Box
 from sandbox.build import BuildOutcome
 from sandbox.docker_driver import DockerDriver
 from sandbox.driver import Driver, Health
-from sandbox.environment import environment_digest, verify_environment
+from sandbox.environment import Tree, assemble, environment_digest, verify_environment
 from sandbox.errors import (
     BoxSpent,
     EnvironmentRefused,
@@ -46,6 +47,7 @@ from sandbox.errors import (
     SandboxError,
     SandboxUnavailable,
     TakeCancelled,
+    TreeDamaged,
 )
 from sandbox.events import (
     ArtifactAbandoned,
@@ -120,6 +122,9 @@ __all__ = [
     "SpanStarted",
     "SpansDropped",
     "TakeCancelled",
+    "Tree",
+    "TreeDamaged",
+    "assemble",
     "environment_digest",
     "place_runner",
     "refuse_requests",

@@ -29,6 +29,7 @@ from sandbox.doorway import GIVEN_UP, Doorway, read_notes, remove_folder
 from sandbox.driver import DEFAULT_BUILD_LIMITS, DEFAULT_SIZE, NO_LABELS, Health, IsLive, Labels
 from sandbox.errors import SandboxUnavailable
 from sandbox.job import BoxSize, BuildLimits
+from sandbox.placing import runner_digest
 
 LABEL = "selfsmith."
 _REQUIRED_ARGUMENTS = {"--network=none", "--host-uds=open"}
@@ -71,13 +72,13 @@ class DockerDriver:
 
     def edition(self) -> str:
         with engine_faults():
-            return self._find_image()
+            return f"{self._find_image()} {runner_digest(self.runner)}"
 
     def start(self, *, labels: Labels = NO_LABELS, size: BoxSize = DEFAULT_SIZE) -> Box:
         doorway, vessel, connection, kernel, is_gvisor = self._open(labels, size, {self._environments(): "/environments"})
         return Box(vessel=vessel, doorway=doorway, connection=connection, kernel=kernel, is_gvisor=is_gvisor, size=size)
 
-    def build_environment(
+    def unpack(
         self,
         *,
         wheels: Path,
@@ -91,6 +92,7 @@ class DockerDriver:
         try:
             return build(
                 connection,
+                wheels=wheels,
                 output=output,
                 limits=limits,
                 kernel=kernel,

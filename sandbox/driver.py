@@ -47,7 +47,7 @@ class Driver(Protocol):
         """
 
     def edition(self) -> str:
-        """What boxes are made of at this moment. One that was made of something else should not be used any more.
+        """What boxes are made of at this moment: their image and their runner. One that was made of something else should not be used any more.
 
         Raises: SandboxUnavailable.
         """
@@ -58,7 +58,7 @@ class Driver(Protocol):
         Raises: SandboxUnavailable.
         """
 
-    def build_environment(
+    def unpack(
         self,
         *,
         wheels: Path,
@@ -67,10 +67,11 @@ class Driver(Protocol):
         limits: BuildLimits = DEFAULT_BUILD_LIMITS,
         cancelled: Callable[[], bool] = never,
     ) -> BuildOutcome:
-        """Unpack and compile all wheels of a folder, in a box of its own, into `output`, a folder that does not exist.
+        """Unpack and compile all wheels of a folder, in a box of its own, each into a tree of its own in `output`, a folder
+        that does not exist.
 
-        The box sees the wheels and nothing else; this process writes the files, and seals them. Unless the outcome is
-        ok, `output` does not exist afterwards.
+        The box sees the wheels and nothing else; this process writes the files, and seals them. What becomes of a wheel
+        does not depend on those beside it. Unless the outcome is ok, `output` does not exist afterwards.
 
         Raises: SandboxUnavailable.
         """

@@ -1,4 +1,4 @@
-"""Package environments on the host: written file by file as a build box streams them, sealed, digested, verified.
+"""Trees of unpacked wheels, as a box streams them, and the environments that are copied together of them: sealed, digested, verified.
 
 Nothing here follows a link or opens what is not a regular file.
 """
@@ -8,74 +8,181 @@ import hashlib
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from sandbox.errors import EnvironmentRefused
-from sandbox.events import ArtifactData, ArtifactStarted
+from sandbox.errors import EnvironmentRefused, TreeDamaged
+from sandbox.events import ArtifactData, ArtifactEnded, ArtifactStarted
 from sandbox.incoming_files import FileEvent
 from sandbox.protocol import check_artifact_name
+from sandbox.runner import frames
 
+TOO_LARGE = "the packages are larger than an environment may be"
 _FOLDER, _FILE = 0o555, 0o444
+_PIECE = 1 << 20
 _REFUSED = (".pth",)
 
 
-class EnvironmentWriter:
-    """Writes what a build box sends into a fresh folder. `on_event` is its handler."""
+@dataclass(frozen=True)
+class Tree:
+    """One wheel's files, unpacked, compiled and sealed. `digest` is what `environment_digest` gives for them."""
+
+    folder: Path
+    digest: str
+
+
+class TreeWriter:
+    """Writes a fresh folder file by file, and seals it."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.files = 0
-        self.bytes = 0
-        self._file: BinaryIO | None = None
         folder.mkdir(mode=0o755)
+        self.folder = folder
+        self.hashes: dict[str, str] = {}  # of what is written whole: path → SHA-256 of the content
+        self._folders = {folder}
+        self._file: BinaryIO | None = None
 
     def on_event(self, event: FileEvent) -> None:
-        """Raises: ProtocolError for a name that is no plain path; FileExistsError for one that was sent before."""
+        """Write what a box streams.
+
+        Raises: ProtocolError for a name that is no plain path; FileExistsError, NotADirectoryError when its place is taken.
+        """
         if isinstance(event, ArtifactStarted):
-            self._file = self._create(check_artifact_name(event.name))
-            self.files += 1
+            self._file = os.fdopen(self.create(check_artifact_name(event.name)), "wb")
         elif isinstance(event, ArtifactData):
             assert self._file is not None  # IncomingFiles has checked the order
             self._file.write(event.data)
-            self.bytes += len(event.data)
-        elif self._file is not None:
+        else:
+            self.close()
+            if isinstance(event, ArtifactEnded):
+                self.hashes[event.name] = event.sha256
+
+    def create(self, name: str) -> int:
+        """The descriptor of a new file, which is the caller's to close. Raises: FileExistsError, NotADirectoryError."""
+        path = self.folder / name
+        if path.parent not in self._folders:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._folders.add(path.parent)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, _FILE)
+        os.fchmod(descriptor, _FILE)  # whatever the umask says
+        return descriptor
+
+    def seal(self) -> str:
+        """Take the write permission of the folders away, as the files never had one, and give the digest."""
+        _change_folders(self.folder, _FOLDER)
+        return _digest(self.hashes)
+
+    def close(self) -> None:
+        """Close a file, also one that was cut off."""
+        if self._file is not None:
             self._file.close()
             self._file = None
 
-    def close(self) -> None:
-        """Close a file that was cut off."""
-        if self._file is not None:
-            self._file.close()
 
-    def _create(self, name: str) -> BinaryIO:
-        path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644), "wb")
+def assemble(trees: Iterable[Tree], output: Path, *, files: int, size: int) -> str:
+    """Copy trees into one environment: `output`, a folder that does not exist. Gives its digest once all is on the disk.
 
+    Each file is hashed while it is copied, so a tree that has changed is noticed. A file that several trees hold alike
+    counts once. Unless all goes well, `output` does not exist afterwards.
 
-def seal(folder: Path) -> str:
-    """Take every write permission away, flush to disk, and give the digest.
-
-    Raises: EnvironmentRefused.
+    Raises: TreeDamaged for a tree that must be made anew; EnvironmentRefused when trees disagree about a file, or hold
+        more than `files` files or `size` bytes together.
     """
-    for descriptor, _, is_folder in _walk(folder):
-        os.fchmod(descriptor, _FOLDER if is_folder else _FILE)
-    os.sync()
-    return environment_digest(folder)
+    writer = TreeWriter(output)
+    try:
+        union = _Union(writer, files, size)
+        for tree in trees:
+            union.add(tree)
+        digest = writer.seal()
+        os.sync()
+    except BaseException:
+        remove_environment(output)
+        raise
+    return digest
+
+
+class _Union:
+    """What may still be copied into an environment, and what its trees disagree about."""
+
+    def __init__(self, writer: TreeWriter, files: int, size: int) -> None:
+        self.writer, self.files, self.bytes = writer, files, size
+        self.disputed: list[str] = []
+
+    def add(self, tree: Tree) -> None:
+        """Raises: TreeDamaged, EnvironmentRefused."""
+        found = {name: self._take(name, descriptor) for name, descriptor in _files_of(tree)}
+        if _digest(found) != tree.digest:
+            raise TreeDamaged(tree.folder, "its content has changed")
+        if self.disputed:
+            raise EnvironmentRefused(f"two wheels bring different files named {self.disputed[0]!r}")
+
+    def _take(self, name: str, source: int) -> str:
+        """The hash of the content, which is copied unless another tree has brought it."""
+        try:
+            target = None if name in self.writer.hashes else self.writer.create(name)
+        except (FileExistsError, NotADirectoryError):  # a file where the other tree has a folder
+            self.disputed.append(name)
+            target = None
+        if target is None:
+            return self._compare(name, _copy(source))
+        try:
+            self._count(files=1)
+            self.writer.hashes[name] = _copy(source, lambda piece: self._write(target, piece))
+        finally:
+            os.close(target)
+        return self.writer.hashes[name]
+
+    def _compare(self, name: str, found: str) -> str:
+        """Bytecode is not compared: no wheel brings any, so it comes of a source, which is."""
+        if not name.endswith(".pyc") and self.writer.hashes.get(name) != found:
+            self.disputed.append(name)
+        return found
+
+    def _write(self, target: int, piece: bytes) -> None:
+        self._count(size=len(piece))
+        frames.write_all(target, piece)
+
+    def _count(self, *, files: int = 0, size: int = 0) -> None:
+        self.files -= files
+        self.bytes -= size
+        if self.files < 0 or self.bytes < 0:
+            raise EnvironmentRefused(TOO_LARGE)
+
+
+def _files_of(tree: Tree) -> Iterator[tuple[str, int]]:
+    """Raises: TreeDamaged."""
+    try:
+        for descriptor, name, is_folder in _walk(tree.folder):
+            if not is_folder:
+                yield name, descriptor
+    except (EnvironmentRefused, OSError) as error:
+        raise TreeDamaged(tree.folder, str(error)) from error
+
+
+def _copy(source: int, write: Callable[[bytes], None] | None = None) -> str:
+    """The SHA-256 of what is read from an open file, and passed on."""
+    digest = hashlib.sha256()
+    while piece := os.read(source, _PIECE):
+        digest.update(piece)
+        if write is not None:
+            write(piece)
+    return digest.hexdigest()
 
 
 def environment_digest(folder: Path) -> str:
-    """SHA-256 over the sorted paths, sizes and contents: the same on every host that built the same.
+    """SHA-256 over the sorted paths and the hashes of the contents: the same on every host that built the same.
 
     Raises: EnvironmentRefused when there is anything but regular files and folders.
     """
+    return _digest({name: _copy(descriptor) for descriptor, name, is_folder in _walk(folder) if not is_folder})
+
+
+def _digest(hashes: Mapping[str, str]) -> str:
+    """Runs keep it for as long as they are kept: its making never changes."""
     whole = hashlib.sha256()
-    for descriptor, name, is_folder in _walk(folder):
-        if not is_folder:
-            with open(descriptor, "rb", closefd=False) as file:
-                whole.update(f"{name}\0{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+    for name in sorted(hashes, key=lambda path: path.split("/")):
+        whole.update(f"{name}\0{hashes[name]}\n".encode())
     return whole.hexdigest()
 
 
@@ -92,13 +199,14 @@ def verify_environment(folder: Path, digest: str) -> None:
 def remove_environment(folder: Path) -> None:
     """Remove one, sealed or not."""
 
-    def unseal(path: Path) -> None:
-        for parent, _, _ in os.walk(path):
-            Path(parent).chmod(0o755)
-
     if folder.is_dir() and not folder.is_symlink():
-        unseal(folder)
+        _change_folders(folder, 0o755)
         shutil.rmtree(folder)
+
+
+def _change_folders(folder: Path, mode: int) -> None:
+    for parent, _, _ in os.walk(folder):
+        Path(parent).chmod(mode)
 
 
 def _walk(folder: Path) -> Iterator[tuple[int, str, bool]]:

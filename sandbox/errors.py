@@ -1,5 +1,7 @@
 """What the sandbox raises: only for faults of the installation or of the caller, never for what a tool did."""
 
+from pathlib import Path
+
 
 class SandboxError(Exception):
     """Base of everything this library raises."""
@@ -31,3 +33,11 @@ class RequestRefused(SandboxError):
 
 class EnvironmentRefused(SandboxError):
     """A package environment holds something that must never be mounted, or is not what its digest says."""
+
+
+class TreeDamaged(SandboxError):
+    """An unpacked wheel on this host is gone or no longer what its digest says. Unpacking it again is all that is needed."""
+
+    def __init__(self, folder: Path, why: str) -> None:
+        super().__init__(f"The unpacked wheel {folder.name} cannot be used: {why}.")
+        self.folder = folder

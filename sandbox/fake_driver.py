@@ -19,6 +19,7 @@ from sandbox.doorway import GIVEN_UP, Doorway, read_notes, remove_folder
 from sandbox.driver import DEFAULT_BUILD_LIMITS, DEFAULT_SIZE, NO_LABELS, Health, IsLive, Labels
 from sandbox.errors import SandboxUnavailable
 from sandbox.job import BoxSize, BuildLimits
+from sandbox.placing import runner_digest
 from sandbox.runner.settings import Settings
 from sandbox.usage import Usage
 
@@ -92,13 +93,13 @@ class FakeDriver:
             return Health("fake", box.kernel, is_gvisor=False, image="", seconds=time.monotonic() - began)
 
     def edition(self) -> str:
-        return BOOTSTRAP
+        return f"{sys.version} {runner_digest(RUNNER)}"
 
     def start(self, *, labels: Labels = NO_LABELS, size: BoxSize = DEFAULT_SIZE) -> Box:
         doorway, vessel, connection, kernel = self._open(labels, wheels="")
         return Box(vessel=vessel, doorway=doorway, connection=connection, kernel=kernel, is_gvisor=False, size=size)
 
-    def build_environment(
+    def unpack(
         self,
         *,
         wheels: Path,
@@ -111,6 +112,7 @@ class FakeDriver:
         try:
             return build(
                 connection,
+                wheels=wheels,
                 output=output,
                 limits=limits,
                 kernel=kernel,

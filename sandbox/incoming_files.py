@@ -11,6 +11,10 @@ from sandbox.runner.frames import ProtocolError
 FileEvent = ArtifactStarted | ArtifactData | ArtifactEnded | ArtifactAbandoned
 
 
+class TooManyFiles(ProtocolError):
+    """More files, or more in them, than allowed."""
+
+
 class IncomingFiles:
     """Passes events on. Raises ProtocolError when the box sends more than allowed or out of order."""
 
@@ -20,6 +24,11 @@ class IncomingFiles:
         self._name: str | None = None
         self._size = 0
         self._digest = hashlib.sha256()
+
+    @property
+    def in_the_middle(self) -> bool:
+        """Whether a file has begun and not ended."""
+        return self._name is not None
 
     def hear(self, kind: int, payload: bytes) -> None:
         """One of the frames ARTIFACT_STARTED, ARTIFACT_DATA, ARTIFACT_ENDED, ARTIFACT_ABANDONED."""
@@ -38,8 +47,10 @@ class IncomingFiles:
 
     def _start(self, payload: bytes) -> None:
         started = parse_event(frames.ARTIFACT_STARTED, payload)
-        if self._name is not None or self._files < 1 or not isinstance(started, ArtifactStarted):
-            raise ProtocolError("a file within a file, or one too many")
+        if self._name is not None or not isinstance(started, ArtifactStarted):
+            raise ProtocolError("a file within a file")
+        if self._files < 1:
+            raise TooManyFiles("one file too many")
         self._files -= 1
         self._name, self._size, self._digest = started.name, 0, hashlib.sha256()
         self._on_event(started)
@@ -47,7 +58,7 @@ class IncomingFiles:
     def _take(self, payload: bytes) -> None:
         self._bytes -= len(payload)
         if self._bytes < 0:
-            raise ProtocolError("more file data than allowed")
+            raise TooManyFiles("more file data than allowed")
         self._size += len(payload)
         self._digest.update(payload)
         self._on_event(ArtifactData(payload))

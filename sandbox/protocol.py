@@ -78,6 +78,11 @@ def parse_error(payload: bytes) -> tuple[JobError, str | None]:
     return error, fields.text_or_none("limit")
 
 
+def parse_wheel(payload: bytes) -> str:
+    """The file name of the wheel whose files follow. Raises: ProtocolError."""
+    return _Fields(parse_object(payload)).text("name")
+
+
 def parse_request(payload: bytes) -> tuple[int, HostRequest]:
     """What the tool asks for, and the number by which it will know the answer. Raises: ProtocolError."""
     fields = _Fields(parse_object(payload))

@@ -1,20 +1,26 @@
-"""From checked wheels to an environment: unpacked and compiled in a box without network, sealed, named by its content."""
+"""From checked wheels to an environment: what was not met before is unpacked and compiled in a box without network, and a
+copy of all is sealed and named by its content.
+"""
 
+import logging
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 from apps.core.errors import Invalid, Unavailable
 from apps.packages import environments
-from apps.packages.locks import Lock
-from sandbox import BuildOutcome, Driver, Kind, SandboxError
+from apps.packages.locks import Distribution, Lock
+from apps.packages.trees import FOLDER, TreeStore, edition_of, remove_tree
+from sandbox import BuildLimits, BuildOutcome, Driver, EnvironmentRefused, Kind, SandboxError, Tree, TreeDamaged, assemble
 from sandbox.environment import remove_environment
 
+log = logging.getLogger(__name__)
+LIMITS = BuildLimits()
 _BOX_TROUBLE = (Kind.INFRA, Kind.LOST, Kind.KILLED)  # says nothing about the packages
 OLDEST_WORKPLACE = timedelta(hours=1)  # a build is ended after ten minutes
 
@@ -51,23 +57,22 @@ def build_environment(
     cancelled: Callable[[], bool],
     expected: str | None = None,
 ) -> str:
-    """Build in a box, and put the result beside the other environments of `folder`; returns the digest of its content.
+    """Put an environment beside the others of `folder`; returns the digest of its content.
 
-    Two workers that build the same at once both succeed: the second finds the folder in place and drops its own. With an
-    `expected` digest nothing else is put in place.
+    Only wheels that this host has not unpacked before need a box. Two workers that build the same at once both succeed:
+    the second finds the folder in place and drops its own. With an `expected` digest nothing else is put in place.
 
     Raises: NoBox, BuildInterrupted, BuildFailed, EnvironmentDiffers.
     """
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o711)  # a box may open what it knows the digest of, and cannot list the rest
     with _workplace(folder.parent / "building") as place:
-        _lay_out(lock, wheels, place / "wheels")
         output = place / "output"
         try:
-            outcome = driver.build_environment(wheels=place / "wheels", output=output, labels=labels, cancelled=cancelled)
+            store = TreeStore(folder.parent / FOLDER, edition_of(driver))
+            digest = _Build(lock, wheels, driver, labels, cancelled, store, place).assemble(output)
         except SandboxError as problem:
             raise NoBox(f"No sandbox could be had to build the packages: {problem}") from problem
-        digest = _digest_or_reason(outcome)
         if expected is not None and digest != expected:
             raise EnvironmentDiffers(
                 "The same files, unpacked and compiled again, give another environment than the one that was used before. "
@@ -77,6 +82,59 @@ def build_environment(
             )
         _put_in_place(output, folder / digest)
     return digest
+
+
+@dataclass(frozen=True)
+class _Build:
+    """One build, in a workplace of its own."""
+
+    lock: Lock
+    wheels: Mapping[str, Path]
+    driver: Driver
+    labels: Mapping[str, str]
+    cancelled: Callable[[], bool]
+    store: TreeStore
+    place: Path
+
+    def assemble(self, output: Path) -> str:
+        """The digest of the environment that then lies in `output`. A tree that has changed or is gone is made anew.
+
+        Raises: BuildFailed, BuildInterrupted, SandboxUnavailable.
+        """
+        for _ in range(len(self.lock.distributions) + 1):
+            trees = self._trees()
+            try:
+                return assemble(self._while_wanted(trees), output, files=LIMITS.files, size=LIMITS.output_bytes)
+            except TreeDamaged as problem:
+                log.warning("packages.tree_damaged tree=%s problem=%s", problem.folder.name, problem)
+                remove_tree(problem.folder)
+            except EnvironmentRefused as problem:
+                raise BuildFailed(f"The packages cannot be built: {problem}.", kind=str(Kind.ERROR)) from problem
+        raise _changed_too_fast()
+
+    def _trees(self) -> list[Tree]:
+        """One for each wheel, from the store or from a box, by the names of the wheels."""
+        wanted = sorted(self.lock.distributions, key=lambda each: each.filename)
+        found = {each.filename: self.store.find(each.sha256) for each in wanted}
+        made = self._unpack([each for each in wanted if found[each.filename] is None])
+        return [found[each.filename] or self.store.keep(each.sha256, made[each.filename]) for each in wanted]
+
+    def _unpack(self, missing: list[Distribution]) -> Mapping[str, Tree]:
+        if not missing:
+            return {}
+        place = Path(tempfile.mkdtemp(dir=self.place))
+        place.chmod(0o755)
+        _lay_out(missing, self.wheels, place / "wheels")
+        outcome = self.driver.unpack(
+            wheels=place / "wheels", output=place / "trees", labels=self.labels, limits=LIMITS, cancelled=self.cancelled
+        )
+        return _trees_or_reason(outcome)
+
+    def _while_wanted(self, trees: list[Tree]) -> Iterator[Tree]:
+        for tree in trees:
+            if self.cancelled():
+                raise BuildInterrupted("Building the packages was interrupted: Cancelled.")
+            yield tree
 
 
 def set_aside(place: Path) -> str:
@@ -100,8 +158,7 @@ def _workplace(folder: Path) -> Iterator[Path]:
     try:
         yield place
     finally:
-        remove_environment(place / "output")
-        shutil.rmtree(place)
+        remove_environment(place)
 
 
 def _remove_leftovers(folder: Path) -> None:
@@ -109,20 +166,19 @@ def _remove_leftovers(folder: Path) -> None:
     for place in folder.iterdir():
         with suppress(FileNotFoundError):  # another worker tidies as well
             if time.time() - place.stat().st_mtime > OLDEST_WORKPLACE.total_seconds():
-                remove_environment(place / "output")
-                shutil.rmtree(place)
+                remove_environment(place)
 
 
-def _lay_out(lock: Lock, wheels: Mapping[str, Path], folder: Path) -> None:
+def _lay_out(distributions: list[Distribution], wheels: Mapping[str, Path], folder: Path) -> None:
     """The wheels under their own names, which say what they are for."""
     folder.mkdir(mode=0o755)
-    for distribution in lock.distributions:
+    for distribution in distributions:
         os.link(wheels[distribution.name], folder / distribution.filename)
 
 
-def _digest_or_reason(outcome: BuildOutcome) -> str:
-    if outcome.ok and outcome.digest:
-        return outcome.digest
+def _trees_or_reason(outcome: BuildOutcome) -> Mapping[str, Tree]:
+    if outcome.ok:
+        return outcome.trees
     if outcome.kind in _BOX_TROUBLE:
         raise BuildInterrupted(f"Building the packages was interrupted: {outcome.message}")
     raise BuildFailed(f"The packages cannot be built: {outcome.message}", kind=str(outcome.kind))
@@ -142,4 +198,8 @@ def _put_in_place(output: Path, target: Path) -> None:
         else:
             target.chmod(0o555)
             return
-    raise BuildInterrupted("Somebody changes the packages on this disk as fast as they are built.")
+    raise _changed_too_fast()
+
+
+def _changed_too_fast() -> BuildInterrupted:
+    return BuildInterrupted("Somebody changes the packages on this disk as fast as they are built.")

@@ -1,4 +1,5 @@
-"""Removes from this host what nobody uses: environments, wheels of no lock, what was set aside. All of it can be had again.
+"""Removes from this host what nobody uses: environments, wheels of no lock, those unpacked, what was set aside. All of it can
+be had again.
 
 An environment goes when it was not used for ENVIRONMENTS_KEEP_DAYS, when every workspace that names it has released it,
 or, least recently used first, when the disk is nearly full. Never one that a run uses or waits to use.
@@ -18,8 +19,9 @@ from django.db.models import Max, QuerySet
 from django.db.models.functions import Now
 
 from apps.core.tenancy import every_workspace
-from apps.packages import configured, copies, usage
+from apps.packages import configured, copies, trees, usage
 from apps.packages.models import EnvironmentCopy, PackageSet
+from sandbox import SandboxError
 from sandbox.environment import remove_environment
 
 log = logging.getLogger(__name__)
@@ -52,8 +54,9 @@ def collect() -> bool:
     if time.monotonic() - _collected_at["seconds"] > COLLECT_SECONDS / 2 and _busy.acquire(blocking=False):
         try:
             _collected_at["seconds"] = time.monotonic()
-            collect_environments()
             collect_wheels()
+            collect_trees()
+            collect_environments()
             _forget_set_aside()
         finally:
             _busy.release()
@@ -82,6 +85,45 @@ def collect_wheels() -> int:
             wheel.unlink(missing_ok=True)
             removed += 1
     return removed
+
+
+def collect_trees() -> int:
+    """Remove unpacked wheels: whose wheel is gone, that nobody used for as long as an environment is kept, or that boxes have
+    stopped to make like this. Any of them, least recently used first, when the disk is nearly full. Returns how many.
+
+    One that is being copied is made anew.
+    """
+    home, current = Path(settings.HOME), _edition()
+    wheels = {path.name for path in home.joinpath("wheels").iterdir()} if home.joinpath("wheels").is_dir() else set()
+    unused = set(_older_than(timedelta(days=settings.ENVIRONMENTS_KEEP_DAYS), home / trees.FOLDER))
+    old = set(_older_than(timedelta(hours=settings.ORPHANS_KEEP_HOURS), home / trees.FOLDER))
+    removed, kept = 0, []
+    for place, edition, sha256 in trees.trees_in(home / trees.FOLDER):
+        if sha256 not in wheels or place in unused or (place in old and current not in ("", edition)):
+            trees.remove_tree(place)
+            removed += 1
+        else:
+            kept.append(place)
+    return removed + _make_room(kept)
+
+
+def _make_room(places: list[Path]) -> int:
+    """They save time and nothing else, so they go before any environment."""
+    removed = 0
+    for place in sorted(places, key=_last_change):
+        if _free_bytes() >= settings.DISK_MIN_FREE_BYTES:
+            break
+        trees.remove_tree(place)
+        removed += 1
+    return removed
+
+
+def _edition() -> str:
+    """What boxes of this host unpack with today; empty when there are none."""
+    try:
+        return trees.edition_of(configured.driver())
+    except SandboxError:
+        return ""
 
 
 def _forget_set_aside() -> None:
@@ -135,3 +177,11 @@ def _older_than(age: timedelta, folder: Path) -> Iterator[Path]:
         with suppress(FileNotFoundError):  # another worker tidies as well
             if time.time() - path.lstat().st_ctime > age.total_seconds():
                 yield path
+
+
+def _last_change(path: Path) -> float:
+    """Zero for what is gone."""
+    try:
+        return path.lstat().st_ctime
+    except FileNotFoundError:
+        return 0.0

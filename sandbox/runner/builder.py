@@ -12,11 +12,12 @@ import io
 import json
 import marshal
 import resource
+import socket
 import stat
 import sys
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -35,36 +36,40 @@ class WheelRefused(Exception):
     """A wheel holds what must not be unpacked."""
 
 
-def fork_builder(settings: Settings, order: dict[str, Any], send: Callable[[bytes], None]) -> int:
-    """Build in a child without powers, streaming files out. Gives its pid, still to be waited for."""
+def wheels_in(settings: Settings) -> list[Path]:
+    """Which there are to unpack."""
+    return sorted(Path(settings.wheels).glob("*.whl"))
+
+
+def fork_builder(settings: Settings, order: dict[str, Any], wheel: Path, control: socket.socket) -> int:
+    """Unpack one wheel in a child without powers, streaming files out. Gives its pid, still to be waited for."""
     accepted = {**frames.FILE_FRAMES, frames.ERROR: frames.RESULT_FRAMES[frames.ERROR], frames.LOG: frames.SMALL}
 
     def work(write: Write) -> None:
         memory = int(order["memory_bytes"]) - (64 << 20)
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
         try:
-            _Environment(order, write).build(Path(settings.wheels))
+            _Tree(order, write).unpack(wheel)
         except (WheelRefused, zipfile.BadZipFile, MemoryError, NotImplementedError, OSError) as error:
             said = {"type": type(error).__name__, "message": str(error)[:4000], "limit": None}
             write(frames.ERROR, json.dumps(said).encode())
             raise
 
-    return fork_streaming(settings, work, send, accepted)
+    return fork_streaming(settings, work, control, accepted)
 
 
-class _Environment:
-    """The tree that comes out of all wheels together."""
+class _Tree:
+    """What comes out of one wheel. Nothing in it may depend on the wheels beside it."""
 
     def __init__(self, order: dict[str, Any], write: Write) -> None:
         self.bytes, self.files = int(order["output_bytes"]), int(order["files"])
         self.write = write
         self.made: dict[str, str] = {}
 
-    def build(self, wheels: Path) -> None:
-        for wheel in sorted(wheels.glob("*.whl")):
-            with zipfile.ZipFile(wheel) as archive:
-                for name, data in Wheel(wheel.name, archive).files(limit=self.bytes):
-                    self._add(name, data)
+    def unpack(self, wheel: Path) -> None:
+        with zipfile.ZipFile(wheel) as archive:
+            for name, data in Wheel(wheel.name, archive).files(limit=self.bytes):
+                self._add(name, data)
 
     def _add(self, name: str, data: bytes) -> None:
         if not self._emit(name, data) or not name.endswith(".py") or len(data) > _LARGEST_COMPILED:
@@ -76,7 +81,7 @@ class _Environment:
         digest = hashlib.sha256(data).hexdigest()
         if name in self.made:
             if self.made[name] != digest:
-                raise WheelRefused(f"two wheels bring different files named {name!r}")
+                raise WheelRefused(f"a wheel brings two different files named {name!r}")
             return False
         self.made[name] = digest
         self.bytes -= len(data)

@@ -4,8 +4,9 @@ import errno
 import hashlib
 import json
 import os
+import socket
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,12 @@ MAX_DEPTH = 8
 MAX_ENTRIES = 2_000
 
 
-def collect(settings: Settings, limits: dict[str, Any], send: Callable[[bytes], None]) -> None:
+def collect(settings: Settings, limits: dict[str, Any], control: socket.socket) -> None:
     """Stream the artifacts out by a child with the tool's uid: the runner, though root, may not read the tool's files."""
     folder = Path(settings.work) / "artifacts"
     if is_surely_empty(folder):
         return  # a fork costs more than everything else at the end of a run
-    pid = fork_streaming(settings, lambda write: _Collection(limits, write).take(folder), send, dict(frames.FILE_FRAMES))
+    pid = fork_streaming(settings, lambda write: _Collection(limits, write).take(folder), control, dict(frames.FILE_FRAMES))
     os.waitpid(pid, 0)
 
 

@@ -4,6 +4,7 @@ The runner itself never opens what a tool or a package wrote.
 """
 
 import os
+import socket
 from collections.abc import Callable
 
 from . import confinement, frames
@@ -13,10 +14,11 @@ Write = Callable[[int, bytes], None]
 
 
 def fork_streaming(
-    settings: Settings, work: Callable[[Write], None], send: Callable[[bytes], None], accepted: dict[int, int]
+    settings: Settings, work: Callable[[Write], None], control: socket.socket, accepted: dict[int, int]
 ) -> int:
-    """Fork `work` without powers and pass on what it writes, as far as those frame types are accepted.
+    """Fork `work` without powers and pass on what it writes to the host, as far as those frame types are accepted.
 
+    It does not have the line to the host itself: there it could say whatever it likes.
     Gives the pid of the ended child, still to be waited for.
     """
     reading, writing = os.pipe()
@@ -25,13 +27,14 @@ def fork_streaming(
         code = 1
         try:
             os.close(reading)
+            control.close()
             confinement.confine(settings)
             work(lambda kind, payload: frames.write_all(writing, frames.frame(kind, payload)))
             code = 0
         finally:
             os._exit(code)
     os.close(writing)
-    _pass_on(reading, send, frames.FrameReader(accepted))
+    _pass_on(reading, control.sendall, frames.FrameReader(accepted))
     os.close(reading)
     return pid
 

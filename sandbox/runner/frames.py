@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-PROTOCOL = 2
+PROTOCOL = 3
 HEADER = struct.Struct(">IB")
 CHUNK = 64 * 1024
 
@@ -18,6 +18,8 @@ READY, STARTED, RESULT, ERROR, EXIT, PONG = 1, 2, 3, 4, 5, 6
 # Box to host, passed on from the tool's pipes.
 STDOUT, STDERR, SPAN_STARTED, SPAN_ENDED, SPANS_DROPPED, PROGRESS, LOG, REQUEST = 10, 11, 12, 13, 14, 15, 16, 17
 ARTIFACT_STARTED, ARTIFACT_DATA, ARTIFACT_ENDED, ARTIFACT_SKIPPED, ARTIFACT_ABANDONED = 20, 21, 22, 23, 24
+# Box to host, from a build: the files that follow are of this wheel.
+WHEEL = 30
 
 # A write of at most this many bytes to a pipe is never mixed with another process's (POSIX PIPE_BUF on Linux).
 ATOMIC = 4096
@@ -53,6 +55,7 @@ BOX_FRAMES: Mapping[int, int] = {
     STARTED: SMALL,
     EXIT: SMALL,
     PONG: TOKEN,
+    WHEEL: SMALL,
     STDOUT: CHUNK,
     STDERR: CHUNK,
     **TOOL_FRAMES,

@@ -36,8 +36,8 @@ def main(settings: Settings) -> None:
     incoming = frames.receive(control, frames.HOST_FRAMES)
     kind, payload = _first_order(control, child, incoming)
     if kind == frames.BUILD:
-        _build(settings, control, json.loads(payload))
         processes.end_everything(child, confined=settings.confined)
+        _build(settings, control, json.loads(payload))
     elif kind == frames.RUN:
         run.supervise(payload, incoming)
     elif kind == frames.KEEP:
@@ -171,7 +171,7 @@ class _Run:
         self._drain()
         if self.tool_files.is_open:
             self.control.sendall(frames.frame_json(frames.ARTIFACT_ABANDONED, {}))
-        collector.collect(self.settings, self.tool_files.left_of(limits), self.control.sendall)
+        collector.collect(self.settings, self.tool_files.left_of(limits), self.control)
         self._tell_end()
 
     def _send_job(self, job: bytes, incoming: Iterator[tuple[int, bytes]]) -> None:
@@ -279,6 +279,17 @@ def _send_exit(control: socket.socket, status: int) -> None:
 
 
 def _build(settings: Settings, control: socket.socket, order: dict[str, Any]) -> None:
-    pid = builder.fork_builder(settings, order, control.sendall)
-    _, status = os.waitpid(pid, 0)
+    """Have each wheel unpacked by a process of its own, and say ourselves whose files follow.
+
+    What is unpacked here is used wherever the same wheel is wanted. So a wheel that took over the process which unpacks it
+    must reach no other one: nothing of it is left when the next begins.
+    """
+    status = 0
+    for wheel in builder.wheels_in(settings):
+        control.sendall(frames.frame_json(frames.WHEEL, {"name": wheel.name}))
+        pid = builder.fork_builder(settings, order, wheel, control)
+        _, status = os.waitpid(pid, 0)
+        processes.end_everything(pid, confined=settings.confined)
+        if status != 0:
+            break
     _send_exit(control, status)
