@@ -2,15 +2,17 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db.models.functions import Now
 
 from apps.core.tenancy import scope
-from apps.packages import collection, usage
+from apps.packages import collection, configured, trees, usage
 from apps.packages.models import EnvironmentCopy, PackageSet
 from apps.packages.services import release_environment
+from sandbox import SandboxUnavailable
 from tests.packages.conftest import House
 
 
@@ -96,6 +98,70 @@ def test_a_wheel_that_no_lock_names_goes_once_it_is_old(
     collection.collect_wheels()
     assert orphan.exists() is stays
     assert all(path.exists() for path in named)
+
+
+@pytest.fixture
+def tree(house: House, built: PackageSet) -> Path:
+    (place,) = (house.home / trees.FOLDER).iterdir()
+    return place
+
+
+def test_an_unpacked_wheel_stays_as_long_as_its_wheel(house: House, tree: Path) -> None:
+    assert collection.collect_trees() == 0
+    for wheel in (house.home / "wheels").iterdir():
+        wheel.unlink()
+    assert collection.collect_trees() == 1
+    assert not tree.exists()
+
+
+def test_an_unpacked_wheel_goes_when_it_was_not_used_for_as_long_as_an_environment_is_kept(tree: Path, settings: Any) -> None:
+    settings.ENVIRONMENTS_KEEP_DAYS = 0
+    assert collection.collect_trees() == 1
+    assert not tree.exists()
+
+
+@pytest.mark.parametrize(("hours", "stays"), [(0, False), (24, True)], ids=["old", "young"])
+def test_what_boxes_unpack_otherwise_now_goes_once_no_worker_of_before_can_want_it(
+    tree: Path, settings: Any, monkeypatch: pytest.MonkeyPatch, hours: int, stays: bool
+) -> None:
+    settings.ORPHANS_KEEP_HOURS = hours
+    assert collection.collect_trees() == 0
+    monkeypatch.setattr(configured.driver(), "edition", lambda: "another image")
+    collection.collect_trees()
+    assert tree.exists() is stays
+
+
+def test_without_a_sandbox_no_edition_is_taken_for_an_old_one(
+    tree: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing() -> None:
+        raise SandboxUnavailable("gVisor is missing.")
+
+    settings.ORPHANS_KEEP_HOURS = 0
+    monkeypatch.setattr(configured, "driver", missing)
+    assert collection.collect_trees() == 0
+    assert tree.exists()
+
+
+def test_with_little_room_on_the_disk_unpacked_wheels_go_first_and_the_least_used_before_others(
+    house: House, built: PackageSet, tree: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.index.add_wheel("bush")
+    house.built("bush")
+    settings.DISK_MIN_FREE_BYTES = 100
+    room = iter([10, 200])
+    monkeypatch.setattr(collection, "_free_bytes", lambda: next(room, 200))
+    monkeypatch.setattr(collection, "_collected_at", {"seconds": float("-inf")})
+    collection.collect()
+    assert not tree.exists()
+    assert len(list((house.home / trees.FOLDER).iterdir())) == 1
+    assert house.place(built).is_dir()
+
+
+def test_what_is_left_of_a_removed_tree_goes(house: House, tree: Path) -> None:
+    tree.rename(tree.with_name(".going-1"))
+    assert collection.collect_trees() == 1
+    assert list((house.home / trees.FOLDER).iterdir()) == []
 
 
 def test_one_process_makes_a_round_at_a_time(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from apps.audit.models import AuditRecord
 from apps.core.tenancy import scope
-from apps.packages import configured, usage, work
+from apps.packages import configured, trees, usage, work
 from apps.packages.models import EnvironmentCopy, PackageSet
 from apps.packages.restore import EnvironmentAway, EnvironmentLost, Need, held_environment
 from apps.packages.services import NotBuilt, rebuild_environment, release_environment
@@ -78,9 +78,10 @@ def test_what_is_intact_is_not_built_again(house: House, built: PackageSet, monk
 
 def test_several_at_once_build_it_once(house: House, built: PackageSet, monkeypatch: pytest.MonkeyPatch) -> None:
     remove_environment(house.place(built))
+    remove_environment(house.home / trees.FOLDER)
     driver, builds = configured.driver(), []
-    build = driver.build_environment
-    monkeypatch.setattr(driver, "build_environment", lambda **given: builds.append(1) or build(**given))
+    unpack = driver.unpack
+    monkeypatch.setattr(driver, "unpack", lambda **given: builds.append(1) or unpack(**given))
     held: list[bool] = []
 
     def use() -> None:
