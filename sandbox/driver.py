@@ -47,7 +47,8 @@ class Driver(Protocol):
         """
 
     def edition(self) -> str:
-        """What boxes are made of at this moment: their image and their runner. One that was made of something else should not be used any more.
+        """What boxes are made of at this moment: their image and their runner. One that was made of something else should not be
+        used any more.
 
         Raises: SandboxUnavailable.
         """

@@ -1,4 +1,4 @@
-"""Trees of unpacked wheels, as a box streams them, and the environments that are copied together of them: sealed, digested, verified.
+"""Trees of unpacked wheels, as a box streams them, and environments, which are copied together of trees.
 
 Nothing here follows a link or opens what is not a regular file.
 """

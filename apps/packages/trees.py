@@ -35,7 +35,7 @@ class TreeStore:
         for place in sorted(self.folder.glob(f"{self.edition}.{sha256}.*")):
             with suppress(FileNotFoundError):  # collected this moment
                 os.utime(place)
-                return Tree(place, place.name.rpartition(".")[2])
+                return tree_at(place)
         return None
 
     def keep(self, sha256: str, made: Tree) -> Tree:
@@ -51,6 +51,11 @@ class TreeStore:
         else:
             place.chmod(0o555)
         return Tree(place, made.digest)
+
+
+def tree_at(place: Path) -> Tree:
+    """What a place in the folder says that it is."""
+    return Tree(place, place.name.rpartition(".")[2])
 
 
 def trees_in(folder: Path) -> Iterator[tuple[Path, str, str]]:

@@ -13,9 +13,7 @@ from .settings import Settings
 Write = Callable[[int, bytes], None]
 
 
-def fork_streaming(
-    settings: Settings, work: Callable[[Write], None], control: socket.socket, accepted: dict[int, int]
-) -> int:
+def fork_streaming(settings: Settings, work: Callable[[Write], None], control: socket.socket, accepted: dict[int, int]) -> int:
     """Fork `work` without powers and pass on what it writes to the host, as far as those frame types are accepted.
 
     It does not have the line to the host itself: there it could say whatever it likes.

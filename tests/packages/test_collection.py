@@ -131,9 +131,7 @@ def test_what_boxes_unpack_otherwise_now_goes_once_no_worker_of_before_can_want_
     assert tree.exists() is stays
 
 
-def test_without_a_sandbox_no_edition_is_taken_for_an_old_one(
-    tree: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_sandbox_no_edition_is_taken_for_an_old_one(tree: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def missing() -> None:
         raise SandboxUnavailable("gVisor is missing.")
 

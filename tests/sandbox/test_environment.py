@@ -261,7 +261,11 @@ def test_a_source_for_another_python_is_left_without_bytecode() -> None:
 def make_tree(folder: Path, files: dict[str, bytes]) -> Tree:
     writer = TreeWriter(folder)
     for name, data in files.items():
-        for event in (ArtifactStarted(name), ArtifactData(data), ArtifactEnded(name, hashlib.sha256(data).hexdigest(), len(data))):
+        for event in (
+            ArtifactStarted(name),
+            ArtifactData(data),
+            ArtifactEnded(name, hashlib.sha256(data).hexdigest(), len(data)),
+        ):
             writer.on_event(event)
     return Tree(folder, writer.seal())
 
@@ -309,9 +313,7 @@ def test_the_first_bytecode_of_the_same_source_counts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("files", "size", "fits"), [(5, 100, True), (4, 100, False), (5, 24, True), (5, 23, False)])
-def test_the_limits_hold_for_the_whole_and_what_is_shared_counts_once(
-    tmp_path: Path, files: int, size: int, fits: bool
-) -> None:
+def test_the_limits_hold_for_the_whole_and_what_is_shared_counts_once(tmp_path: Path, files: int, size: int, fits: bool) -> None:
     trees = [make_tree(tmp_path / "one", ONE), make_tree(tmp_path / "two", TWO)]
     with contextlib.nullcontext() if fits else pytest.raises(EnvironmentRefused, match="larger than an environment may be"):
         put_together(trees, tmp_path / "made", files=files, size=size)
