@@ -206,7 +206,7 @@ ENDED = frames.frame_json(frames.EXIT, {"code": 0, "signal": None})
     [
         [*frames_of("unknown.whl"), ENDED],
         [*frames_of("a.whl", "a.py"), *frames_of("a.whl"), *frames_of("b.whl"), ENDED],
-        [*list(frames_of("a.whl", "a.py"))[:2], *frames_of("b.whl"), ENDED],
+        [*list(frames_of("a.whl", "a.py"))[:2], *frames_of("b.whl"), *list(frames_of("a.whl", "a.py"))[2:], ENDED],
         [*list(frames_of("a.whl", "a.py"))[1:], ENDED],
         [*frames_of("a.whl", "a.py"), ENDED],
     ],
@@ -368,6 +368,15 @@ def test_a_tree_that_has_changed_becomes_part_of_no_environment(
     with pytest.raises(TreeDamaged):
         put_together([tree], tmp_path / "made")
     assert not (tmp_path / "made").exists()
+
+
+def test_a_tree_that_is_removed_while_it_is_copied_becomes_part_of_no_environment(
+    sealed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree, listed = Tree(sealed, environment_digest(sealed)), os.listdir
+    monkeypatch.setattr(os, "listdir", lambda folder: [*listed(folder), "gone since"])
+    with pytest.raises(TreeDamaged):
+        put_together([tree], tmp_path / "made")
 
 
 def test_a_link_in_place_of_the_folder_is_not_followed(sealed: Path, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from sandbox import (
 )
 from sandbox.cgroup import CgroupV1
 from sandbox.fake_driver import _descendants
+from sandbox.placing import runner_digest
 
 NONE_WARM = PoolLimits(minimum=0, maximum=0, starts=1)
 
@@ -279,4 +280,5 @@ def test_boxes_are_frozen_while_they_wait_and_thawed_when_given_out(gvisor: Dock
 
 @pytest.mark.gvisor
 def test_an_image_that_is_made_anew_replaces_the_boxes_of_the_old_one(gvisor: DockerDriver) -> None:
-    assert gvisor.edition().startswith("sha256:")
+    image, runner = gvisor.edition().split()
+    assert (image[:7], runner) == ("sha256:", runner_digest(gvisor.runner))
