@@ -3,6 +3,7 @@
 The disk is the truth; these rows are what a process on another host can see of it.
 """
 
+import os
 import socket
 import time
 from datetime import timedelta
@@ -47,5 +48,5 @@ def forget(digest: str) -> None:
 
 
 def _measure(folder: Path) -> tuple[int, int]:
-    sizes = [path.lstat().st_size for path in folder.rglob("*") if not path.is_dir()]
+    sizes = [os.lstat(f"{parent}/{name}").st_size for parent, _, names in os.walk(folder) for name in names]
     return len(sizes), sum(sizes)
