@@ -8,7 +8,9 @@ import importlib.util
 import os
 import socket
 import stat
+import subprocess
 import threading
+import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -30,7 +32,7 @@ from sandbox import (
 from sandbox.build import build
 from sandbox.environment import TreeWriter, remove_environment
 from sandbox.events import ArtifactData, ArtifactEnded, ArtifactStarted
-from sandbox.runner import frames
+from sandbox.runner import frames, supervisor
 from sandbox.runner.builder import compile_module
 from sandbox.runner.files_pipe import Write, fork_streaming
 from sandbox.runner.frames import ProtocolError
@@ -188,6 +190,35 @@ def test_the_process_that_unpacks_a_wheel_has_no_line_to_the_host() -> None:
     theirs.close()
     assert list(frames.receive(ours, {frames.ERROR: 100})) == [(frames.ERROR, b"EBADF")]
     ours.close()
+
+
+def test_nothing_that_a_wheel_has_started_is_left_when_the_next_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = socket.socketpair()
+    left: list[int] = []
+
+    def leave_a_process(*_: object) -> int:
+        took_over = subprocess.Popen(["sh", "-c", "sleep 60 & echo $!"], stdout=subprocess.PIPE, start_new_session=True)
+        assert took_over.stdout is not None
+        left.append(int(took_over.stdout.readline()))
+        return took_over.pid
+
+    (tmp_path / "a.whl").write_bytes(b"")
+    monkeypatch.setattr(supervisor.builder, "fork_builder", leave_a_process)
+    with ours, theirs:
+        supervisor._build(Settings(confined=False, wheels=str(tmp_path)), theirs, {})
+    wait_until(lambda: is_ended(left[0]))
+
+
+def is_ended(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/stat")
+    return not status.exists() or ") Z " in status.read_text()
+
+
+def wait_until(is_so: Callable[[], bool], seconds: float = 5) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def frames_of(name: str, *files: str) -> Iterator[bytes]:
