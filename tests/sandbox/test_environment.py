@@ -194,19 +194,20 @@ def test_the_process_that_unpacks_a_wheel_has_no_line_to_the_host() -> None:
 
 def test_nothing_that_a_wheel_has_started_is_left_when_the_next_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ours, theirs = socket.socketpair()
-    left: list[int] = []
+    started: list[subprocess.Popen[bytes]] = []  # an object that nobody holds waits for its process itself
 
     def leave_a_process(*_: object) -> int:
-        took_over = subprocess.Popen(["sh", "-c", "sleep 60 & echo $!"], stdout=subprocess.PIPE, start_new_session=True)
-        assert took_over.stdout is not None
-        left.append(int(took_over.stdout.readline()))
-        return took_over.pid
+        command = ["sh", "-c", "sleep 60 & echo $!"]
+        started.append(subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True))
+        return started[0].pid
 
     (tmp_path / "a.whl").write_bytes(b"")
     monkeypatch.setattr(supervisor.builder, "fork_builder", leave_a_process)
     with ours, theirs:
         supervisor._build(Settings(confined=False, wheels=str(tmp_path)), theirs, {})
-    wait_until(lambda: is_ended(left[0]))
+    assert started[0].stdout is not None
+    left = int(started[0].stdout.readline())
+    wait_until(lambda: is_ended(left))
 
 
 def is_ended(pid: int) -> bool:
