@@ -35,14 +35,14 @@ def main(settings: Settings) -> None:
     _tell_ready(control)
     incoming = frames.receive(control, frames.HOST_FRAMES)
     kind, payload = _first_order(control, child, incoming)
-    if kind == frames.BUILD:
-        processes.end_everything(child, confined=settings.confined)
-        _build(settings, control, json.loads(payload))
-    elif kind == frames.RUN:
+    if kind == frames.RUN:
         run.supervise(payload, incoming)
-    elif kind == frames.KEEP:
+    else:
         processes.end_everything(child, confined=settings.confined)
         run.close()
+    if kind == frames.BUILD:
+        _build(settings, control, json.loads(payload))
+    elif kind == frames.KEEP:
         keeper.keep(settings, control, lambda: _serve_kept(settings, control))
     control.shutdown(socket.SHUT_WR)
     _await_host(control)
