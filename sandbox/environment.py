@@ -4,6 +4,7 @@ Nothing here follows a link or opens what is not a regular file.
 """
 
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
@@ -18,11 +19,13 @@ from sandbox.events import ArtifactData, ArtifactEnded, ArtifactStarted
 from sandbox.incoming_files import FileEvent
 from sandbox.protocol import check_artifact_name
 from sandbox.runner import frames
+from sandbox.runner.frames import ProtocolError
 
 TOO_LARGE = "the packages are larger than an environment may be"
 _FOLDER, _FILE = 0o555, 0o444
 _PIECE = 1 << 20
 _REFUSED = (".pth",)
+_DAMAGE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.EIO})  # of a tree on the disk
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,12 @@ class TreeWriter:
                 self.hashes[event.name] = event.sha256
 
     def create(self, name: str) -> int:
-        """The descriptor of a new file, which is the caller's to close. Raises: FileExistsError, NotADirectoryError."""
+        """The descriptor of a new file, which is the caller's to close.
+
+        Raises: FileExistsError, NotADirectoryError; ProtocolError for a name that must not be in an environment.
+        """
+        if any(part.endswith(_REFUSED) for part in name.split("/")):
+            raise ProtocolError(f"{name} must not be in an environment")
         path = self.folder / name
         if path.parent not in self._folders:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -67,6 +75,11 @@ class TreeWriter:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, _FILE)
         os.fchmod(descriptor, _FILE)  # whatever the umask says
         return descriptor
+
+    def remove(self, name: str) -> None:
+        """Take a file back that was written whole."""
+        (self.folder / name).unlink()
+        del self.hashes[name]
 
     def seal(self) -> str:
         """Take the write permission of the folders away, as the files never had one, and give the digest."""
@@ -84,16 +97,18 @@ def assemble(trees: Iterable[Tree], output: Path, *, files: int, size: int) -> s
     """Copy trees into one environment: `output`, a folder that does not exist. Gives its digest once all is on the disk.
 
     Each file is hashed while it is copied, so a tree that has changed is noticed. A file that several trees hold alike
-    counts once. Unless all goes well, `output` does not exist afterwards.
+    counts once. Bytecode counts only if every tree that brings its source made the same of it. Unless all goes well,
+    `output` does not exist afterwards.
 
-    Raises: TreeDamaged for a tree that must be made anew; EnvironmentRefused when trees disagree about a file, or hold
-        more than `files` files or `size` bytes together.
+    Raises: TreeDamaged for a tree that must be made anew; EnvironmentRefused when trees disagree about a file, hold bytecode
+        without its source, or more than `files` files or `size` bytes together.
     """
     writer = TreeWriter(output)
     try:
         union = _Union(writer, files, size)
         for tree in trees:
             union.add(tree)
+        union.drop_disputed_bytecode()
         digest = writer.seal()
         os.sync()
     except BaseException:
@@ -108,6 +123,7 @@ class _Union:
     def __init__(self, writer: TreeWriter, files: int, size: int) -> None:
         self.writer, self.files, self.bytes = writer, files, size
         self.disputed: list[str] = []
+        self.bytecode: dict[str, set[frozenset[tuple[str, str]]]] = {}  # of a source: what each tree that brings it has
 
     def add(self, tree: Tree) -> None:
         """Raises: TreeDamaged, EnvironmentRefused."""
@@ -116,6 +132,24 @@ class _Union:
             raise TreeDamaged(tree.folder, "its content has changed")
         if self.disputed:
             raise EnvironmentRefused(f"two wheels bring different files named {self.disputed[0]!r}")
+        self._note_bytecode(found)
+
+    def drop_disputed_bytecode(self) -> None:
+        """Python compiles the source then. Whichever was first would decide what an import of another wheel's module runs."""
+        for ways in self.bytecode.values():
+            if len(ways) > 1:
+                for name in {name for way in ways for name, _ in way}:
+                    self.writer.remove(name)
+
+    def _note_bytecode(self, found: Mapping[str, str]) -> None:
+        of_sources: dict[str, set[tuple[str, str]]] = {name: set() for name in found if name.endswith(".py")}
+        for name in filter(_is_bytecode, found):
+            source = _source_of(name)
+            if source not in of_sources:
+                raise EnvironmentRefused(f"a wheel brings bytecode without its source: {name!r}")
+            of_sources[source].add((name, found[name]))
+        for source, way in of_sources.items():
+            self.bytecode.setdefault(source, set()).add(frozenset(way))
 
     def _take(self, name: str, source: int) -> str:
         """The hash of the content, which is copied unless another tree has brought it."""
@@ -134,8 +168,8 @@ class _Union:
         return self.writer.hashes[name]
 
     def _compare(self, name: str, found: str) -> str:
-        """Bytecode is not compared: no wheel brings any, so it comes of a source, which is."""
-        if not name.endswith(".pyc") and self.writer.hashes.get(name) != found:
+        """Bytecode is compared once all trees are known."""
+        if not _is_bytecode(name) and self.writer.hashes.get(name) != found:
             self.disputed.append(name)
         return found
 
@@ -150,6 +184,19 @@ class _Union:
             raise EnvironmentRefused(TOO_LARGE)
 
 
+def _is_bytecode(name: str) -> bool:
+    return name.endswith(".pyc")
+
+
+def _source_of(bytecode: str) -> str:
+    """Where the source of `a/__pycache__/b.cpython-313.pyc` lies; empty for a place in which bytecode has no source."""
+    folder, _, name = bytecode.rpartition("/")
+    parent, _, last = folder.rpartition("/")
+    if last != "__pycache__" or name.count(".") < 2:
+        return ""
+    return f"{parent}/{name.rsplit('.', 2)[0]}.py".lstrip("/")
+
+
 def _files_of(tree: Tree) -> Iterator[tuple[str, int]]:
     """Raises: TreeDamaged."""
     try:
@@ -157,6 +204,9 @@ def _files_of(tree: Tree) -> Iterator[tuple[str, int]]:
             if not is_folder:
                 yield name, descriptor
     except (EnvironmentRefused, OSError) as error:
+        fault = error.__cause__ if isinstance(error, EnvironmentRefused) else error
+        if isinstance(fault, OSError) and fault.errno not in _DAMAGE:
+            raise fault from None  # this process' trouble, not the tree's
         raise TreeDamaged(tree.folder, str(error)) from error
 
 

@@ -76,9 +76,10 @@ class Shelf:
 
         Afterwards it is kept for the next job of its kind if it still may be; the longest idle makes room.
         """
-        place, began = self._turn(key), time.monotonic()
+        place = self._turn(key)
         try:
             box = self._first_that_wakes(place, key, labels) or make()
+            began = time.monotonic()
             try:
                 yield box
             finally:

@@ -104,7 +104,10 @@ def _start(request: ApiRequest, name: str, body: RunIn, idempotency_key: str | N
         queue_seconds=body.queue_seconds,
         total_seconds=body.total_seconds,
     )
-    return run, waiting.enter_context(waiting_for(run.pk))
+    ended = waiting.enter_context(waiting_for(run.pk))
+    if idempotency_key is not None:
+        ended.set()  # it may be an earlier request's run, which ends while we look at it
+    return run, ended
 
 
 def _wait_for(member: Membership, run: Run, ended: Event, seconds: float) -> Run:

@@ -73,6 +73,10 @@ def build_environment(
             digest = _Build(lock, wheels, driver, labels, cancelled, store, place).assemble(output)
         except SandboxError as problem:
             raise NoBox(f"No sandbox could be had to build the packages: {problem}") from problem
+        except OSError as problem:  # a full disk, most likely
+            raise BuildInterrupted(
+                f"The packages could not be put together on this host: {problem.strerror or problem}."
+            ) from problem
         if expected is not None and digest != expected:
             raise EnvironmentDiffers(
                 "The same files, unpacked and compiled again, give another environment than the one that was used before. "
@@ -101,16 +105,20 @@ class _Build:
 
         Raises: BuildFailed, BuildInterrupted, SandboxUnavailable.
         """
-        for _ in range(len(self.lock.distributions) + 1):
+        damaged: set[str] = set()
+        while True:
             trees = self._trees()
             try:
                 return assemble(self._while_wanted(trees), output, files=LIMITS.files, size=LIMITS.output_bytes)
             except TreeDamaged as problem:
                 log.warning("packages.tree_damaged tree=%s problem=%s", problem.folder.name, problem)
+                wheel = problem.folder.name.rpartition(".")[0]
+                if wheel in damaged:
+                    raise _changed_too_fast() from problem
+                damaged.add(wheel)
                 remove_tree(problem.folder)
             except EnvironmentRefused as problem:
                 raise BuildFailed(f"The packages cannot be built: {problem}.", kind=str(Kind.ERROR)) from problem
-        raise _changed_too_fast()
 
     def _trees(self) -> list[Tree]:
         """One for each wheel, from the store or from a box, by the names of the wheels."""

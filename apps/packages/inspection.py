@@ -20,6 +20,7 @@ LARGEST_UNPACKED = 2 * 1024**3
 _LARGEST_DIRECTORY = 16 * 1024**2
 _LARGEST_METADATA = 2 * 1024**2
 _END = struct.Struct("<4s4H2LH")  # end of central directory record, APPNOTE.TXT 4.3.16
+LONGEST_NAME = 255  # bytes
 _CUSTOMISERS = ("sitecustomize", "usercustomize")
 
 
@@ -166,9 +167,11 @@ def _installed_path(name: str) -> str:
 def _check_places(places: list[str], distribution: Distribution) -> None:
     """The rules of the build (sandbox.runner.builder), told before people are asked instead of after."""
     name = distribution.filename
-    unasked = [place for place in places if _runs_unasked(place.rpartition("/")[2])]
+    unasked = [place for place in places if ".pth/" in place or _runs_unasked(place.rpartition("/")[2])]
     if unasked:
         raise RunsUnasked(f"{name} brings {unasked[0]}, which Python may run without being asked.", files=unasked)
+    if any(len(part.encode()) > LONGEST_NAME for place in places for part in place.split("/")):
+        raise BadWheel(f"{name} brings a file whose name is longer than a file's may be.", filename=name)
     hidden = sorted({place.split("/")[0].split(".")[0] for place in places} & sys.stdlib_module_names)
     if hidden:
         raise HidesStandardLibrary(f"{name} would take the place of Python's own module “{hidden[0]}”.", modules=hidden)

@@ -4,6 +4,7 @@ import select
 from typing import Any
 
 import psycopg
+from psycopg_pool import ConnectionPool
 
 
 def check(connection: psycopg.Connection[Any]) -> None:
@@ -17,4 +18,4 @@ def check(connection: psycopg.Connection[Any]) -> None:
     waiting = select.poll()
     waiting.register(connection.fileno(), select.POLLIN)
     if waiting.poll(0):
-        connection.execute("")
+        ConnectionPool.check_connection(connection)

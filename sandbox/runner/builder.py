@@ -30,6 +30,7 @@ _HASH_BASED_UNCHECKED = (0b01).to_bytes(4, "little")
 # A module larger than this is mounted without bytecode: compiling it could take the box's memory (measured: the
 # syntax tree of a literal needs some 500 times its text).
 _LARGEST_COMPILED = 1 << 20
+_LONGEST_NAME = 255  # bytes, on the file systems of the host
 
 
 class WheelRefused(Exception):
@@ -155,8 +156,10 @@ class Wheel:
         parts = place.split("/")
         first, last = parts[0], parts[-1]
         started_by_python = {first.split(".")[0], last.split(".")[0]} & _REFUSED_NAMES
-        if started_by_python or last.endswith((".pth", ".pyc")):
+        if started_by_python or last.endswith(".pyc") or any(part.endswith(".pth") for part in parts):
             raise WheelRefused(f"{self.file_name} holds {place!r}, which Python would run without being asked")
+        if any(len(part.encode()) > _LONGEST_NAME for part in parts):
+            raise WheelRefused(f"{self.file_name} holds {place!r}, whose name is longer than a file's may be")
         if first.split(".")[0] in sys.stdlib_module_names:
             raise WheelRefused(f"{self.file_name} would replace Python's own module {first.split('.')[0]!r}")
 
@@ -172,13 +175,15 @@ class Wheel:
 
 
 def compile_module(name: str, source: bytes) -> tuple[str, bytes] | None:
-    """Where the bytecode goes and what it is; None when the source is not for this Python."""
+    """Where the bytecode goes and what it is; None when the source is not for this Python, or its name leaves no room for it."""
     path = PurePosixPath(name)
+    place = path.parent / "__pycache__" / f"{path.stem}.{sys.implementation.cache_tag}.pyc"
+    if len(place.name.encode()) > _LONGEST_NAME or not frames.is_plain_name(str(place)):
+        return None
     try:
         with warnings.catch_warnings(action="ignore"):
             code = compile(source, name, "exec", dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError):
         return None
     header = importlib.util.MAGIC_NUMBER + _HASH_BASED_UNCHECKED + importlib.util.source_hash(source)
-    place = path.parent / "__pycache__" / f"{path.stem}.{sys.implementation.cache_tag}.pyc"
     return str(place), header + marshal.dumps(code)

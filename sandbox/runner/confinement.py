@@ -23,6 +23,8 @@ _PR_SET_PDEATHSIG = 1
 def confine(settings: Settings) -> None:
     """Make the calling process the tool's user, in a session of its own, without a way back. Before any job is known."""
     os.setsid()
+    signal.set_wakeup_fd(-1)  # the runner's, whose number may be another file's by now
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.umask(0o077)
     _limit(resource.RLIMIT_CORE, 0)
     if not settings.confined:

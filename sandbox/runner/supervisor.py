@@ -146,7 +146,6 @@ class _Run:
         for kind, payload in frames.FrameReader(frames.TOOL_FRAMES).feed(frames.frame_json(frames.SPAN_STARTED, {})):
             frames.frame(kind, payload)
         self.selector.select(0)
-        self._reap()
         self._drain()
         collector.is_surely_empty(Path("/"))
 

@@ -21,11 +21,16 @@ def written(folder: Path, content: bytes, name: str = "tree", version: str = "1.
 
 @pytest.mark.parametrize(
     "path",
-    ["start.pth", "deep/start.pth", "sitecustomize.py", "tree-1.0.data/purelib/a.pth", "a.pyc"],
+    ["start.pth", "deep/start.pth", "deep.pth/readme.txt", "sitecustomize.py", "tree-1.0.data/purelib/a.pth", "a.pyc"],
 )
 def test_a_file_that_runs_without_an_import_is_refused_before_people_are_asked(tmp_path: Path, path: str) -> None:
     with pytest.raises(RunsUnasked, match="without being asked"):
         inspect_wheel(*written(tmp_path, make_wheel("tree", "1.0", modules={"tree.py": "", path: ""})))
+
+
+def test_a_name_that_no_file_can_have_is_refused_before_people_are_asked(tmp_path: Path) -> None:
+    with pytest.raises(BadWheel, match="longer than a file's"):
+        inspect_wheel(*written(tmp_path, make_wheel("tree", "1.0", modules={f"tree/{'é' * 130}.txt": ""})))
 
 
 @pytest.mark.parametrize("path", ["json/__init__.py", "json.py", "tree-1.0.data/platlib/os.py"])

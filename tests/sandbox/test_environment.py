@@ -14,6 +14,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -112,6 +113,8 @@ def test_wheels_become_a_sealed_folder_that_a_tool_can_import(
         ({"a\\..\\b.py": b""}, "path"),
         ({"demo.pth": b"import os"}, "without being asked"),
         ({"demo-1.data/purelib/x.pth": b"import os"}, "without being asked"),
+        ({"demo/x.pth/readme.txt": b""}, "without being asked"),
+        ({f"demo/{'é' * 130}.txt": b""}, "longer than a file's"),
         ({"sitecustomize.py": b""}, "without being asked"),
         ({"usercustomize/__init__.py": b""}, "without being asked"),
         ({"demo/__pycache__/x.cpython-313.pyc": b""}, "without being asked"),
@@ -286,6 +289,10 @@ def test_bytecode_is_found_by_hash_and_not_by_time() -> None:
     assert int.from_bytes(data[4:8], "little") == 0b01
 
 
+def test_a_name_that_leaves_no_room_for_bytecode_is_left_without_it() -> None:
+    assert compile_module(f"{'a' * 245}.py", b"x = 1") is None
+
+
 def test_a_source_for_another_python_is_left_without_bytecode() -> None:
     assert compile_module("demo/old.py", b"print 'x'\n") is None
 
@@ -337,11 +344,47 @@ def test_wheels_that_disagree_about_a_file_are_refused(tmp_path: Path, other: di
     assert not (tmp_path / "made").exists()
 
 
-def test_the_first_bytecode_of_the_same_source_counts(tmp_path: Path) -> None:
-    other = {"a/b.py": ONE["a/b.py"], "a/__pycache__/b.cpython-313.pyc": b"second"}
-    trees = [make_tree(tmp_path / "one", ONE), make_tree(tmp_path / "two", other)]
+BYTECODE = "a/__pycache__/b.cpython-313.pyc"
+
+
+def test_bytecode_that_wheels_made_differently_of_the_same_source_is_left_out(tmp_path: Path) -> None:
+    """Else whichever came first would decide what an import of the other's module runs."""
+    trees = [make_tree(tmp_path / "one", ONE), make_tree(tmp_path / "two", {"a/b.py": ONE["a/b.py"], BYTECODE: b"second"})]
+    digest = put_together(trees, tmp_path / "made")
+    assert not (tmp_path / "made" / BYTECODE).exists()
+    assert (tmp_path / "made" / "a/b.py").read_bytes() == ONE["a/b.py"]
+    assert environment_digest(tmp_path / "made") == digest
+
+
+def test_bytecode_that_only_one_of_two_wheels_with_its_source_has_is_left_out(tmp_path: Path) -> None:
+    trees = [make_tree(tmp_path / "one", ONE), make_tree(tmp_path / "two", {"a/b.py": ONE["a/b.py"]})]
     put_together(trees, tmp_path / "made")
-    assert (tmp_path / "made" / "a/__pycache__/b.cpython-313.pyc").read_bytes() == b"first"
+    assert not (tmp_path / "made" / BYTECODE).exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["victim/__pycache__/__init__.cpython-313.pyc", "__pycache__/a.cpython-313.pyc", "a/b.pyc", "a/__pycache__/b.pyc"]
+)
+def test_bytecode_without_its_source_in_the_same_wheel_is_refused(tmp_path: Path, name: str) -> None:
+    honest = make_tree(tmp_path / "victim", {"victim/__init__.py": b"", "a.py": b""})
+    trees = [make_tree(tmp_path / "one", {"one.py": b"", name: b"hostile"}), honest]
+    with pytest.raises(EnvironmentRefused, match="bytecode without its source"):
+        put_together(trees, tmp_path / "made")
+    assert not (tmp_path / "made").exists()
+
+
+def test_trouble_of_this_process_is_no_damage_of_a_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree, opening = make_tree(tmp_path / "one", ONE), os.open
+
+    def refuse(path: Any, flags: int, *more: Any, **where: Any) -> int:
+        if path == "b.py":
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return opening(path, flags, *more, **where)
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(OSError, match="Too many open files"):
+        put_together([tree], tmp_path / "made")
+    assert not (tmp_path / "made").exists()
 
 
 @pytest.mark.parametrize(("files", "size", "fits"), [(5, 100, True), (4, 100, False), (5, 24, True), (5, 23, False)])
@@ -417,7 +460,7 @@ def test_a_link_in_place_of_the_folder_is_not_followed(sealed: Path, tmp_path: P
         environment_digest(tmp_path / "link")
 
 
-@pytest.mark.parametrize("name", ["../x", "/x", "a/../../x", "a\0"])
+@pytest.mark.parametrize("name", ["../x", "/x", "a/../../x", "a\0", "x.pth", "a.pth/x"])
 def test_the_host_writes_only_inside_its_folder(tmp_path: Path, name: str) -> None:
     with pytest.raises(ProtocolError):
         TreeWriter(tmp_path / "made").on_event(ArtifactStarted(name))

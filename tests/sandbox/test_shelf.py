@@ -6,10 +6,13 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from sandbox import Driver, Kind, Pool
+from sandbox import Box, Driver, Kind, Pool
+from sandbox.shelf import _Kind as KindAtWork
 from tests.sandbox.keeping import do, pool_of, run_kind
 
 gvisor_only = pytest.mark.gvisor
@@ -36,8 +39,8 @@ def test_two_jobs_of_a_kind_at_a_time_are_in_two_boxes(fake: Driver) -> None:
         assert one is not other
 
 
-def taken_by_another(pool: Pool, kind: str) -> "Future[str]":
-    """The box that somebody else gets who asks now; once it is known, or once they wait for it."""
+def taken_by_another(pool: Pool, kind: str, *, saw: Callable[[int], object] = lambda waiting: None) -> "Future[str]":
+    """The box that somebody else gets who asks now; once it is known, or once they wait for it. `saw` gets how many wait."""
     found: Future[str] = Future()
 
     def take() -> None:
@@ -45,7 +48,15 @@ def taken_by_another(pool: Pool, kind: str) -> "Future[str]":
             found.set_result(box.id)
 
     threading.Thread(target=take, daemon=True).start()
-    wait_for(lambda: found.done() or pool.report().waiting_for_kept > 0)
+    waiting = 0
+
+    def is_decided() -> bool:
+        nonlocal waiting
+        waiting = pool.report().waiting_for_kept
+        return waiting > 0 or found.done()
+
+    wait_for(is_decided)
+    saw(waiting)
     return found
 
 
@@ -61,19 +72,64 @@ def test_whoever_comes_while_a_box_of_short_jobs_is_at_work_waits_for_it(fake: D
 
 
 def test_nobody_waits_longer_than_a_box_of_their_own_would_take(fake: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[int] = []
     monkeypatch.setattr("sandbox.shelf.ANOTHER_SECONDS", 1.0)
     with pool_of(fake) as pool:
         run_kind(pool, "a")
+        wait_for(lambda: pool._shelf._places[0].is_settled)
+        pool._shelf._kinds["a"].turn_seconds = 0.1
         with pool.take(kind="a") as box:
-            assert taken_by_another(pool, "a").result(20) != box.id
+            other = taken_by_another(pool, "a", saw=waited.append)
+            assert other.result(20) != box.id
+    assert waited == [1]
+
+
+@pytest.mark.parametrize(
+    ("turn_seconds", "waiting", "at_work", "pays"),
+    [
+        (8, 0, 1, True),
+        (8, 1, 1, True),
+        (8, 2, 1, False),
+        (8, 2, 2, True),
+        (30, 0, 1, False),
+        (None, 0, 1, False),
+        (8, 0, 0, False),
+    ],
+)
+def test_waiting_pays_while_ones_turn_comes_sooner_than_another_box(
+    monkeypatch: pytest.MonkeyPatch, turn_seconds: float | None, waiting: int, at_work: int, pays: bool
+) -> None:
+    monkeypatch.setattr("sandbox.shelf.ANOTHER_SECONDS", 20.0)
+    assert KindAtWork(at_work=at_work, waiting=waiting, turn_seconds=turn_seconds).pays_to_wait() is pays
 
 
 def test_nobody_waits_for_a_box_whose_jobs_take_longer_than_making_another(fake: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[int] = []
+    monkeypatch.setattr("sandbox.shelf.ANOTHER_SECONDS", 20.0)
     with pool_of(fake) as pool:
         run_kind(pool, "a")
-        monkeypatch.setattr("sandbox.shelf.ANOTHER_SECONDS", 0.0)
+        wait_for(lambda: pool._shelf._places[0].is_settled)
+        pool._shelf._kinds["a"].turn_seconds = 30.0
         with pool.take(kind="a") as box:
-            assert taken_by_another(pool, "a").result(20) != box.id
+            assert taken_by_another(pool, "a", saw=waited.append).result(20) != box.id
+    assert waited == [0]
+
+
+def test_a_turn_is_a_job_and_the_renewal_after_it_without_what_came_before(fake: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    start, hour, passed = fake.start, 3600.0, [0.0]
+
+    def slowly(**given: Any) -> Box:
+        passed.append(hour)
+        return start(**given)
+
+    monkeypatch.setattr("sandbox.shelf.time", SimpleNamespace(monotonic=lambda: time.monotonic() + sum(passed)))
+    monkeypatch.setattr(fake, "start", slowly)
+    with pool_of(fake) as pool:
+        run_kind(pool, "a")
+        wait_for(lambda: pool._shelf._places[0].is_settled)
+        turn = pool._shelf._kinds["a"].turn_seconds
+    assert turn is not None
+    assert turn < hour, "making the box is no part of it"
 
 
 def test_a_box_that_is_given_up_keeps_nobody_waiting(fake: Driver, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,6 +113,7 @@ DATABASES = {
                 "min_size": 1,
                 "max_size": read_int("SELFSMITH_DATABASE_CONNECTIONS", 20),  # of one process
                 "timeout": 5,
+                "max_lifetime": 300,  # a migration that changes a column's type leaves a connection's prepared statements useless
                 "reconnect_timeout": 5,
             },
         },
