@@ -19,7 +19,7 @@ class Demand:
         self._clock = clock
         self._weight = 0.0
         self._at = clock()
-        self._refill_seconds = _USUAL_REFILL_SECONDS
+        self.refill_seconds = _USUAL_REFILL_SECONDS  # smoothed: what making a box takes at this time
 
     def arrived(self) -> None:
         """Somebody asks for a box."""
@@ -28,14 +28,14 @@ class Demand:
 
     def refilled(self, seconds: float) -> None:
         """A box was made in this time."""
-        self._refill_seconds += _LATEST * (seconds - self._refill_seconds)
+        self.refill_seconds += _LATEST * (seconds - self.refill_seconds)
 
     @property
     def target(self) -> int:
         """How many boxes should wait now."""
         self._fade()
         rate = self._weight / _MEMORY_SECONDS
-        return min(self.maximum, max(self.minimum, math.ceil(rate * self._refill_seconds * 2)))
+        return min(self.maximum, max(self.minimum, math.ceil(rate * self.refill_seconds * 2)))
 
     def _fade(self) -> None:
         now = self._clock()

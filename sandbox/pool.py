@@ -101,7 +101,12 @@ class Pool:
         self._line = WaitingLine()
         self._demand = Demand(min(self._limits.minimum, self._limits.maximum), self._limits.maximum)
         self._disposal = Disposal()
-        self._shelf = Shelf(idle_seconds=self._limits.kept_idle_seconds, most=self._limits.kept_most, dispose=self._disposal.put)
+        self._shelf = Shelf(
+            idle_seconds=self._limits.kept_idle_seconds,
+            most=self._limits.kept_most,
+            dispose=self._disposal.put,
+            another_seconds=lambda: self._demand.refill_seconds,
+        )
         self._change = threading.Condition()
         self._closed = self._is_engine_away = False
         self._can_freeze = True
@@ -203,9 +208,16 @@ class Pool:
                 return box
             self._disposal.put(box)
         try:
-            return self._driver.start(labels={**self._labels, **labels}, size=size)
+            began = time.monotonic()
+            box = self._driver.start(labels={**self._labels, **labels}, size=size)
+            self._made_in(time.monotonic() - began)
+            return box
         finally:
             self._started()
+
+    def _made_in(self, seconds: float) -> None:
+        with self._change:
+            self._demand.refilled(seconds)
 
     def _obtain_kept(self, kind: str, labels: Labels, size: BoxSize, lane: str, cancelled: Callable[[], bool]) -> Box:
         """One that will be kept. The engine's own labels say nothing of a run: they could not be changed."""

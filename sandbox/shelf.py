@@ -18,8 +18,6 @@ logger = logging.getLogger(__name__)
 
 # How long a box may take to make itself ready for one more job. Usually some 0.1 s.
 RENEWAL_SECONDS = 10.0
-# How long making one more box takes, of both processors of a small machine (measured), and so how long it pays to wait.
-ANOTHER_SECONDS = 0.5
 
 
 @dataclass(eq=False)
@@ -42,18 +40,20 @@ class _Kind:
     waiting: int = 0
     turn_seconds: float | None = None
 
-    def pays_to_wait(self) -> bool:
+    def pays_to_wait(self, another_seconds: float) -> bool:
         """Whether one more taker has its turn sooner than a box of its own. Nobody waits for what is not known."""
         if not self.at_work or self.turn_seconds is None:
             return False
-        return self.turn_seconds * (self.waiting + 1) / self.at_work < ANOTHER_SECONDS
+        return self.turn_seconds * (self.waiting + 1) / self.at_work < another_seconds
 
 
 class Shelf:
-    """Thread-safe. `dispose` gets every box that leaves without a taker."""
+    """Thread-safe. `dispose` gets every box that leaves without a taker; `another_seconds` says what making one takes now."""
 
-    def __init__(self, *, idle_seconds: float, most: int, dispose: Callable[[Box], None]) -> None:
-        self._idle_seconds, self._most, self._dispose = idle_seconds, most, dispose
+    def __init__(
+        self, *, idle_seconds: float, most: int, dispose: Callable[[Box], None], another_seconds: Callable[[], float]
+    ) -> None:
+        self._idle_seconds, self._most, self._dispose, self._another_seconds = idle_seconds, most, dispose, another_seconds
         self._places: list[_Place] = []  # the longest idle first
         self._kinds: dict[str, _Kind] = {}
         self._change = threading.Condition()
@@ -108,10 +108,11 @@ class Shelf:
 
     def _turn(self, key: str) -> _Place | None:
         """Wait for a box that is at work if that pays. None is the right to have one made. Ends with `_leave`."""
-        deadline = time.monotonic() + ANOTHER_SECONDS
+        another = self._another_seconds()
+        deadline = time.monotonic() + another
         with self._change:
             kind = self._kinds.setdefault(key, _Kind())
-            while (place := self._pop(key)) is None and not self._closed and kind.pays_to_wait():
+            while (place := self._pop(key)) is None and not self._closed and kind.pays_to_wait(another):
                 if (left := deadline - time.monotonic()) <= 0:
                     break
                 kind.waiting += 1

@@ -39,6 +39,10 @@ def test_two_jobs_of_a_kind_at_a_time_are_in_two_boxes(fake: Driver) -> None:
         assert one is not other
 
 
+def say_that_making_one_takes(pool: Pool, seconds: float) -> None:
+    pool._demand.refill_seconds = seconds
+
+
 def taken_by_another(pool: Pool, kind: str, *, saw: Callable[[int], object] = lambda waiting: None) -> "Future[str]":
     """The box that somebody else gets who asks now; once it is known, or once they wait for it. `saw` gets how many wait."""
     found: Future[str] = Future()
@@ -60,10 +64,10 @@ def taken_by_another(pool: Pool, kind: str, *, saw: Callable[[int], object] = la
     return found
 
 
-def test_whoever_comes_while_a_box_of_short_jobs_is_at_work_waits_for_it(fake: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sandbox.shelf.ANOTHER_SECONDS", 20.0)
+def test_whoever_comes_while_a_box_of_short_jobs_is_at_work_waits_for_it(fake: Driver) -> None:
     with pool_of(fake) as pool:
         first, _ = run_kind(pool, "a")
+        say_that_making_one_takes(pool, 20.0)
         with pool.take(kind="a") as box:
             assert do(box, "def main():\n    return 1").ok
             other = taken_by_another(pool, "a")
@@ -71,11 +75,11 @@ def test_whoever_comes_while_a_box_of_short_jobs_is_at_work_waits_for_it(fake: D
         assert first == box.id == other.result(20)
 
 
-def test_nobody_waits_longer_than_a_box_of_their_own_would_take(fake: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_waits_longer_than_a_box_of_their_own_would_take(fake: Driver) -> None:
     waited: list[int] = []
-    monkeypatch.setattr("sandbox.shelf.ANOTHER_SECONDS", 1.0)
     with pool_of(fake) as pool:
         run_kind(pool, "a")
+        say_that_making_one_takes(pool, 3.0)
         wait_for(lambda: pool._shelf._places[0].is_settled)
         pool._shelf._kinds["a"].turn_seconds = 0.1
         with pool.take(kind="a") as box:
@@ -97,17 +101,16 @@ def test_nobody_waits_longer_than_a_box_of_their_own_would_take(fake: Driver, mo
     ],
 )
 def test_waiting_pays_while_ones_turn_comes_sooner_than_another_box(
-    monkeypatch: pytest.MonkeyPatch, turn_seconds: float | None, waiting: int, at_work: int, pays: bool
+    turn_seconds: float | None, waiting: int, at_work: int, pays: bool
 ) -> None:
-    monkeypatch.setattr("sandbox.shelf.ANOTHER_SECONDS", 20.0)
-    assert KindAtWork(at_work=at_work, waiting=waiting, turn_seconds=turn_seconds).pays_to_wait() is pays
+    assert KindAtWork(at_work=at_work, waiting=waiting, turn_seconds=turn_seconds).pays_to_wait(20.0) is pays
 
 
-def test_nobody_waits_for_a_box_whose_jobs_take_longer_than_making_another(fake: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_waits_for_a_box_whose_jobs_take_longer_than_making_another(fake: Driver) -> None:
     waited: list[int] = []
-    monkeypatch.setattr("sandbox.shelf.ANOTHER_SECONDS", 20.0)
     with pool_of(fake) as pool:
         run_kind(pool, "a")
+        say_that_making_one_takes(pool, 20.0)
         wait_for(lambda: pool._shelf._places[0].is_settled)
         pool._shelf._kinds["a"].turn_seconds = 30.0
         with pool.take(kind="a") as box:
@@ -132,10 +135,10 @@ def test_a_turn_is_a_job_and_the_renewal_after_it_without_what_came_before(fake:
     assert turn < hour, "making the box is no part of it"
 
 
-def test_a_box_that_is_given_up_keeps_nobody_waiting(fake: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sandbox.shelf.ANOTHER_SECONDS", 60.0)
+def test_a_box_that_is_given_up_keeps_nobody_waiting(fake: Driver) -> None:
     with pool_of(fake) as pool:
         run_kind(pool, "a")
+        say_that_making_one_takes(pool, 60.0)
         with pool.take(kind="a") as box:  # which does no job in order, and so is not kept
             other = taken_by_another(pool, "a")
             do(box, "import os\ndef main():\n    os._exit(3)")
