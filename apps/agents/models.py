@@ -8,6 +8,7 @@ from typing import ClassVar
 from django.db import models
 from django.db.models.functions import Coalesce, Now
 
+from apps.core.fields import StateField
 from apps.core.leases import Leased
 from apps.core.tenancy import TenantManager, TenantModel, TenantQuerySet
 
@@ -115,7 +116,7 @@ class Step(TenantModel):
 
     task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="steps")
     number = models.PositiveIntegerField()
-    state = models.CharField(max_length=10, default=StepState.THINKING)
+    state = StateField(max_length=10, default=StepState.THINKING)
     model_calls = models.PositiveSmallIntegerField(default=0)
     text = models.TextField(blank=True, default="")
     reply = models.JSONField(null=True)

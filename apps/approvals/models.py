@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 
 from apps.approvals.states import TERMINAL, Decision, Part, RequestState
 from apps.core.canonical import digest_of
+from apps.core.fields import StateField
 from apps.core.tenancy import TenantManager, TenantModel, TenantQuerySet
 from apps.workspaces.models import Membership
 from apps.workspaces.roles import PERMISSIONS, Permission
@@ -54,7 +55,7 @@ class ApprovalRequest(TenantModel):
     digest = models.CharField(max_length=64)
     reason = models.TextField()
     task_id = models.UUIDField(null=True, editable=False)
-    state = models.CharField(max_length=10, choices=[(s.value, s.value) for s in RequestState], default=RequestState.OPEN)
+    state = StateField(max_length=10, choices=[(s.value, s.value) for s in RequestState], default=RequestState.OPEN)
     policy = models.CharField(max_length=100)
     quorum = models.PositiveSmallIntegerField()
     created_at = models.DateTimeField(db_default=Now())

@@ -23,6 +23,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from apps.core.errors import DomainError
+from apps.core.fields import StateField
 from apps.core.nudges import waiting_for
 from apps.core.tenancy import TenantModel, every_workspace, scope
 
@@ -41,7 +42,7 @@ class LeaseLost(DomainError):
 class LeasedRow(models.Model):
     """What a row needs so that workers can claim it. `losses` counts attempts that ended because a worker vanished."""
 
-    state = models.CharField(max_length=24)
+    state = StateField(max_length=24)
     attempt = models.PositiveIntegerField(default=0)
     token = models.PositiveIntegerField(default=0)
     leased_by = models.CharField(max_length=200, blank=True, default="")
