@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 from benchmarks.figures import Figure
 
 WIDTH, MARGIN, BAR, GAP = 760, 16, 18, 14
-TEXT_ROOM = 250  # right of the longest bar, for its value
+LETTER = 6.7  # the width of a small one, wherever the page finds its font
 STYLE = """
 .page { fill: #ffffff }
 text { font: 13px system-ui, sans-serif; fill: #1f2937 }
@@ -61,12 +61,13 @@ def file_of(group: str) -> str:
 def bars(title: str, figures: Sequence[Figure]) -> str:
     """One bar per figure, to one scale, and a paler one for what was measured beside it."""
     longest = max(max(figure.value, figure.peer_value or 0.0) for figure in figures) or 1.0
+    text_room = 2 * MARGIN + LETTER * max(len(label) for figure in figures for _, _, label in _bars_of(figure))
     pieces, y = [_text(title, MARGIN, MARGIN + 12, "title")], MARGIN + 32
     for figure in figures:
         pieces.append(_text(figure.name, MARGIN, y + 12))
         y += 18
         for kind, value, label in _bars_of(figure):
-            length = max(1.0, value / longest * (WIDTH - 2 * MARGIN - TEXT_ROOM))
+            length = max(1.0, value / longest * (WIDTH - 2 * MARGIN - text_room))
             pieces.append(f'<rect class="{kind}" x="{MARGIN}" y="{y}" width="{length:.1f}" height="{BAR}" rx="2"/>')
             pieces.append(_text(label, MARGIN + length + 8, y + BAR - 5, "small"))
             y += BAR + 3
