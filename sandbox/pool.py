@@ -208,16 +208,17 @@ class Pool:
                 return box
             self._disposal.put(box)
         try:
-            began = time.monotonic()
-            box = self._driver.start(labels={**self._labels, **labels}, size=size)
-            self._made_in(time.monotonic() - began)
-            return box
+            return self._make({**self._labels, **labels}, size)
         finally:
             self._started()
 
-    def _made_in(self, seconds: float) -> None:
+    def _make(self, labels: Labels, size: BoxSize) -> Box:
+        """Another box; how long it took counts for how many should wait, and for how long it pays to wait for one."""
+        began = time.monotonic()
+        box = self._driver.start(labels=labels, size=size)
         with self._change:
-            self._demand.refilled(seconds)
+            self._demand.refilled(time.monotonic() - began)
+        return box
 
     def _obtain_kept(self, kind: str, labels: Labels, size: BoxSize, lane: str, cancelled: Callable[[], bool]) -> Box:
         """One that will be kept. The engine's own labels say nothing of a run: they could not be changed."""
@@ -319,9 +320,7 @@ class Pool:
     def _warm_one(self) -> None:
         try:
             edition = self._driver.edition()
-            began = time.monotonic()
-            box = self._driver.start(labels=self._labels, size=self._size)
-            seconds = time.monotonic() - began
+            box = self._make(self._labels, self._size)
             try:
                 can_freeze = box.freeze()
             except BaseException:
@@ -330,7 +329,6 @@ class Pool:
             age = self._limits.age_seconds * random.uniform(0.8, 1.2)  # noqa: S311 (no secret)
             with self._change:
                 self._can_freeze = can_freeze
-                self._demand.refilled(seconds)
                 self._warm.append(_Warm(box, edition, time.monotonic() + age))
                 self._pause = _FIRST_PAUSE
         finally:

@@ -33,7 +33,7 @@ class _Place:
 
 
 @dataclass
-class _Kind:
+class AtWork:
     """What is at work of one kind, or being made, and how long the last turn took: a job and the renewal after it."""
 
     at_work: int = 0
@@ -55,7 +55,7 @@ class Shelf:
     ) -> None:
         self._idle_seconds, self._most, self._dispose, self._another_seconds = idle_seconds, most, dispose, another_seconds
         self._places: list[_Place] = []  # the longest idle first
-        self._kinds: dict[str, _Kind] = {}
+        self._kinds: dict[str, AtWork] = {}
         self._change = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="box-shelf", daemon=True)
@@ -111,7 +111,7 @@ class Shelf:
         another = self._another_seconds()
         deadline = time.monotonic() + another
         with self._change:
-            kind = self._kinds.setdefault(key, _Kind())
+            kind = self._kinds.setdefault(key, AtWork())
             while (place := self._pop(key)) is None and not self._closed and kind.pays_to_wait(another):
                 if (left := deadline - time.monotonic()) <= 0:
                     break

@@ -31,8 +31,11 @@ def test_a_child_is_ended_and_waited_for_whether_or_not_it_has_its_session_yet(h
         os.waitpid(pid, os.WNOHANG)
 
 
-def test_a_child_that_was_waited_for_is_not_looked_for_again() -> None:
+def test_a_child_that_was_waited_for_is_not_killed_by_its_number_which_may_be_another_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    killed: list[int] = []
     pid = _child(has_session=True)
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
+    monkeypatch.setattr(os, "kill", lambda number, _signal: killed.append(number))
     end_everything(pid, confined=False)
+    assert not killed

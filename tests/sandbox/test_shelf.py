@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from sandbox import Box, Driver, Kind, Pool
-from sandbox.shelf import _Kind as KindAtWork
+from sandbox.shelf import AtWork
 from tests.sandbox.keeping import do, pool_of, run_kind
 
 gvisor_only = pytest.mark.gvisor
@@ -75,17 +75,23 @@ def test_whoever_comes_while_a_box_of_short_jobs_is_at_work_waits_for_it(fake: D
         assert first == box.id == other.result(20)
 
 
-def test_nobody_waits_longer_than_a_box_of_their_own_would_take(fake: Driver) -> None:
+@pytest.mark.parametrize(
+    ("making_takes", "turn_seconds", "waits"),
+    [(3.0, 0.1, 1), (20.0, 30.0, 0)],
+    ids=["and no longer than it takes to make one", "not for jobs that take longer than that"],
+)
+def test_who_waits_in_vain_or_would_wait_too_long_gets_a_box_of_their_own(
+    fake: Driver, making_takes: float, turn_seconds: float, waits: int
+) -> None:
     waited: list[int] = []
     with pool_of(fake) as pool:
         run_kind(pool, "a")
-        say_that_making_one_takes(pool, 3.0)
+        say_that_making_one_takes(pool, making_takes)
         wait_for(lambda: pool._shelf._places[0].is_settled)
-        pool._shelf._kinds["a"].turn_seconds = 0.1
+        pool._shelf._kinds["a"].turn_seconds = turn_seconds
         with pool.take(kind="a") as box:
-            other = taken_by_another(pool, "a", saw=waited.append)
-            assert other.result(20) != box.id
-    assert waited == [1]
+            assert taken_by_another(pool, "a", saw=waited.append).result(20) != box.id
+    assert waited == [waits]
 
 
 @pytest.mark.parametrize(
@@ -103,19 +109,7 @@ def test_nobody_waits_longer_than_a_box_of_their_own_would_take(fake: Driver) ->
 def test_waiting_pays_while_ones_turn_comes_sooner_than_another_box(
     turn_seconds: float | None, waiting: int, at_work: int, pays: bool
 ) -> None:
-    assert KindAtWork(at_work=at_work, waiting=waiting, turn_seconds=turn_seconds).pays_to_wait(20.0) is pays
-
-
-def test_nobody_waits_for_a_box_whose_jobs_take_longer_than_making_another(fake: Driver) -> None:
-    waited: list[int] = []
-    with pool_of(fake) as pool:
-        run_kind(pool, "a")
-        say_that_making_one_takes(pool, 20.0)
-        wait_for(lambda: pool._shelf._places[0].is_settled)
-        pool._shelf._kinds["a"].turn_seconds = 30.0
-        with pool.take(kind="a") as box:
-            assert taken_by_another(pool, "a", saw=waited.append).result(20) != box.id
-    assert waited == [0]
+    assert AtWork(at_work=at_work, waiting=waiting, turn_seconds=turn_seconds).pays_to_wait(20.0) is pays
 
 
 def test_a_turn_is_a_job_and_the_renewal_after_it_without_what_came_before(fake: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
