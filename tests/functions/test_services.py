@@ -160,7 +160,8 @@ def test_an_import_that_an_unknown_requirement_may_bring_gets_the_benefit_of_the
 
 
 def test_an_import_that_the_source_can_do_without_needs_no_requirement(make) -> None:
-    make("try:\n    import ujson\nexcept ImportError:\n    ujson = None\ndef f(): ...")
+    made = make("try:\n    import ujson\nexcept ImportError:\n    ujson = None\ndef f(): ...")
+    assert made.active_version.requirements == []
 
 
 @pytest.mark.parametrize(
