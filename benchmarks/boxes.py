@@ -15,7 +15,7 @@ from benchmarks.profile import stages_of_a_job
 from sandbox import Box, DockerDriver, Job, Pool, PoolLimits, Source
 from tests.sandbox.conftest import IMAGE
 
-SAMPLES, PROFILED, COLD_SAMPLES, SUSTAINED, BURST = 150, 40, 20, 60, 100
+SAMPLES, PROFILED, COLD_SAMPLES, SUSTAINED, BURST = 200, 40, 20, 60, 100
 REMOVAL_SECONDS = 0.25  # of the box before, in the background: what one run costs is wanted here, not what two do
 LINE = 'def main():\n    print("one line")\n    return 1\n'
 JOB = Job(sources=(Source("main", LINE, "main"),))
