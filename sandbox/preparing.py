@@ -16,8 +16,13 @@ logger = logging.getLogger(__name__)
 
 # The job that was just begun comes first: another box takes both processors of a small machine.
 _COURTESY_SECONDS = 0.15
-# A kind that could not be prepared is left alone for so long: its jobs run as if nothing had been tried.
-_PAUSE_SECONDS = 60.0
+# A kind that could not be prepared is left alone for so long, its jobs run as if nothing had been tried; but for the second
+# figure only when there was no box, which is no fault of its imports.
+_PAUSE_SECONDS, _NO_BOX_PAUSE_SECONDS = 60.0, 2.0
+
+
+class _ImportsFailed(SandboxError):
+    pass
 
 
 @dataclass
@@ -80,8 +85,9 @@ class Preparer:
                 self._prepare(key, wish)
             except (SandboxError, OSError) as error:
                 logger.warning("box.not_prepared kind=%s error=%s", key[:12], error)
+                pause = _PAUSE_SECONDS if isinstance(error, _ImportsFailed) else _NO_BOX_PAUSE_SECONDS
                 with self._change:
-                    wish.not_before = time.monotonic() + _PAUSE_SECONDS
+                    wish.not_before = time.monotonic() + pause
             else:
                 with self._change:
                     wish.demand.refilled(time.monotonic() - began)
@@ -90,7 +96,7 @@ class Preparer:
         box = self._obtain(wish.size)
         try:
             if not box.import_beforehand(wish.imports, IMPORT_SECONDS):
-                raise SandboxError(f"The imports did not come to an end within {IMPORT_SECONDS:g} seconds, or ended the box.")
+                raise _ImportsFailed(f"The imports did not come to an end within {IMPORT_SECONDS:g} seconds, or ended the box.")
             self._stock(key, box)
         except BaseException:
             self._dispose(box)
