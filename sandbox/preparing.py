@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sandbox.box import Box
 from sandbox.demand import Demand
+from sandbox.driver import DEFAULT_SIZE
 from sandbox.errors import SandboxError
 from sandbox.job import BoxSize, Imports
 from sandbox.shelf import IMPORT_SECONDS
@@ -38,7 +39,8 @@ class _Wish:
 
 class Preparer:
     """Thread-safe. One for each kind waits, more when they come closer together than one is made, up to `most` of all kinds:
-    those that were wanted last come first. Without that bound each would push out another that is then made again.
+    those that were wanted last come first. Without that bound each would push out another that is then made again. A large box
+    counts as several: what a package took stays taken while it waits.
 
     `obtain` gives a fresh box of a size; `stock` takes a prepared one; `count` says how many of a kind wait.
     """
@@ -122,10 +124,10 @@ class Preparer:
 
     def _lacking(self) -> list[tuple[str, _Wish]]:
         """Kinds of which fewer wait than should, the one that was wanted longest ago first."""
-        lacking, room = [], self._most
+        lacking, room = [], self._most * DEFAULT_SIZE.memory_bytes
         for key, wish in reversed(self._wishes.items()):
-            wanted = min(wish.demand.target, room)
-            room -= wanted
+            wanted = min(wish.demand.target, room // wish.size.memory_bytes)
+            room -= wanted * wish.size.memory_bytes
             if self._count(key) < wanted:
                 lacking.append((key, wish))
         return lacking[::-1]

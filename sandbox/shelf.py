@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from sandbox.box import Box
-from sandbox.driver import NO_LABELS, Labels
+from sandbox.driver import DEFAULT_SIZE, NO_LABELS, Labels
 from sandbox.errors import SandboxError
 from sandbox.job import Imports
 
@@ -43,6 +43,11 @@ class _Place:
     is_given_up: bool = False
     settling: threading.Lock = field(default_factory=threading.Lock)
 
+    @property
+    def has_imported(self) -> bool:
+        """Or will have, before it is settled."""
+        return self.imports is not None or self.lent_at is None
+
 
 @dataclass
 class AtWork:
@@ -66,6 +71,7 @@ class Shelf:
         self, *, idle_seconds: float, most: int, dispose: Callable[[Box], None], another_seconds: Callable[[], float]
     ) -> None:
         self._idle_seconds, self._most, self._dispose, self._another_seconds = idle_seconds, most, dispose, another_seconds
+        self._most_memory = most * DEFAULT_SIZE.memory_bytes  # of those that have imported
         self._places: list[_Place] = []  # the longest idle first
         self._kinds: dict[str, AtWork] = {}
         self._no_imports_until: dict[str, float] = {}
@@ -111,7 +117,8 @@ class Shelf:
                 yield box
             finally:
                 if may_keep(box):
-                    self._put(_Place(key, box, self._until(), lent_at=began, imports=self._if_they_end(key, imports)))
+                    may_import = imports is not None and self._may_import(key, box)
+                    self._put(_Place(key, box, self._until(), lent_at=began, imports=imports if may_import else None))
                 else:
                     self._dispose(box)
         finally:
@@ -223,6 +230,14 @@ class Shelf:
         """Only of those that nobody is busy with: it may be one more for a moment."""
         idle = [place for place in self._places if place.is_settled]
         self._remove(idle[: max(0, len(self._places) - self._most)])
+        # What a package took stays taken while its box waits; a box that has not imported holds next to nothing.
+        imported = [place for place in self._places if place.has_imported]
+        held = sum(place.box.size.memory_bytes for place in imported)
+        for place in [each for each in imported if each.is_settled]:
+            if held <= self._most_memory:
+                break
+            held -= place.box.size.memory_bytes
+            self._remove([place])
 
     def _remove(self, places: list[_Place]) -> None:
         for place in places:
@@ -299,9 +314,11 @@ class Shelf:
                 self._no_imports_until[place.key] = time.monotonic() + _PAUSE_SECONDS
         return has_imported
 
-    def _if_they_end(self, key: str, imports: Imports | None) -> Imports | None:
-        """Imports that are worth doing beforehand: not those that lately did not come to an end."""
+    def _may_import(self, key: str, box: Box) -> bool:
+        """Whether imports are worth doing beforehand: not in a box for which there is no room afterwards, nor those that lately
+        did not come to an end.
+        """
         with self._change:
             now = time.monotonic()
             self._no_imports_until = {each: until for each, until in self._no_imports_until.items() if until > now}
-            return None if key in self._no_imports_until else imports
+            return box.size.memory_bytes <= self._most_memory and key not in self._no_imports_until

@@ -220,7 +220,8 @@ def test_a_job_that_would_be_over_its_processor_time_is_not_prepared(box: Box, p
 
 
 def run_prepared(pool: Pool, one: Job) -> tuple[str, Outcome]:
-    with pool.take(kind=one.kind("acme"), keeps=one.shares_box, imports=one.imports, labels={"run": "r"}) as box:
+    given = {"kind": one.kind("acme"), "keeps": one.shares_box, "imports": one.imports, "size": one.limits.size}
+    with pool.take(**given, labels={"run": "r"}) as box:  # type: ignore[arg-type]
         return box.id, do(box, one)
 
 

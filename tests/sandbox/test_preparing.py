@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sandbox import Box, Driver, Pool
+from sandbox import Box, BoxSize, Driver, Limits, Pool
 from tests.sandbox.keeping import pool_of, run_kind
 from tests.sandbox.test_imports_first import PACKAGE, TEXT, WITH_THE_JOB, job, package, run_prepared
 from tests.waiting import wait_for
@@ -46,6 +46,24 @@ def test_more_kinds_than_may_wait_do_not_push_each_other_out_again_and_again(dri
             run_prepared(pool, each)
         assert not wait_for_any(lambda: len(made) > 3 * len(kinds), 3)
         assert all(pool._shelf.count(each.kind("acme") or "") for each in kinds[-2:]), "those that were wanted last"
+
+
+@pytest.mark.parametrize("shares_box", [False, True])
+def test_boxes_that_wait_with_their_imports_done_hold_no_more_memory_than_as_many_of_the_usual_size(
+    driver: Driver, package: Any, shares_box: bool
+) -> None:
+    usual = BoxSize().memory_bytes
+    with pool_of(driver, kept_most=4) as pool:
+        for size in (1, 4, 2, 1, 3):
+            one = job(shares_box=shares_box, limits=Limits(memory_bytes=size * usual))
+            run_prepared(pool, one)
+            wait_for(lambda one=one: is_settled(pool, one.kind("acme") or ""))
+            places = pool._shelf._places
+            wait_for(lambda places=places: sum(place.box.size.memory_bytes for place in places) <= 4 * usual, 5)
+        too_large = job(shares_box=shares_box, limits=Limits(memory_bytes=5 * usual))
+        for _ in range(2):
+            assert run_prepared(pool, too_large)[1].result == WITH_THE_JOB
+            wait_for(lambda: not shares_box or is_settled(pool, too_large.kind("acme") or ""))
 
 
 def wait_for_any(happens: Callable[[], bool], seconds: float) -> bool:
