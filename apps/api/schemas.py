@@ -10,6 +10,7 @@ from apps.agents.models import Step, Task
 from apps.approvals.models import ApprovalRequest
 from apps.functions.limits import LIMITS, Amount, Limit, Unit
 from apps.functions.models import Function, Isolation, RetryClass
+from apps.functions.packs import MAX_FILES
 from apps.packages.models import PackageSet
 from apps.runs.models import Artifact, Attempt, Connection, Run
 
@@ -173,6 +174,36 @@ class VersionIn(Schema):
     logging: dict[str, Any] | None = Field(None, description=f"{LOGGING}; left out: as the active version has it")
     hosts: list[str] | None = Field(None, description="left out: as the active version has them")
     secrets: list[str] | None = Field(None, description="left out: as the active version has them")
+
+
+class PackFileIn(Schema):
+    name: str = Field(max_length=200, description="shown beside what is found in it")
+    text: str
+
+
+class PacksIn(Schema):
+    files: list[PackFileIn] = Field(min_length=1, max_length=MAX_FILES)
+    only_look: bool = Field(default=False, description="tell what would happen and keep nothing")
+
+
+class PackLoadedOut(Schema):
+    name: str
+    file: str
+    line: int
+    change: Literal["new", "changed", "none"]
+    version: int
+
+
+class PackRefusedOut(Schema):
+    name: str = Field(description="empty where a whole file could not be read")
+    file: str
+    line: int
+    reason: str
+
+
+class PackReportOut(Schema):
+    loaded: list[PackLoadedOut]
+    refused: list[PackRefusedOut]
 
 
 class FunctionOut(Schema):

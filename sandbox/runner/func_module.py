@@ -8,6 +8,7 @@ from typing import Any
 from . import frames
 from .artifact_writer import ArtifactBudget, ArtifactWriter
 from .calls import Call, Calls, RunFailed
+from .library import NotForCode, members_of
 from .line import HostRefused, Line
 from .progress import Progress
 from .spans import current
@@ -25,13 +26,12 @@ def make_module(
 ) -> types.ModuleType:
     """The module, bound to one job. `dependencies`: function name → what it declares, by full name."""
     module = types.ModuleType("func", "What a tool can use: see the help of its functions.")
-    files = _Files(work)
+    files, declared = _Files(work), _Declared(dependencies, entry)
 
     def call(name: str, /, **arguments: Any) -> Any:
         """Call a function by its name: a declared dependency here, any other as a run of its own, which is waited for."""
-        place = current.get()
-        declared = dependencies[place.function if place else entry]
-        return declared[name](**arguments) if name in declared else calls.begin(name, arguments).result()
+        own = declared.here()
+        return own[name](**arguments) if name in own else calls.begin(name, arguments).result()
 
     def call_async(name: str, /, **arguments: Any) -> Call:
         """Begin a run of a function and go on. The call's `result()` waits for its end, and so does `await`."""
@@ -66,11 +66,33 @@ def make_module(
 
     members = (
         call, call_async, progress, log, ask_host, open_artifact, files.read_input, files.save_artifact, RunFailed, HostRefused,
+        NotForCode,
     )  # fmt: skip
+    vars(module).update(
+        members_of(line, call),
+        __getattr__=declared.by_attribute,
+    )
     vars(module).update(
         {member.__name__: member for member in members}, map=map_items, inputs=files.inputs, artifacts=files.artifacts
     )
     return module
+
+
+class _Declared:
+    """The functions that the running one declares."""
+
+    def __init__(self, dependencies: Mapping[str, Mapping[str, Callable[..., Any]]], entry: str) -> None:
+        self._dependencies, self._entry = dependencies, entry
+
+    def here(self) -> Mapping[str, Callable[..., Any]]:
+        place = current.get()
+        return self._dependencies[place.function if place else self._entry]
+
+    def by_attribute(self, name: str) -> Callable[..., Any]:
+        """`func.other(…)`: another way to write a call of the function `other`, which thereby is a dependency."""
+        if name in (own := self.here()):
+            return own[name]
+        raise AttributeError(f"func has no {name!r}. A function of any name is called by func.call({name!r}, …).")
 
 
 class _Files:

@@ -43,6 +43,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", "/functions/{name}"): Row(V, 200),
     ("POST", "/functions/{name}/versions"): Row(D, 201, {"source": LOUDER}),
     ("POST", "/functions/{name}/runs"): Row(R, 202, {"arguments": {"text": "hello"}}),
+    ("POST", "/packs"): Row(D, 200, {"files": [{"name": "a.py", "text": "@func.register_function()\ndef packed(): ...\n"}]}),
     ("GET", "/limits"): Row(V, 200),
     ("GET", "/runs"): Row(V, 200),
     ("GET", "/runs/{run_id}"): Row(V, 200),

@@ -42,6 +42,8 @@ TABLE: dict[tuple[str, str], Row] = {
     ("function-edit", "POST"): Row(D, 422),
     ("function-run", "POST"): Row(R, 422, {"version": "version_id"}),
     ("function-imports-first", "POST"): Row(D, 302),
+    ("packs", "GET"): Row(D, 200),
+    ("packs", "POST"): Row(D, 422),
     ("runs-list", "GET"): Row(V, 200),
     ("run-detail", "GET"): Row(V, 200),
     ("run-cancel", "POST"): Row(R, 302),
