@@ -161,22 +161,31 @@ class FunctionIn(Schema):
 
 class VersionIn(Schema):
     source: str
+    based_on: int | None = Field(
+        None, description="number of the version that was edited; when another was saved since, this one is refused with 409"
+    )
+    newest_seen: int | None = Field(None, description="number of the newest version that was known; left out: `based_on`")
+    activate: bool = Field(True, description="false keeps it a draft")
+    note: str = Field("", description="what is new, at most 200 characters")
     requirements: list[str] = []
     dependencies: list[str] | None = None
-    limits: LimitsGiven | None = Field(None, description="left out: as the active version has them")
-    retry_class: RetryClass | None = Field(None, description="left out: as the active version has it")
+    limits: LimitsGiven | None = Field(None, description="left out: as the version that was edited has them")
+    retry_class: RetryClass | None = Field(None, description="left out: as the version that was edited has it")
     retry: dict[str, int] = RETRY_SETTINGS
-    isolation: IsolationGiven | None = Field(None, description="left out: as the active version has it")
-    logging: dict[str, Any] | None = Field(None, description=f"{LOGGING}; left out: as the active version has it")
-    hosts: list[str] | None = Field(None, description="left out: as the active version has them")
-    secrets: list[str] | None = Field(None, description="left out: as the active version has them")
+    isolation: IsolationGiven | None = Field(None, description="left out: as the version that was edited has it")
+    logging: dict[str, Any] | None = Field(None, description=f"{LOGGING}; left out: as the version that was edited has it")
+    hosts: list[str] | None = Field(None, description="left out: as the version that was edited has them")
+    secrets: list[str] | None = Field(None, description="left out: as the version that was edited has them")
 
 
 class FunctionOut(Schema):
+    """A function as its active version makes it; `archived_at` is null for what is in the library."""
+
     id: UUID
     name: str
     description: str
     tags: list[str]
+    archived_at: datetime | None
     version: int | None
     digest: str
     input_schema: dict[str, Any]
@@ -198,6 +207,7 @@ class FunctionOut(Schema):
             name=function.name,
             description=function.description,
             tags=function.tags,
+            archived_at=function.archived_at,
             version=version.number if version else None,
             digest=version.digest if version else "",
             input_schema=version.input_schema if version else {},

@@ -6,17 +6,27 @@ from dataclasses import asdict, dataclass
 from uuid import UUID
 
 from django.db import IntegrityError
-from django.db.models.functions import Now
 
 from apps.audit.services import record
-from apps.core.errors import Conflict, NotFound
+from apps.core.errors import Conflict, Invalid, NotFound
 from apps.core.events import emit
 from apps.core.tenancy import current_workspace_id, scope
+from apps.functions.activation import (
+    NoSuchFunction,
+    ask_for_capabilities,
+    ask_for_packages,
+    check_and_ask,
+    held_function,
+    hold_graph,
+    refuse_archived,
+    set_active,
+)
 from apps.functions.analysis import Analysis
-from apps.functions.capabilities import ensure_capabilities
 from apps.functions.checks import check_packages, dependency_names, read
 from apps.functions.closure import resolve_closure
+from apps.functions.comparison import compare
 from apps.functions.definition import BY_HAND, Provenance, Settings, check_name, checked_host, clean_tags
+from apps.functions.editing import Basis, check_basis
 from apps.functions.environments import closure_requirements, ensure_environment
 from apps.functions.limits import check_maxima, workspace_maxima
 from apps.functions.logging import clean_logging
@@ -28,23 +38,24 @@ from apps.workspaces.roles import Permission
 from apps.workspaces.services import require
 
 __all__ = [
-    "closure_requirements", "create_function", "ensure_environment", "find_function", "get_function", "get_version",
-    "resolve_closure", "save_version", "update_details",
+    "NoSuchFunction", "closure_requirements", "create_function", "ensure_environment", "find_function", "find_version",
+    "get_function", "get_version", "resolve_closure", "save_version", "update_details",
 ]  # fmt: skip
 
 NO_SETTINGS = Settings()
+LONGEST_NOTE = 200
 
 
 class NameTaken(Conflict):
     code = "name_taken"
 
 
-class NoSuchFunction(NotFound):
-    code = "no_such_function"
-
-
 class NoSuchVersion(NotFound):
     code = "no_such_version"
+
+
+class NoteTooLong(Invalid):
+    code = "note_too_long"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +68,7 @@ class _Draft:
     dependencies: list[str]
     settings: Settings
     provenance: Provenance
+    note: str = ""
 
 
 def create_function(
@@ -96,9 +108,12 @@ def create_function(
         created_by=actor,
     )
     with _all_or_nothing():
+        hold_graph()
         _insert(function)
         record(actor=actor, action="function.created", subject=function)
-        _add_version(actor, function, draft, number=1)
+        version = _version(actor, function, draft, number=1)
+        version.changes = "first version"
+        _store(actor, version, is_to_be_active=True)
     return function
 
 
@@ -111,23 +126,34 @@ def save_version(
     dependencies: Sequence[str] | None = None,
     settings: Settings = NO_SETTINGS,
     provenance: Provenance = BY_HAND,
+    basis: Basis | None = None,
+    note: str = "",
+    activate: bool = True,
 ) -> FunctionVersion:
-    """Add a version and make it active; what equals the active version in everything that matters adds none, unless nobody
-    knows who wrote that one.
+    """Add a version and, unless it shall stay a draft, make it active.
+
+    What equals the active or the newest version in everything that matters adds none, unless nobody knows who wrote that
+    one. A draft asks for packages, hosts and secrets as well, so that people can decide before anything depends on it.
 
     A task's version goes to the task's own function: for one of the library make one of the same name with
     `create_function` and the task's provenance.
 
+    Args:
+        basis: what the author began with; when somebody has saved another version since, this one is refused.
+        note: what is new in it, in the author's words, at most 200 characters.
+
     Raises:
-        as `create_function`, and NoSuchFunction for a function that this provenance may not change.
+        as `create_function`, and NoSuchFunction for a function that this provenance may not change, NoSuchVersion,
+        FunctionArchived, EditConflict, NoteTooLong
     """
     require(actor, Permission.DEVELOP)
     if function.task_id != provenance.task_id:
         raise NoSuchFunction(f"There is no function “{function.name}” here that could be changed.", name=function.name)
-    draft = _draft(function.name, source, requirements, dependencies, settings, provenance)
+    draft = _draft(function.name, source, requirements, dependencies, settings, provenance, note)
     with _all_or_nothing():
-        version = _add_next_version(actor, function, draft)
-    function.active_version = version
+        version = _add_next_version(actor, function, draft, basis, is_to_be_active=activate)
+    if version.is_active:
+        function.active_version = version
     return version
 
 
@@ -157,14 +183,17 @@ def get_function(*, actor: Membership, function_id: UUID) -> Function:
     return function
 
 
-def find_function(*, actor: Membership, name: str, task_id: UUID | None = None) -> Function | None:
+def find_function(
+    *, actor: Membership, name: str, task_id: UUID | None = None, with_archived: bool = False
+) -> Function | None:
     """Find a function by its name: the task's own first, then the library's; None when there is none.
 
     Raises:
         PermissionMissing
     """
     require(actor, Permission.VIEW)
-    found = Function.objects.visible_in(task_id).for_list().filter(name=cleaned(name))
+    visible = Function.objects.visible_in(task_id)
+    found = (visible | Function.objects.archived() if with_archived else visible).for_list().filter(name=cleaned(name))
     return max(found, key=lambda function: function.task_id is not None, default=None)
 
 
@@ -181,6 +210,21 @@ def get_version(*, actor: Membership, version_id: UUID) -> FunctionVersion:
     return version
 
 
+def find_version(*, actor: Membership, function: Function, number: int) -> FunctionVersion:
+    """Find a version by its number.
+
+    Raises:
+        PermissionMissing, NoSuchVersion
+    """
+    require(actor, Permission.VIEW)
+    version = None
+    if 0 < number < 2**31:
+        version = FunctionVersion.objects.for_history().filter(function=function, number=number).first()
+    if version is None:
+        raise NoSuchVersion(f"There is no version {number} of “{function.name}”.")
+    return version
+
+
 def _draft(
     name: str | None,
     source: str,
@@ -188,14 +232,17 @@ def _draft(
     dependencies: Sequence[str] | None,
     settings: Settings,
     provenance: Provenance,
+    note: str = "",
 ) -> _Draft:
+    if len(note) > LONGEST_NOTE:
+        raise NoteTooLong(f"What is new must be said in at most {LONGEST_NOTE} characters.", most=LONGEST_NOTE)
     settings.check()
     check_maxima(settings.limits, workspace_maxima())
     normalised = [str(requirement) for requirement in parse_requirements(requirements)] if requirements else []
     analysis = read(source, entry=name)
     check_packages(analysis, normalised)
     names = dependency_names(analysis, declared=dependencies, task_id=provenance.task_id)
-    return _Draft(source, analysis, normalised, names, settings, provenance)
+    return _Draft(source, analysis, normalised, names, settings, provenance, cleaned(note).strip())
 
 
 def _all_or_nothing() -> AbstractContextManager[None]:
@@ -208,31 +255,57 @@ def _insert(function: Function) -> None:
         with _all_or_nothing():  # the constraint decides between two who ask at once
             function.save(force_insert=True)
     except IntegrityError as error:
-        raise NameTaken(f"There is a function “{function.name}” already.", name=function.name) from error
+        is_archived = Function.objects.archived().filter(name=function.name).exists() and function.task_id is None
+        where = "in the archive: bring it back or take another name" if is_archived else "already"
+        raise NameTaken(f"There is a function “{function.name}” {where}.", name=function.name) from error
 
 
-def _add_next_version(actor: Membership, function: Function, draft: _Draft) -> FunctionVersion:
-    rows = Function.objects.select_for_update(no_key=True, of=("self",)).select_related("active_version")
-    locked = rows.get(pk=function.pk)
-    last = locked.versions.order_by("-number").values_list("number", flat=True).first() or 0
-    return _add_version(actor, locked, draft, number=last + 1)
+def _add_next_version(
+    actor: Membership, function: Function, draft: _Draft, basis: Basis | None, *, is_to_be_active: bool
+) -> FunctionVersion:
+    hold_graph()
+    held = held_function(function.pk)
+    refuse_archived(held)
+    newest = held.versions.order_by("-number").first()
+    version = _version(actor, held, draft, number=newest.number + 1 if newest else 1)
+    if newest is not None:
+        newest.function = held
+        check_basis(basis, newest, version)
+    if same := _same(version, held.active_version, newest):
+        same.function = held
+        if is_to_be_active and not same.is_active:
+            check_and_ask(actor=actor, version=same)
+            set_active(actor=actor, function=held, version=same)
+        return same
+    if begun_with := _begun_with(held, basis):
+        version.derived_from = version.derived_from or begun_with
+        version.changes = compare(begun_with, version).summary()
+    return _store(actor, version, is_to_be_active=is_to_be_active)
 
 
-def _add_version(actor: Membership, function: Function, draft: _Draft, *, number: int) -> FunctionVersion:
-    version = _version(actor, function, draft, number)
-    active = function.active_version
-    if active is not None and active.digest == version.digest and active.author_id is not None:
-        return active
+def _same(version: FunctionVersion, *others: FunctionVersion | None) -> FunctionVersion | None:
+    return next((other for other in others if other and other.digest == version.digest and other.author_id is not None), None)
+
+
+def _begun_with(function: Function, basis: Basis | None) -> FunctionVersion | None:
+    if basis is None:
+        return function.active_version
+    found = function.versions.filter(number=basis.number).first() if 0 < basis.number < 2**31 else None
+    if found is None:
+        raise NoSuchVersion(f"There is no version {basis.number} of “{function.name}” that could have been edited.")
+    return found
+
+
+def _store(actor: Membership, version: FunctionVersion, *, is_to_be_active: bool) -> FunctionVersion:
+    """Keep a version that passed what can be checked without the others, and ask for what it needs."""
     closure = resolve_closure(version)
-    reason = f"The function “{function.name}” needs {'it' if len(draft.requirements) == 1 else 'them'}."
-    version.package_set = ensure_environment(actor=actor, closure=closure, reason=reason, task_id=draft.provenance.task_id)
+    version.package_set = ask_for_packages(actor=actor, version=version, closure=closure)
     version.save(force_insert=True)
-    if draft.provenance.origin != Origin.AGENT:  # an agent asks when it wants to run it: what it wrote may not be its last word
-        ensure_capabilities(actor=actor, closure=closure, reason=f"The function “{function.name}” was saved with them.")
-    function.active_version = version
-    Function.objects.filter(pk=function.pk).update(active_version=version, updated_at=Now())
-    record(actor=actor, action="function.version_saved", subject=version, number=number, digest=version.digest)
-    emit("function.version_saved", function_id=str(function.pk), version_id=str(version.pk))
+    ask_for_capabilities(actor=actor, version=version, closure=closure)
+    record(actor=actor, action="function.version_saved", subject=version, number=version.number, digest=version.digest)
+    emit("function.version_saved", function_id=str(version.function_id), version_id=str(version.pk))
+    if is_to_be_active:
+        set_active(actor=actor, function=version.function, version=version)
     return version
 
 
@@ -270,6 +343,7 @@ def _version(actor: Membership, function: Function, draft: _Draft, number: int) 
         derived_from=provenance.derived_from,
         author=actor.user,
         author_name=str(actor),
+        note=draft.note,
     )
     version.digest = version.compute_digest()
     return version

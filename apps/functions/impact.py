@@ -1,0 +1,46 @@
+"""Who is affected when a function changes or goes: the functions of the library that call it, directly or through others."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db.models import BooleanField, ExpressionWrapper, Q
+
+from apps.functions.models import Function, FunctionQuerySet
+
+
+@dataclass(frozen=True, slots=True)
+class Impact:
+    """Functions whose active version calls another, by id. What tasks wrote for themselves does not count."""
+
+    direct: frozenset[UUID]
+    indirect: frozenset[UUID]
+
+    def __len__(self) -> int:
+        return len(self.direct) + len(self.indirect)
+
+    def functions(self) -> FunctionQuerySet:
+        """They themselves, for a page of them: each with `is_direct`."""
+        is_direct = ExpressionWrapper(Q(pk__in=self.direct), output_field=BooleanField())
+        rows: FunctionQuerySet = Function.objects.all().for_list().filter(pk__in=self.direct | self.indirect)
+        return rows.annotate(is_direct=is_direct)
+
+
+def impact_of(function: Function) -> Impact:
+    """Who calls a function now. One query, over the functions of the workspace that call any: a graph has no short cut.
+
+    A caller counts whether the function is active or archived, since a name is what is called.
+    """
+    rows = Function.objects.library().filter(active_version__isnull=False).exclude(active_version__dependencies=[])
+    callers = defaultdict[str, list[tuple[UUID, str]]](list)
+    for key, name, dependencies in rows.values_list("pk", "name", "active_version__dependencies"):
+        for dependency in dependencies:
+            callers[dependency].append((key, name))
+    direct = {key for key, _ in callers[function.name]}
+    found, waiting = dict.fromkeys(direct), list(callers[function.name])
+    while waiting:
+        _, name = waiting.pop()
+        new = [(key, caller) for key, caller in callers.get(name, ()) if key not in found]
+        found.update(dict.fromkeys(key for key, _ in new))
+        waiting += new
+    return Impact(frozenset(direct), frozenset(found.keys() - direct - {function.pk}))
