@@ -12,12 +12,11 @@ from apps.api.schemas import FunctionOut, Page, VersionIn
 from apps.api.version_schemas import ChoiceIn, DiffOut, UserOut, VersionDetailOut, VersionOut
 from apps.functions.activation import activate_version, roll_back
 from apps.functions.archive import archive_function, unarchive_function
-from apps.functions.comparison import compare
 from apps.functions.definition import Settings, with_grants
 from apps.functions.editing import Basis
 from apps.functions.impact import impact_of
 from apps.functions.models import Function, FunctionVersion, Isolation
-from apps.functions.services import find_version, save_version
+from apps.functions.services import compare_versions, find_version, save_version
 from apps.workspaces.models import Membership
 
 router = Router()
@@ -63,10 +62,11 @@ def show_version(request: ApiRequest, name: str, number: int) -> VersionDetailOu
     return VersionDetailOut.of(_version(request.membership, name, number))
 
 
-@router.get("/{name}/diff", response=DiffOut, summary="What differs between two versions")
+@router.get("/{name}/diff", response=DiffOut, summary="What differs between two versions; the active and the newest one when left out")
 @in_scope
-def diff(request: ApiRequest, name: str, before: int, after: int) -> DiffOut:
-    return DiffOut.of(compare(_version(request.membership, name, before), _version(request.membership, name, after)))
+def diff(request: ApiRequest, name: str, before: int | None = None, after: int | None = None) -> DiffOut:
+    function = found_function(request.membership, name)
+    return DiffOut.of(compare_versions(actor=request.membership, function=function, before=before, after=after))
 
 
 @router.post("/{name}/activate", response=FunctionOut, summary="Make a version the active one")

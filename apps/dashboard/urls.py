@@ -17,6 +17,7 @@ from apps.dashboard import (
     secrets,
     tasks,
     tokens,
+    versions,
     workspaces,
 )
 
@@ -24,6 +25,7 @@ NOUNS = (
     home,
     tasks,
     functions,
+    versions,
     runs,
     artifacts,
     approvals,

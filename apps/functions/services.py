@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db import IntegrityError
 
 from apps.audit.services import record
+from apps.core.canonical import digest_of
 from apps.core.errors import Conflict, Invalid, NotFound
 from apps.core.events import emit
 from apps.core.tenancy import current_workspace_id, scope
@@ -24,7 +25,7 @@ from apps.functions.activation import (
 from apps.functions.analysis import Analysis
 from apps.functions.checks import check_packages, dependency_names, read
 from apps.functions.closure import resolve_closure
-from apps.functions.comparison import compare
+from apps.functions.comparison import Comparison, compare
 from apps.functions.definition import BY_HAND, Provenance, Settings, check_name, checked_host, clean_tags
 from apps.functions.editing import Basis, check_basis
 from apps.functions.environments import closure_requirements, ensure_environment
@@ -38,8 +39,8 @@ from apps.workspaces.roles import Permission
 from apps.workspaces.services import require
 
 __all__ = [
-    "NoSuchFunction", "closure_requirements", "create_function", "ensure_environment", "find_function", "find_version",
-    "get_function", "get_version", "resolve_closure", "save_version", "update_details",
+    "NoSuchFunction", "closure_requirements", "compare_versions", "create_function", "details_digest", "ensure_environment",
+    "find_function", "find_version", "get_function", "get_version", "resolve_closure", "save_version", "update_details",
 ]  # fmt: skip
 
 NO_SETTINGS = Settings()
@@ -52,6 +53,12 @@ class NameTaken(Conflict):
 
 class NoSuchVersion(NotFound):
     code = "no_such_version"
+
+
+class DetailsChanged(Conflict):
+    """Description or tags are not what the author began with; `details["seen"]` is the digest of what they are now."""
+
+    code = "details_changed"
 
 
 class NoteTooLong(Invalid):
@@ -157,16 +164,32 @@ def save_version(
     return version
 
 
-def update_details(*, actor: Membership, function: Function, description: str, tags: Iterable[str]) -> Function:
-    """Change what is said about a function; its versions stay as they are.
+def update_details(
+    *, actor: Membership, function: Function, description: str, tags: Iterable[str], seen: str = ""
+) -> Function:
+    """Change what is said about a function; its versions stay as they are. What is said already changes nothing.
+
+    Args:
+        seen: `details_digest` of what the actor began with. What equals it was not touched, and is not written either.
 
     Raises:
-        PermissionMissing, InvalidTag
+        PermissionMissing, InvalidTag, NoSuchFunction, DetailsChanged
     """
     require(actor, Permission.DEVELOP)
-    function.description, function.tags = cleaned(description), clean_tags(tags)
-    function.save(update_fields=["description", "tags"])
-    record(actor=actor, action="function.details_changed", subject=function, tags=function.tags)
+    wanted = Function(description=cleaned(description), tags=clean_tags(tags))
+    with _all_or_nothing():
+        held = held_function(function.pk)
+        now, then = details_digest(held), seen or details_digest(held)
+        if details_digest(wanted) not in (now, then):
+            if now != then:
+                raise DetailsChanged(
+                    f"Somebody changed what is said about “{held.name}” while you were writing. It is now: {held.description} "
+                    f"(tags: {', '.join(held.tags) or 'none'}). Save again to put yours in its place.",
+                    seen=now,
+                )
+            Function.objects.filter(pk=held.pk).update(description=wanted.description, tags=wanted.tags)
+            record(actor=actor, action="function.details_changed", subject=held, tags=wanted.tags)
+            function.description, function.tags = wanted.description, wanted.tags
     return function
 
 
@@ -223,6 +246,36 @@ def find_version(*, actor: Membership, function: Function, number: int) -> Funct
     if version is None:
         raise NoSuchVersion(f"There is no version {number} of “{function.name}”.")
     return version
+
+
+def compare_versions(
+    *, actor: Membership, function: Function, before: int | None = None, after: int | None = None
+) -> Comparison:
+    """Two versions by their numbers, side by side.
+
+    Args:
+        after: the newest version when left out.
+        before: the active version when left out, or the one that `after` was made from where that is the active one.
+
+    Raises:
+        PermissionMissing, NoSuchVersion
+    """
+    require(actor, Permission.VIEW)
+    if after is None:
+        after = FunctionVersion.objects.filter(function=function).order_by("-number").values_list("number", flat=True).first()
+    new = find_version(actor=actor, function=function, number=after or 0)
+    if before is not None:
+        return compare(find_version(actor=actor, function=function, number=before), new)
+    active = FunctionVersion.objects.active().for_history().filter(function=function).first()
+    if active is None or active.pk == new.pk:
+        own = FunctionVersion.objects.for_history().filter(function=function)
+        active = own.filter(pk=new.derived_from_id).first() or own.filter(number__lt=new.number).first() or new
+    return compare(active, new)
+
+
+def details_digest(function: Function) -> str:
+    """What is said about a function, as a form remembers it that was filled with it."""
+    return digest_of([function.description, function.tags])
 
 
 def _draft(
