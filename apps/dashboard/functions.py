@@ -132,7 +132,9 @@ def function_edit(request: PageRequest, function_id: UUID) -> HttpResponse:
     form = VersionForm(request.POST or None, initial=initial, maxima=workspace_maxima())
     outcome = None
     if request.method == "POST" and form.is_valid():
-        outcome = attempt(request, lambda: _save(request, function, form))
+        if basis := form.basis():
+            edited = find_version(actor=request.membership, function=function, number=basis.number)
+        outcome = attempt(request, lambda: _save(request, function, form, edited))
         if isinstance(outcome, FunctionVersion):
             return go(request, "function-detail", function_id=function.pk, say=_said(outcome), query=_shown_after(outcome))
     told = {"edited": edited, "newest": newest}
@@ -152,11 +154,10 @@ def _shown_after(version: FunctionVersion) -> str:
     return "" if version.is_active else f"?version={version.number}"
 
 
-def _save(request: PageRequest, function: Function, form: VersionForm) -> FunctionVersion:
+def _save(request: PageRequest, function: Function, form: VersionForm, edited: FunctionVersion) -> FunctionVersion:
     """A version with the settings of the one that was edited, where the form does not speak of them."""
-    given, basis = form.cleaned_data, form.basis()
+    given = form.cleaned_data
     code = {name: given[name] for name in ("source", "requirements", "dependencies")}
-    edited = find_version(actor=request.membership, function=function, number=basis.number) if basis else function.active_version
     before, retry = Settings.of(edited), form.retry()
     settings = with_grants(before, hosts=given["hosts"], secrets=given["secrets"])
     settings = replace(settings, limits=given["limits"], logging=given["logging"], isolation=form.isolation())
@@ -167,7 +168,7 @@ def _save(request: PageRequest, function: Function, form: VersionForm) -> Functi
         actor=request.membership,
         function=function,
         settings=settings,
-        basis=basis,
+        basis=form.basis(),
         note=given["note"],
         activate="keep_draft" not in request.POST,
         **code,
