@@ -3,6 +3,7 @@
 import time
 from contextlib import ExitStack
 from threading import Event
+from typing import Literal
 from uuid import UUID
 
 from ninja import HeaderEx, P, Router, Status
@@ -24,6 +25,7 @@ from apps.workspaces.services import require
 
 router = Router()
 LONGEST_WAIT = 60.0  # seconds that a request may wait for its run's end
+type Shelf = Literal["library", "archive"]
 LOOK_EVERY = 1.0  # seconds
 SETTINGS = {"hosts", "secrets", "limits", "retry_class", "retry", "isolation", "logging"}  # of a version, beside its code
 
@@ -31,11 +33,11 @@ SETTINGS = {"hosts", "secrets", "limits", "retry_class", "retry", "isolation", "
 @router.get("", response=Page[FunctionOut], summary="Functions of the library, or archived ones, newest first")
 @in_scope
 def list_functions(
-    request: ApiRequest, after: UUID | None = None, limit: int = USUAL, search: str = "", archived: bool = False
+    request: ApiRequest, after: UUID | None = None, limit: int = USUAL, search: str = "", shelf: Shelf = "library"
 ) -> object:
     require(request.membership, Permission.VIEW)
-    shelf = Function.objects.archived() if archived else Function.objects.library()
-    return page_of(shelf.search(search).select_related("active_version"), after=after, limit=limit, show=FunctionOut.of)
+    rows = Function.objects.archived() if shelf == "archive" else Function.objects.library()
+    return page_of(rows.search(search).select_related("active_version"), after=after, limit=limit, show=FunctionOut.of)
 
 
 @router.post("", response={201: FunctionOut}, summary="Write a function")

@@ -165,7 +165,7 @@ class VersionIn(Schema):
         None, description="number of the version that was edited; when another was saved since, this one is refused with 409"
     )
     newest_seen: int | None = Field(None, description="number of the newest version that was known; left out: `based_on`")
-    activate: bool = Field(True, description="false keeps it a draft")
+    activate: bool = Field(default=True, description="false keeps it a draft")
     note: str = Field("", description="what is new, at most 200 characters")
     requirements: list[str] = []
     dependencies: list[str] | None = None

@@ -62,7 +62,9 @@ def show_version(request: ApiRequest, name: str, number: int) -> VersionDetailOu
     return VersionDetailOut.of(_version(request.membership, name, number))
 
 
-@router.get("/{name}/diff", response=DiffOut, summary="What differs between two versions; the active and the newest one when left out")
+@router.get(
+    "/{name}/diff", response=DiffOut, summary="What differs between two versions; without numbers from the active to the newest"
+)
 @in_scope
 def diff(request: ApiRequest, name: str, before: int | None = None, after: int | None = None) -> DiffOut:
     function = found_function(request.membership, name)

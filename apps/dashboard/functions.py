@@ -137,7 +137,7 @@ def function_edit(request: PageRequest, function_id: UUID) -> HttpResponse:
         outcome = attempt(request, lambda: _save(request, function, form, edited))
         if isinstance(outcome, FunctionVersion):
             return go(request, "function-detail", function_id=function.pk, say=_said(outcome), query=_shown_after(outcome))
-    told = {"edited": edited, "newest": newest}
+    told: dict[str, object] = {"edited": edited, "newest": newest}
     if isinstance(outcome, EditConflict):
         form.catch_up(newest_seen=outcome.details["version"])
         told |= {"conflict": shown_comparison(outcome.comparison), "newest": outcome.comparison.old}
@@ -267,7 +267,7 @@ def _told(
         "is_active": version.pk == function.active_version_id,
         "dependencies": Function.objects.visible_in(function.task_id).filter(name__in=version.dependencies).order_by("name"),
         "impact": impact,
-        "callers": impact.functions().filter(is_direct=True)[:SHOWN_CALLERS],
+        "callers": impact.callers().defer("active_version__source")[:SHOWN_CALLERS],
         "fields": fields,
         "limits": limits,
         "limits_above": any(row.is_above for row in limits),

@@ -133,7 +133,7 @@ def function_delete(request: PageRequest, function_id: UUID) -> HttpResponse:
 
 def _told_of_users(function: Function) -> dict[str, Impact | QuerySet[Function]]:
     impact = impact_of(function)
-    users = impact.functions().defer("active_version__source").order_by("-is_direct", "name")
+    users = impact.functions().defer("active_version__source")
     return {"impact": impact, "users": users[:NAMED_USERS]}
 
 

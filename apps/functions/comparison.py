@@ -72,7 +72,7 @@ class Comparison:
         return self.old.source != self.new.source and not (self.removed or self.added)
 
     def summary(self) -> str:
-        """One line: "source +3 −1, packages"; empty when nothing differs. At most 200 characters."""
+        """One line: "source, lines added and removed, packages"; empty when nothing differs. At most 200 characters."""
         lines = [f"source +{self.added} \N{MINUS SIGN}{self.removed}"] if self.removed or self.added else []
         unseen = ["line ends"] if self.differs_unseen else []
         return ", ".join([*lines, *unseen, *(change.label for change in self.settings)])[:200]

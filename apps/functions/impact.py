@@ -19,11 +19,16 @@ class Impact:
     def __len__(self) -> int:
         return len(self.direct) + len(self.indirect)
 
+    def callers(self) -> FunctionQuerySet:
+        """Those that call it directly, by name."""
+        rows: FunctionQuerySet = Function.objects.all().for_list().filter(pk__in=self.direct)
+        return rows
+
     def functions(self) -> FunctionQuerySet:
-        """They themselves, for a page of them: each with `is_direct`."""
+        """All of them, each with `is_direct`; those that call it directly come first."""
         is_direct = ExpressionWrapper(Q(pk__in=self.direct), output_field=BooleanField())
         rows: FunctionQuerySet = Function.objects.all().for_list().filter(pk__in=self.direct | self.indirect)
-        return rows.annotate(is_direct=is_direct)
+        return rows.annotate(is_direct=is_direct).order_by(is_direct.desc(), "name")
 
 
 def impact_of(function: Function) -> Impact:

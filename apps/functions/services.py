@@ -164,9 +164,7 @@ def save_version(
     return version
 
 
-def update_details(
-    *, actor: Membership, function: Function, description: str, tags: Iterable[str], seen: str = ""
-) -> Function:
+def update_details(*, actor: Membership, function: Function, description: str, tags: Iterable[str], seen: str = "") -> Function:
     """Change what is said about a function; its versions stay as they are. What is said already changes nothing.
 
     Args:
@@ -206,9 +204,7 @@ def get_function(*, actor: Membership, function_id: UUID) -> Function:
     return function
 
 
-def find_function(
-    *, actor: Membership, name: str, task_id: UUID | None = None, with_archived: bool = False
-) -> Function | None:
+def find_function(*, actor: Membership, name: str, task_id: UUID | None = None, with_archived: bool = False) -> Function | None:
     """Find a function by its name: the task's own first, then the library's; None when there is none.
 
     Raises:
@@ -248,14 +244,12 @@ def find_version(*, actor: Membership, function: Function, number: int) -> Funct
     return version
 
 
-def compare_versions(
-    *, actor: Membership, function: Function, before: int | None = None, after: int | None = None
-) -> Comparison:
+def compare_versions(*, actor: Membership, function: Function, before: int | None = None, after: int | None = None) -> Comparison:
     """Two versions by their numbers, side by side.
 
     Args:
         after: the newest version when left out.
-        before: the active version when left out, or the one that `after` was made from where that is the active one.
+        before: the active version when left out, or the one before `after` where that is the active one.
 
     Raises:
         PermissionMissing, NoSuchVersion
@@ -269,7 +263,7 @@ def compare_versions(
     active = FunctionVersion.objects.active().for_history().filter(function=function).first()
     if active is None or active.pk == new.pk:
         own = FunctionVersion.objects.for_history().filter(function=function)
-        active = own.filter(pk=new.derived_from_id).first() or own.filter(number__lt=new.number).first() or new
+        active = own.filter(number__lt=new.number).first() or new
     return compare(active, new)
 
 

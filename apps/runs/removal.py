@@ -52,7 +52,7 @@ def delete_function(*, actor: Membership, function: Function) -> int:
         except (ProtectedError, RestrictedError) as error:
             raise KeptForOthers(_sentence(held, error)) from error
         record(actor=actor, action="function.deleted", subject=held, versions=versions, runs=runs)
-        emit("function.deleted", function_id=str(held.pk), name=held.name)
+        emit("function.deleted", function_id=str(function.pk), function_name=held.name)
     return runs
 
 

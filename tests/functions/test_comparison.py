@@ -100,7 +100,7 @@ def test_every_setting_that_a_digest_covers_is_compared() -> None:
         "isolation": (None, "function"),
         "arguments": (["a", "b (optional)"], []),
     }
-    assert compare(old, new).summary() == "packages, secrets, limits, boxes, arguments"
+    assert compare(old, new).summary() == "packages, secrets, limits, arguments, boxes"
 
 
 def test_a_saved_version_says_in_one_line_what_is_new(make, save) -> None:
