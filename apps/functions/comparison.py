@@ -81,11 +81,11 @@ class Comparison:
         """The differences with CONTEXT equal lines around each."""
         found: list[Hunk] = []
         shown_to, blocks = 0, list[Block]()
-        for block in self.blocks:
+        for at, block in enumerate(self.blocks):
             if not block.is_equal:
                 blocks.append(block)
                 continue
-            before, after = _ends(block, is_first=block.old.start == 0, is_last=block.old.stop == len(self.old_lines))
+            before, after = _ends(block, is_first=at == 0, is_last=at == len(self.blocks) - 1)
             if before is None:
                 blocks.append(block)
                 continue

@@ -56,7 +56,8 @@ def filled(page: str) -> dict[str, str]:
 def numbers(cast: SimpleNamespace) -> tuple[int, int]:
     """How many versions there are, and which one is active."""
     with scope(cast.acme.pk):
-        return FunctionVersion.objects.count(), FunctionVersion.objects.active().get().number
+        own = FunctionVersion.objects.filter(function__name="shout")
+        return own.count(), own.active().get().number
 
 
 def test_the_history_says_of_each_version_who_when_what_and_where_it_stands(client, cast, shout) -> None:
@@ -71,7 +72,7 @@ def test_the_history_says_of_each_version_who_when_what_and_where_it_stands(clie
         "Earlier",
     ]
     assert "Louder." in rows[1]
-    assert "source +1 \N{MINUS SIGN}0" in rows[0]
+    assert "source +1 \N{MINUS SIGN}1" in rows[0]
     assert ("Activate" in rows[0], "Roll back" in rows[2]) == (True, True)
 
 
@@ -157,9 +158,7 @@ def test_activation_shows_what_changes_and_who_uses_it_and_then_does_it(client, 
     assert re.search(r"far</a><span class=\"quiet\">through others", page)
     assert "# 2" in re.sub(r"<[^>]+>", "", page)
     assert client.post(address, {"instead_of": "1"}).status_code == 302
-    assert numbers(cast)[0] == 4
-    with scope(cast.acme.pk):
-        assert Function.objects.get(pk=shout.pk).active_version_id == draft.pk
+    assert numbers(cast) == (2, 2)
 
 
 def test_going_back_is_asked_on_the_same_page_and_a_change_meanwhile_is_told(client, cast, shout) -> None:
@@ -230,8 +229,9 @@ def test_a_description_that_another_has_changed_meanwhile_is_not_overwritten(cli
 def test_archiving_hides_and_bringing_back_shows(client, cast, shout) -> None:
     assert "goes out of lists" in read(client, url(shout, "archive"))
     assert client.post(url(shout, "archive")).status_code == 302
-    assert "shout" not in read(client, "/w/acme/functions/").split('id="results"')[1]
-    assert "shout" in read(client, "/w/acme/functions/?shelf=archive").split('id="results"')[1]
+    assert "shout is archived" in read(client, "/w/acme/")
+    assert "shout" not in read(client, "/w/acme/functions/")
+    assert "shout" in read(client, "/w/acme/functions/?shelf=archive")
     page = read(client, url(shout))
     assert "It was archived" in page
     assert "argument-text" not in page

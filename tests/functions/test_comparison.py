@@ -51,6 +51,14 @@ def test_a_change_is_told_with_three_lines_around_it_as_diff_does() -> None:
     ]  # fmt: skip
 
 
+def test_lines_at_both_ends_are_told_with_what_stands_beside_them() -> None:
+    told = list(compare(version(FORTY), version(f"first\n{FORTY}last\n")).unified())
+    assert told == [
+        "@@ -1,3 +1,4 @@", "+first", " line 1", " line 2", " line 3",
+        "@@ -38,3 +39,4 @@", " line 38", " line 39", " line 40", "+last",
+    ]  # fmt: skip
+
+
 def test_two_changes_far_apart_are_two_hunks_and_the_lines_between_are_counted() -> None:
     changed = FORTY.replace("line 5\n", "").replace("line 35\n", "line 35\nnew\n")
     first, second = compare(version(FORTY), version(changed)).hunks()
