@@ -138,6 +138,7 @@ class LimitOut(Schema):
         )  # fmt: skip
 
 
+DEPENDENCIES = Field(None, description="names, compared with what the source calls; `name@2` pins version 2")
 RETRY_CLASS = Field(None, description="on_lost when left out, never for what has secrets or hosts")
 LOGGING = "level (debug, info, warning, error), sample (one run in so many keeps its output), store_arguments"
 RETRY_SETTINGS: dict[str, int] = Field({}, description="for on_error: max_attempts, backoff_seconds, backoff_cap_seconds")
@@ -148,7 +149,7 @@ class FunctionIn(Schema):
     name: str | None = None
     description: str | None = None
     requirements: list[str] = []
-    dependencies: list[str] | None = None
+    dependencies: list[str] | None = DEPENDENCIES
     tags: list[str] = []
     limits: LimitsGiven = {}
     retry_class: RetryClass | None = Field(None, description="on_lost when left out, never for what has secrets or hosts")
@@ -168,7 +169,7 @@ class VersionIn(Schema):
     activate: bool = Field(default=True, description="false keeps it a draft")
     note: str = Field("", description="what is new, at most 200 characters")
     requirements: list[str] = []
-    dependencies: list[str] | None = None
+    dependencies: list[str] | None = DEPENDENCIES
     limits: LimitsGiven | None = Field(None, description="left out: as the version that was edited has them")
     retry_class: RetryClass | None = Field(None, description="left out: as the version that was edited has it")
     retry: dict[str, int] = RETRY_SETTINGS
@@ -191,6 +192,7 @@ class FunctionOut(Schema):
     input_schema: dict[str, Any]
     requirements: list[str]
     dependencies: list[str]
+    pins: dict[str, int]
     limits: dict[str, Amount]
     retry_class: str
     retry: dict[str, int]
@@ -213,6 +215,7 @@ class FunctionOut(Schema):
             input_schema=version.input_schema if version else {},
             requirements=version.requirements if version else [],
             dependencies=version.dependencies if version else [],
+            pins=version.pins if version else {},
             limits=version.limits if version else {},
             retry_class=version.retry_class if version else "",
             retry=version.retry if version else {},

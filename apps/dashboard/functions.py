@@ -137,7 +137,7 @@ def function_edit(request: PageRequest, function_id: UUID) -> HttpResponse:
         outcome = attempt(request, lambda: _save(request, function, form, edited))
         if isinstance(outcome, FunctionVersion):
             return go(request, "function-detail", function_id=function.pk, say=_said(outcome), query=_shown_after(outcome))
-    told: dict[str, object] = {"edited": edited, "newest": newest}
+    told: dict[str, object] = {"edited": edited, "newest": newest, "impact": impact_of(function)}
     if isinstance(outcome, EditConflict):
         form.catch_up(newest_seen=outcome.details["version"])
         told |= {"conflict": shown_comparison(outcome.comparison), "newest": outcome.comparison.old}
@@ -265,7 +265,7 @@ def _told(
         "version": version,
         "versions": history[:SHOWN_VERSIONS],
         "is_active": version.pk == function.active_version_id,
-        "dependencies": Function.objects.visible_in(function.task_id).filter(name__in=version.dependencies).order_by("name"),
+        "dependencies": _called_by(version),
         "impact": impact,
         "callers": impact.callers().defer("active_version__source")[:SHOWN_CALLERS],
         "fields": fields,
@@ -280,6 +280,12 @@ def _told(
         "runs": Run.objects.for_list().filter(function=function)[:SHOWN_RUNS],
         "upload_limit": settings.UPLOAD_MAX_BYTES,
     }
+
+
+def _called_by(version: FunctionVersion) -> list[tuple[Function, int | None]]:
+    """What it calls, each with the number of the version that it pins."""
+    called = Function.objects.visible_in(version.function.task_id).filter(name__in=version.dependencies).order_by("name")
+    return [(function, version.pins.get(function.name)) for function in called]
 
 
 def _standing(version: FunctionVersion) -> CapabilityRequest | None:

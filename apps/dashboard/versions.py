@@ -30,7 +30,9 @@ NAMED_USERS = 10
 def function_versions(request: PageRequest, function_id: UUID) -> HttpResponse:
     function = get_function(actor=request.membership, function_id=function_id)
     rows: QuerySet[FunctionVersion] = FunctionVersion.objects.filter(function=function).select_related("function").defer("source")
-    told = {"function": function, "page": paginate(request, rows), "newest": newest_version(function)}
+    newest, active = newest_version(function), function.active_version
+    before = active.number if active and active != newest else max(1, newest.number - 1)
+    told = {"function": function, "page": paginate(request, rows), "newest": newest, "before": before}
     return show(request, "functions/versions.html", told)
 
 

@@ -15,6 +15,7 @@ class Impact:
 
     direct: frozenset[UUID]
     indirect: frozenset[UUID]
+    pinned: frozenset[UUID]  # of the direct ones those that name a version: another active one changes nothing for them
 
     def __len__(self) -> int:
         return len(self.direct) + len(self.indirect)
@@ -37,8 +38,11 @@ def impact_of(function: Function) -> Impact:
     A caller counts whether the function is active or archived, since a name is what is called.
     """
     rows = Function.objects.library().filter(active_version__isnull=False).exclude(active_version__dependencies=[])
-    callers = defaultdict[str, list[tuple[UUID, str]]](list)
-    for key, name, dependencies in rows.values_list("pk", "name", "active_version__dependencies"):
+    callers, pinned = defaultdict[str, list[tuple[UUID, str]]](list), set[UUID]()
+    columns = ("pk", "name", "active_version__dependencies", "active_version__pins")
+    for key, name, dependencies, pins in rows.values_list(*columns):
+        if function.name in pins:
+            pinned.add(key)
         for dependency in dependencies:
             callers[dependency].append((key, name))
     direct = {key for key, _ in callers[function.name]}
@@ -48,4 +52,4 @@ def impact_of(function: Function) -> Impact:
         new = [(key, caller) for key, caller in callers.get(name, ()) if key not in found]
         found.update(dict.fromkeys(key for key, _ in new))
         waiting += new
-    return Impact(frozenset(direct), frozenset(found.keys() - direct - {function.pk}))
+    return Impact(frozenset(direct), frozenset(found.keys() - direct - {function.pk}), frozenset(pinned))

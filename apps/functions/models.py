@@ -1,6 +1,6 @@
 """A function and its immutable versions. Fields, constraints and facts about one row; what may be done is in services."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Self
 from uuid import UUID
 
@@ -79,15 +79,22 @@ class FunctionVersionQuerySet(TenantQuerySet["FunctionVersion"]):
     def active(self) -> Self:
         return self.filter(active_for__isnull=False)
 
-    def active_by_name(self, names: Iterable[str], *, task_id: UUID | None) -> dict[str, "FunctionVersion"]:
+    def active_by_name(
+        self, names: Iterable[str], *, task_id: UUID | None, pins: Mapping[str, int] | None = None
+    ) -> dict[str, "FunctionVersion"]:
         """The active version behind each name, as seen from the library or from a task; unknown names are left out.
 
-        A task's own function stands in front of the library's of the same name. What is archived is unknown.
+        A task's own function stands in front of the library's of the same name. What is archived is unknown. Where `pins` has
+        a name, its version of that number stands for it.
         """
+        wanted, pins = set(names), pins or {}
+        chosen = Q(active_for__isnull=False, function__name__in=wanted - pins.keys())
+        for name in wanted & pins.keys():
+            chosen |= Q(function__name=name, number=pins[name])
         visible = Q(function__task_id=None, function__archived_at=None)
         if task_id:
             visible |= Q(function__task_id=task_id)
-        rows = self.active().filter(visible, function__name__in=set(names)).select_related("function")
+        rows = self.filter(visible).filter(chosen).select_related("function")
         by_name = sorted(rows, key=lambda version: version.function.task_id is not None)
         return {version.function.name: version for version in by_name}
 
@@ -169,6 +176,7 @@ class FunctionVersion(TenantModel):
     created_at = models.DateTimeField(db_default=Now())
     note = models.CharField(max_length=200, blank=True, default="")  # the author's words on what is new
     changes = models.CharField(max_length=200, blank=True, default="")  # the same by comparison with `derived_from`
+    pins = models.JSONField(default=dict)  # of functions that it calls in another version than the active one: name → number
     activated_at = models.DateTimeField(null=True)  # the last time that it became the active one; never: a draft
 
     # The packages that a run needs, dependencies included, as asked for when the version was saved.
@@ -188,7 +196,7 @@ class FunctionVersion(TenantModel):
             "function", "number", "source", "entry", "is_async", "description", "input_schema", "output_schema",
             "imports", "hints", "requirements", "dependencies", "secrets", "hosts", "limits", "retry_class", "retry",
             "logging", "isolation", "digest", "origin", "task_id", "prompt", "model", "derived_from", "author",
-            "author_name", "created_at", "note", "changes",
+            "author_name", "created_at", "note", "changes", "pins",
         )  # fmt: skip
 
     def __str__(self) -> str:
@@ -217,6 +225,7 @@ class FunctionVersion(TenantModel):
             "hosts": sorted(self.hosts),
             "limits": self.limits,
             "retry_class": self.retry_class,
+            **({"pins": self.pins} if self.pins else {}),
             **({"retry": self.retry} if self.retry else {}),
             **({"logging": self.logging} if self.logging else {}),
             **({} if self.isolation == Isolation.RUN else {"isolation": self.isolation}),

@@ -23,7 +23,7 @@ from apps.functions.activation import (
     set_active,
 )
 from apps.functions.analysis import Analysis
-from apps.functions.checks import check_packages, dependency_names, read
+from apps.functions.checks import check_packages, dependency_names, parted_pins, read
 from apps.functions.closure import resolve_closure
 from apps.functions.comparison import Comparison, compare
 from apps.functions.definition import BY_HAND, Provenance, Settings, check_name, checked_host, clean_tags
@@ -75,6 +75,7 @@ class _Draft:
     dependencies: list[str]
     settings: Settings
     provenance: Provenance
+    pins: dict[str, int] | None
     note: str = ""
 
 
@@ -94,13 +95,14 @@ def create_function(
 
     Args:
         name: the public function of the source that is the entry; without it the last one, whose name is then taken.
-        dependencies: names of other functions, if the author wants them compared with what the source uses.
+        dependencies: names of other functions, if the author wants them compared with what the source uses. `clean@2` pins
+            version 2 of it, for everything in the same box. Without any list a further version keeps the pins of the one before.
         description: in place of the docstring's.
 
     Raises:
         PermissionMissing, InvalidName, NameTaken, SourceInvalid, SourceTooLarge, UnknownDependency, UnusedDependency,
-        DependencyCycle, ClosureTooLarge, MissingPackage, BadRequirement, InvalidGrant, UnknownSecret, InvalidLimit,
-        LimitAboveMaximum, InvalidTag
+        DependencyCycle, ClosureTooLarge, BadPin, PinsDiffer, MissingPackage, BadRequirement, InvalidGrant, UnknownSecret,
+        InvalidLimit, LimitAboveMaximum, InvalidTag
     """
     require(actor, Permission.DEVELOP)
     if name is not None:
@@ -288,8 +290,10 @@ def _draft(
     normalised = [str(requirement) for requirement in parse_requirements(requirements)] if requirements else []
     analysis = read(source, entry=name)
     check_packages(analysis, normalised)
-    names = dependency_names(analysis, declared=dependencies, task_id=provenance.task_id)
-    return _Draft(source, analysis, normalised, names, settings, provenance, cleaned(note).strip())
+    declared, pins = parted_pins(dependencies)
+    names = dependency_names(analysis, declared=declared, task_id=provenance.task_id)
+    said = None if dependencies is None else pins
+    return _Draft(source, analysis, normalised, names, settings, provenance, said, cleaned(note).strip())
 
 
 def _all_or_nothing() -> AbstractContextManager[None]:
@@ -314,7 +318,8 @@ def _add_next_version(
     held = held_function(function.pk)
     refuse_archived(held)
     newest = held.versions.order_by("-number").first()
-    version = _version(actor, held, draft, number=newest.number + 1 if newest else 1)
+    begun_with = _begun_with(held, basis)
+    version = _version(actor, held, draft, newest.number + 1 if newest else 1, begun_with)
     if newest is not None:
         newest.function = held
         check_basis(basis, newest, version)
@@ -324,7 +329,7 @@ def _add_next_version(
             check_and_ask(actor=actor, version=same)
             set_active(actor=actor, function=held, version=same)
         return same
-    if begun_with := _begun_with(held, basis):
+    if begun_with is not None:
         version.derived_from = version.derived_from or begun_with
         version.changes = compare(begun_with, version).summary()
     return _store(actor, version, is_to_be_active=is_to_be_active)
@@ -361,7 +366,17 @@ def _origin(actor: Membership, provenance: Provenance) -> Origin:
     return Origin.TOKEN if actor.is_token and provenance.origin == Origin.PERSON else provenance.origin
 
 
-def _version(actor: Membership, function: Function, draft: _Draft, number: int) -> FunctionVersion:
+def _pins(draft: _Draft, begun_with: FunctionVersion | None) -> dict[str, int]:
+    """Without a word those of the version that was edited stay, as far as the source still calls what they name."""
+    if draft.pins is not None:
+        return draft.pins
+    before = begun_with.pins if begun_with else {}
+    return {name: number for name, number in before.items() if name in draft.dependencies}
+
+
+def _version(
+    actor: Membership, function: Function, draft: _Draft, number: int, begun_with: FunctionVersion | None = None
+) -> FunctionVersion:
     analysis, settings, provenance = draft.analysis, draft.settings, draft.provenance
     version = FunctionVersion(
         function=function,
@@ -391,6 +406,7 @@ def _version(actor: Membership, function: Function, draft: _Draft, number: int) 
         author=actor.user,
         author_name=str(actor),
         note=draft.note,
+        pins=_pins(draft, begun_with),
     )
     version.digest = version.compute_digest()
     return version

@@ -127,3 +127,13 @@ def test_what_a_token_activates_says_so_in_the_audit_trail(cast, developer, by_t
     assert by_token(cast.developer).post(f"{PATH}/activate", {"version": 2}).status_code == 200
     with scope(cast.acme.pk):
         assert AuditRecord.objects.filter(action="function.version_activated").latest("id").by_token
+
+
+def test_a_pin_is_stated_with_the_dependency_and_stays_where_none_is_spoken_of(developer) -> None:
+    caller = "def caller() -> str:\n    return clean('a')\n"
+    made = developer.post("/functions", {"source": caller, "dependencies": ["clean@1"]}).json()
+    assert (made["dependencies"], made["pins"]) == (["clean"], {"clean": 1})
+    kept = developer.post("/functions/caller/versions", {"source": caller + "#\n"}).json()
+    assert (kept["version"], kept["pins"]) == (2, {"clean": 1})
+    refused = developer.post("/functions", {"source": caller.replace("caller", "other"), "dependencies": ["clean@7"]})
+    assert (refused.status_code, refused.json()["code"]) == (422, "unknown_dependency")

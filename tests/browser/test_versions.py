@@ -29,6 +29,7 @@ def write(person: Person, name: str) -> None:
 
 def edit(person: Person, name: str, old: str, new: str, **fields: str) -> None:
     """Type another version into the edit form, without saving it."""
+    person.page.locator("#limits > summary").click()
     person.fill(source=SOURCE.format(name=name).replace(old, new), **fields)
 
 

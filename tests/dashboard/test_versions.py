@@ -280,3 +280,21 @@ def test_deletion_wants_the_archive_and_the_name(cast, shout, sign_in, client) -
     with scope(cast.acme.pk):
         assert not Function.objects.exists()
     assert "Delete…" not in read(client, "/w/acme/functions/?shelf=archive")
+
+
+def test_a_pin_is_shown_stays_through_edits_and_goes_when_it_is_taken_out(client, cast, shout) -> None:
+    caller = 'def caller() -> str:\n    return shout("a")\n'
+    with scope(cast.acme.pk):
+        function = create_function(actor=cast.developer, source=caller, dependencies=["shout@1"])
+    save(cast, shout, "2")
+    assert f'{url(shout)}?version=1">shout</a> <span class="tag">version 1</span>' in read(client, url(function))
+    assert "calls a version of its own choice" in read(client, url(shout, "users"))
+    page = read(client, url(function, "edit"))
+    kept = re.search(r'name="dependencies"[^>]*value="([^"]*)"|value="([^"]*)"[^>]*name="dependencies"', page)
+    assert kept
+    sent = {"source": caller + "# 2\n", "dependencies": kept[1] or kept[2], **filled(page)}
+    client.post(url(function, "edit"), sent)
+    client.post(url(function, "edit"), {"source": caller + "# 3\n", **filled(read(client, url(function, "edit")))})
+    with scope(cast.acme.pk):
+        pins = FunctionVersion.objects.filter(function=function).order_by("number").values_list("pins", flat=True)
+        assert list(pins) == [{"shout": 1}, {"shout": 1}, {}]

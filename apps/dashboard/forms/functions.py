@@ -49,7 +49,7 @@ class FunctionForm(LoggingForm, LimitsForm):
         label="Functions it calls",
         required=False,
         max_length=10_000,
-        help_text="Found by themselves; name them to have them compared.",
+        help_text="Found by themselves; name them to have them compared. name@2 keeps to version 2, whichever is active.",
     )
     retry_class = forms.ChoiceField(
         label="Try a run again",
@@ -82,9 +82,8 @@ class FunctionForm(LoggingForm, LimitsForm):
     def clean_secrets(self) -> list[str]:
         return _parted(self.cleaned_data["secrets"])
 
-    def clean_dependencies(self) -> list[str] | None:
-        """None where nobody named any: then nothing is compared."""
-        return _parted(self.cleaned_data["dependencies"]) or None
+    def clean_dependencies(self) -> list[str]:
+        return _parted(self.cleaned_data["dependencies"])
 
     def retry(self) -> tuple[RetryClass | None, dict[str, int]]:
         """The class that was chosen, None for the usual one, and what was filled in beside it."""
@@ -124,7 +123,7 @@ class VersionForm(FunctionForm):
 class DeletionForm(forms.Form):
     """Asks for the name, which nobody types by mistake."""
 
-    name = forms.CharField(label="Its name", max_length=100, strip=True)
+    name = forms.CharField(label="Type its name", max_length=100, strip=True)
 
 
 def version_initial(function: Function, version: FunctionVersion | None, newest: int) -> dict[str, Any]:
@@ -133,6 +132,7 @@ def version_initial(function: Function, version: FunctionVersion | None, newest:
     initial |= {"details_seen": details_digest(function), "newest_seen": newest}
     if version is not None:
         initial |= {"based_on": version.number}
+        initial |= {"dependencies": " ".join(f"{name}@{number}" for name, number in sorted(version.pins.items()))}
         initial |= {"source": version.source, "requirements": "\n".join(version.requirements)}
         initial |= limit_initial(version.limits)
         initial |= {"keeps_box": version.isolation == Isolation.FUNCTION}

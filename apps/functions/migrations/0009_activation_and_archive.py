@@ -1,4 +1,4 @@
-"""Functions can be archived, and versions tell when they were last active. Until now saving one made it active."""
+"""Functions can be archived, versions tell when they were last active and pin what they call. Until now saving made active."""
 
 from django.apps.registry import Apps
 from django.db import migrations, models
@@ -18,6 +18,7 @@ class Migration(migrations.Migration):
         migrations.AddField("function", "archived_at", models.DateTimeField(null=True)),
         migrations.AddField("functionversion", "note", models.CharField(blank=True, default="", max_length=200)),
         migrations.AddField("functionversion", "changes", models.CharField(blank=True, default="", max_length=200)),
+        migrations.AddField("functionversion", "pins", models.JSONField(default=dict)),
         migrations.AddField("functionversion", "activated_at", models.DateTimeField(null=True)),
         migrations.AlterField(
             "functionversion",
