@@ -27,7 +27,8 @@ router = Router()
 LONGEST_WAIT = 60.0  # seconds that a request may wait for its run's end
 type Shelf = Literal["library", "archive"]
 LOOK_EVERY = 1.0  # seconds
-SETTINGS = {"hosts", "secrets", "limits", "retry_class", "retry", "isolation", "logging"}  # of a version, beside its code
+# Of a version, beside its code.
+SETTINGS = {"hosts", "secrets", "limits", "retry_class", "retry", "isolation", "imports_first", "logging"}
 
 
 @router.get("", response=Page[FunctionOut], summary="Functions of the library, or archived ones, newest first")
@@ -50,6 +51,7 @@ def create(request: ApiRequest, body: FunctionIn) -> Status[FunctionOut]:
         retry_class=body.retry_class,
         retry=body.retry,
         isolation=Isolation(body.isolation),
+        imports_first=body.imports_first,
         logging=body.logging,
     )
     made = create_function(actor=request.membership, settings=settings, **body.dict(exclude=SETTINGS))

@@ -129,6 +129,8 @@ def _settings(body: VersionIn, edited: FunctionVersion | None) -> Settings:
         settings = replace(settings, retry_class=body.retry_class, retry=body.retry)
     if body.isolation is not None:
         settings = replace(settings, isolation=Isolation(body.isolation))
+    if body.imports_first is not None:
+        settings = replace(settings, imports_first=body.imports_first)
     if body.logging is not None:
         settings = replace(settings, logging=body.logging)
     return settings

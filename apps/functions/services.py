@@ -398,6 +398,7 @@ def _version(
         retry=dict(settings.retry),
         logging=clean_logging(settings.logging),
         isolation=settings.isolation,
+        imports_first=settings.imports_first,
         origin=_origin(actor, provenance),
         task_id=provenance.task_id,
         prompt=cleaned(provenance.prompt),

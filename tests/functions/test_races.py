@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from types import SimpleNamespace
 
 import pytest
@@ -90,7 +91,7 @@ def test_of_two_who_choose_the_active_version_at_once_one_is_told(transactional_
 
 def test_two_activations_at_once_close_no_circle(transactional_cast: SimpleNamespace) -> None:
     """Each alone is sound: left comes to call right, and right to call left."""
-    cast, names = transactional_cast, ["left", "right"]
+    cast, names, both = transactional_cast, ["left", "right"], Barrier(2)
     with scope(cast.acme.pk):
         for name in names:
             create_function(actor=cast.developer, source=f"def {name}(): ...")
@@ -100,6 +101,7 @@ def test_two_activations_at_once_close_no_circle(transactional_cast: SimpleNames
 
     def activate(number: int) -> object:
         draft = FunctionVersion.objects.get(function__name=names[number], number=2)
+        both.wait()
         return activate_version(actor=cast.developer, version=draft)
 
     assert sorted(at_once(cast, activate, times=2)) == ["dependency_cycle", "done"]
@@ -107,17 +109,21 @@ def test_two_activations_at_once_close_no_circle(transactional_cast: SimpleNames
         assert FunctionVersion.objects.active().filter(number=2).count() == 1
 
 
-def test_what_is_archived_at_once_with_a_caller_s_save_is_either_called_or_archived(transactional_cast: SimpleNamespace) -> None:
-    cast = transactional_cast
+def test_what_is_archived_at_once_with_a_caller_s_activation_is_either_called_or_archived(
+    transactional_cast: SimpleNamespace,
+) -> None:
+    cast, both = transactional_cast, Barrier(2)
     with scope(cast.acme.pk):
         function = create_function(actor=cast.developer, source=SOURCE)
         caller = create_function(actor=cast.developer, source="def caller(): ...")
 
+        draft = save_version(actor=cast.developer, function=caller, source="def caller(): clean('a')", activate=False)
+
     def act(number: int) -> object:
+        both.wait()
         if number:
             return archive_function(actor=cast.developer, function=Function.objects.get(pk=function.pk))
-        mine = Function.objects.get(pk=caller.pk)
-        return save_version(actor=cast.developer, function=mine, source="def caller(): clean('a')")
+        return activate_version(actor=cast.developer, version=FunctionVersion.objects.get(pk=draft.pk))
 
     told = at_once(cast, act, times=2)
     assert told in (["done", "function_in_use"], ["unknown_dependency", "done"])

@@ -12,7 +12,7 @@ def take_the_time_of_saving(apps: Apps, schema_editor: BaseDatabaseSchemaEditor)
 
 
 class Migration(migrations.Migration):
-    dependencies = [("functions", "0008_author")]
+    dependencies = [("functions", "0009_imports_first")]
 
     operations = [
         migrations.AddField("function", "archived_at", models.DateTimeField(null=True)),
