@@ -12,7 +12,8 @@ MOST_EDITS = 1_000
 """Lines removed and added beyond which a source counts as rewritten: the work grows with the square, to 0.5 s here."""
 NAMES = {
     "requirements": "packages", "dependencies": "functions it calls", "retry_class": "when it is tried again",
-    "retry": "attempts and pauses", "logging": "what is kept of its output", "isolation": "boxes", "pins": "pinned versions", "imports_first": "imports beforehand",
+    "retry": "attempts and pauses", "logging": "what is kept of its output", "isolation": "boxes",
+    "pins": "pinned versions", "imports_first": "imports beforehand",
 }  # fmt: skip
 """What parts of a version are called, where it is not the field's own name."""
 

@@ -40,6 +40,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("function-detail", "GET"): Row(V, 200),
     ("function-edit", "GET"): Row(D, 200),
     ("function-edit", "POST"): Row(D, 422),
+    ("function-imports-first", "POST"): Row(D, 302),
     ("function-versions", "GET"): Row(V, 200),
     ("function-diff", "GET"): Row(V, 200),
     ("function-users", "GET"): Row(V, 200),
