@@ -2,21 +2,22 @@
 
 import time
 from contextlib import ExitStack
-from dataclasses import replace
 from threading import Event
+from typing import Literal
 from uuid import UUID
 
 from ninja import HeaderEx, P, Router, Status
 
 from apps.api.authentication import ApiRequest, in_scope
 from apps.api.paging import USUAL, page_of
-from apps.api.schemas import FunctionIn, FunctionOut, Page, RunIn, RunOut, VersionIn
+from apps.api.schemas import FunctionIn, FunctionOut, Page, RunIn, RunOut
 from apps.core.nudges import waiting_for
 from apps.core.tenancy import scope
-from apps.functions.definition import Settings, with_grants
+from apps.functions.definition import Settings
 from apps.functions.models import Function, Isolation
-from apps.functions.services import NoSuchFunction, create_function, find_function, save_version
+from apps.functions.services import NoSuchFunction, create_function, find_function
 from apps.runs.models import Run
+from apps.runs.removal import delete_function
 from apps.runs.services import find_artifact, find_run, start_run
 from apps.workspaces.models import Membership
 from apps.workspaces.roles import Permission
@@ -24,17 +25,20 @@ from apps.workspaces.services import require
 
 router = Router()
 LONGEST_WAIT = 60.0  # seconds that a request may wait for its run's end
+type Shelf = Literal["library", "archive"]
 LOOK_EVERY = 1.0  # seconds
 # Of a version, beside its code.
 SETTINGS = {"hosts", "secrets", "limits", "retry_class", "retry", "isolation", "imports_first", "logging"}
 
 
-@router.get("", response=Page[FunctionOut], summary="Functions of the library, newest first")
+@router.get("", response=Page[FunctionOut], summary="Functions of the library, or archived ones, newest first")
 @in_scope
-def list_functions(request: ApiRequest, after: UUID | None = None, limit: int = USUAL, search: str = "") -> object:
+def list_functions(
+    request: ApiRequest, after: UUID | None = None, limit: int = USUAL, search: str = "", shelf: Shelf = "library"
+) -> object:
     require(request.membership, Permission.VIEW)
-    rows = Function.objects.library().search(search).select_related("active_version")
-    return page_of(rows, after=after, limit=limit, show=FunctionOut.of)
+    rows = Function.objects.archived() if shelf == "archive" else Function.objects.library()
+    return page_of(rows.search(search).select_related("active_version"), after=after, limit=limit, show=FunctionOut.of)
 
 
 @router.post("", response={201: FunctionOut}, summary="Write a function")
@@ -57,26 +61,14 @@ def create(request: ApiRequest, body: FunctionIn) -> Status[FunctionOut]:
 @router.get("/{name}", response=FunctionOut, summary="One function with its active version")
 @in_scope
 def show(request: ApiRequest, name: str) -> FunctionOut:
-    return FunctionOut.of(_find(request.membership, name))
+    return FunctionOut.of(found_function(request.membership, name))
 
 
-@router.post("/{name}/versions", response={201: FunctionOut}, summary="Write a new version of a function")
+@router.delete("/{name}", response={204: None}, summary="Delete an archived function with its versions and runs")
 @in_scope
-def write_version(request: ApiRequest, name: str, body: VersionIn) -> Status[FunctionOut]:
-    function = _find(request.membership, name)
-    settings = with_grants(Settings.of(function.active_version), hosts=body.hosts, secrets=body.secrets)
-    if body.limits is not None:
-        settings = replace(settings, limits=body.limits)
-    if body.retry_class is not None or body.retry:
-        settings = replace(settings, retry_class=body.retry_class, retry=body.retry)
-    if body.isolation is not None:
-        settings = replace(settings, isolation=Isolation(body.isolation))
-    if body.imports_first is not None:
-        settings = replace(settings, imports_first=body.imports_first)
-    if body.logging is not None:
-        settings = replace(settings, logging=body.logging)
-    save_version(actor=request.membership, function=function, settings=settings, **body.dict(exclude=SETTINGS))
-    return Status(201, FunctionOut.of(_find(request.membership, name)))
+def delete(request: ApiRequest, name: str) -> Status[None]:
+    delete_function(actor=request.membership, function=found_function(request.membership, name))
+    return Status(204, None)
 
 
 @router.post("/{name}/runs", response={202: RunOut, 200: RunOut}, summary="Run a function; `wait` seconds for its end")
@@ -96,7 +88,7 @@ def run(
 @in_scope
 def _start(request: ApiRequest, name: str, body: RunIn, idempotency_key: str | None, waiting: ExitStack) -> tuple[Run, Event]:
     """The run, and what is set when it ends: heard from before the commit on, so that nobody has to look at first."""
-    function = _find(request.membership, name)
+    function = found_function(request.membership, name)
     if function.active_version is None:
         raise NoSuchFunction(f"The function {name} has no active version.")
     run = start_run(
@@ -125,8 +117,13 @@ def _wait_for(member: Membership, run: Run, ended: Event, seconds: float) -> Run
     return run
 
 
-def _find(member: Membership, name: str) -> Function:
-    function = find_function(actor=member, name=name)
+def found_function(member: Membership, name: str) -> Function:
+    """The function of the library or its archive.
+
+    Raises:
+        PermissionMissing, NoSuchFunction
+    """
+    function = find_function(actor=member, name=name, with_archived=True)
     if function is None:
         raise NoSuchFunction(f"There is no function {name[:100]} here.")
     return function

@@ -139,6 +139,7 @@ class LimitOut(Schema):
         )  # fmt: skip
 
 
+DEPENDENCIES = Field(None, description="names, compared with what the source calls; `name@2` pins version 2")
 RETRY_CLASS = Field(None, description="on_lost when left out, never for what has secrets or hosts")
 IMPORTS_FIRST = "whether what it imports is imported beforehand, in a box that waits for the next run; without its secrets"
 LOGGING = "level (debug, info, warning, error), sample (one run in so many keeps its output), store_arguments"
@@ -150,7 +151,7 @@ class FunctionIn(Schema):
     name: str | None = None
     description: str | None = None
     requirements: list[str] = []
-    dependencies: list[str] | None = None
+    dependencies: list[str] | None = DEPENDENCIES
     tags: list[str] = []
     limits: LimitsGiven = {}
     retry_class: RetryClass | None = Field(None, description="on_lost when left out, never for what has secrets or hosts")
@@ -164,16 +165,22 @@ class FunctionIn(Schema):
 
 class VersionIn(Schema):
     source: str
+    based_on: int | None = Field(
+        None, description="number of the version that was edited; when another was saved since, this one is refused with 409"
+    )
+    newest_seen: int | None = Field(None, description="number of the newest version that was known; left out: `based_on`")
+    activate: bool = Field(default=True, description="false keeps it a draft")
+    note: str = Field("", description="what is new, at most 200 characters")
     requirements: list[str] = []
-    dependencies: list[str] | None = None
-    limits: LimitsGiven | None = Field(None, description="left out: as the active version has them")
-    retry_class: RetryClass | None = Field(None, description="left out: as the active version has it")
+    dependencies: list[str] | None = DEPENDENCIES
+    limits: LimitsGiven | None = Field(None, description="left out: as the version that was edited has them")
+    retry_class: RetryClass | None = Field(None, description="left out: as the version that was edited has it")
     retry: dict[str, int] = RETRY_SETTINGS
-    isolation: IsolationGiven | None = Field(None, description="left out: as the active version has it")
-    imports_first: bool | None = Field(None, description=f"{IMPORTS_FIRST}; left out: as the active version has it")
-    logging: dict[str, Any] | None = Field(None, description=f"{LOGGING}; left out: as the active version has it")
-    hosts: list[str] | None = Field(None, description="left out: as the active version has them")
-    secrets: list[str] | None = Field(None, description="left out: as the active version has them")
+    isolation: IsolationGiven | None = Field(None, description="left out: as the version that was edited has it")
+    imports_first: bool | None = Field(None, description=f"{IMPORTS_FIRST}; left out: as the version that was edited has it")
+    logging: dict[str, Any] | None = Field(None, description=f"{LOGGING}; left out: as the version that was edited has it")
+    hosts: list[str] | None = Field(None, description="left out: as the version that was edited has them")
+    secrets: list[str] | None = Field(None, description="left out: as the version that was edited has them")
 
 
 class PackFileIn(Schema):
@@ -207,15 +214,19 @@ class PackReportOut(Schema):
 
 
 class FunctionOut(Schema):
+    """A function as its active version makes it; `archived_at` is null for what is in the library."""
+
     id: UUID
     name: str
     description: str
     tags: list[str]
+    archived_at: datetime | None
     version: int | None
     digest: str
     input_schema: dict[str, Any]
     requirements: list[str]
     dependencies: list[str]
+    pins: dict[str, int]
     limits: dict[str, Amount]
     retry_class: str
     retry: dict[str, int]
@@ -233,11 +244,13 @@ class FunctionOut(Schema):
             name=function.name,
             description=function.description,
             tags=function.tags,
+            archived_at=function.archived_at,
             version=version.number if version else None,
             digest=version.digest if version else "",
             input_schema=version.input_schema if version else {},
             requirements=version.requirements if version else [],
             dependencies=version.dependencies if version else [],
+            pins=version.pins if version else {},
             limits=version.limits if version else {},
             retry_class=version.retry_class if version else "",
             retry=version.retry if version else {},

@@ -1,6 +1,6 @@
 """Functions: the list, one function with its run form, writing one, running one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
@@ -13,6 +13,7 @@ from django.urls import path
 from apps.approvals.states import RequestState
 from apps.core.errors import DomainError, NotFound
 from apps.dashboard.access import FORM, POST, PageRequest, page
+from apps.dashboard.diffs import shown_comparison
 from apps.dashboard.filters import search_text
 from apps.dashboard.forms.functions import FunctionForm, VersionForm, version_initial
 from apps.dashboard.limits import version_rows
@@ -21,19 +22,33 @@ from apps.dashboard.respond import UNPROCESSABLE, attempt, go, refuse, show
 from apps.dashboard.uploads import store_files
 from apps.functions.capabilities import standing_of
 from apps.functions.definition import Provenance, Settings, filled_retry, with_grants
+from apps.functions.editing import EditConflict
 from apps.functions.form import Field, form_fields, parse_form, refill
+from apps.functions.impact import impact_of
 from apps.functions.limits import workspace_maxima
 from apps.functions.models import CapabilityRequest, Function, FunctionVersion, Origin
-from apps.functions.services import create_function, get_function, get_version, resolve_closure, save_version, update_details
+from apps.functions.services import (
+    DetailsChanged,
+    create_function,
+    find_version,
+    get_function,
+    get_version,
+    resolve_closure,
+    save_version,
+    update_details,
+)
 from apps.packages.states import TERMINAL, PackageState
 from apps.runs.loading import loading_worth_saving
 from apps.runs.models import Run
 from apps.runs.services import start_run
 from apps.workspaces.roles import Permission
 
+ARCHIVE = "archive"
+SHELVES = [("", "In use"), (ARCHIVE, "Archived")]
 SHOWN_RUNS = 10
 MANY_RUNS = 1000  # of one function; beyond, a list does not count further
-SHOWN_VERSIONS = 50
+SHOWN_VERSIONS = 5
+SHOWN_CALLERS = 10
 
 
 class NoSuchPage(NotFound):
@@ -53,18 +68,20 @@ class Problem:
 def functions_list(request: PageRequest) -> HttpResponse:
     query = search_text(request)
     runs = Run.objects.filter(function=OuterRef("pk")).order_by()
-    rows = Function.objects.library().search(query).for_list().defer("active_version__source")
+    shelf = request.GET.get("shelf", "")
+    shelved = Function.objects.archived() if shelf == ARCHIVE else Function.objects.library()
+    rows = shelved.search(query).for_list().defer("active_version__source")
     rows = rows.annotate(
         runs_count=CountOf(runs.values("pk")[:MANY_RUNS]), last_run_state=Subquery(runs.order_by("-pk").values("state")[:1])
     )
-    told = {"page": paginate(request, rows), "query": query, "many_runs": MANY_RUNS}
+    told = {"page": paginate(request, rows), "query": query, "many_runs": MANY_RUNS, "shelf": shelf, "shelves": SHELVES}
     return show(request, "functions/list.html", told, part="results")
 
 
 @page(Permission.VIEW)
 def function_detail(request: PageRequest, function_id: UUID) -> HttpResponse:
     function = get_function(actor=request.membership, function_id=function_id)
-    version = _version_asked_for(request, function)
+    version = version_asked_for(request, function)
     return show(request, "functions/detail.html", _told(request, function, version, form_fields(version.input_schema)))
 
 
@@ -142,35 +159,63 @@ def function_new(request: PageRequest) -> HttpResponse:
 
 @page(Permission.DEVELOP, FORM)
 def function_edit(request: PageRequest, function_id: UUID) -> HttpResponse:
+    """Of the version that `?version=` names. Somebody else's newer version is told, and shown beside what was typed."""
     function = get_function(actor=request.membership, function_id=function_id)
-    initial = version_initial(function, function.active_version)
+    edited, newest = version_asked_for(request, function), newest_version(function)
+    initial = version_initial(function, edited, newest.number)
     form = VersionForm(request.POST or None, initial=initial, maxima=workspace_maxima())
     outcome = None
     if request.method == "POST" and form.is_valid():
-        outcome = attempt(request, lambda: _save(request, function, form))
+        if basis := form.basis():
+            edited = find_version(actor=request.membership, function=function, number=basis.number)
+        outcome = attempt(request, lambda: _save(request, function, form, edited))
         if isinstance(outcome, FunctionVersion):
-            return go(request, "function-detail", function_id=function.pk, say=f"Version {outcome.number} is active.")
-    return _show_form(request, form, outcome, function=function)
+            return go(request, "function-detail", function_id=function.pk, say=_said(outcome), query=_shown_after(outcome))
+    told: dict[str, object] = {"edited": edited, "newest": newest, "impact": impact_of(function)}
+    if isinstance(outcome, EditConflict):
+        form.catch_up(newest_seen=outcome.details["version"])
+        told |= {"conflict": shown_comparison(outcome.comparison), "newest": outcome.comparison.old}
+    if isinstance(outcome, DetailsChanged):
+        form.catch_up(details_seen=outcome.details["seen"])
+    return _show_form(request, form, outcome, function=function, told=told)
 
 
-def _save(request: PageRequest, function: Function, form: VersionForm) -> FunctionVersion:
-    """A version with the settings of the one before, where the form does not speak of them."""
+def _said(version: FunctionVersion) -> str:
+    return f"Version {version.number} is {'active' if version.is_active else 'saved as a draft: runs still use the active one'}."
+
+
+def _shown_after(version: FunctionVersion) -> str:
+    return "" if version.is_active else f"?version={version.number}"
+
+
+def _save(request: PageRequest, function: Function, form: VersionForm, edited: FunctionVersion) -> FunctionVersion:
+    """A version with the settings of the one that was edited, where the form does not speak of them."""
     given = form.cleaned_data
     code = {name: given[name] for name in ("source", "requirements", "dependencies")}
-    before, retry = Settings.of(function.active_version), form.retry()
+    before, retry = Settings.of(edited), form.retry()
     settings = with_grants(before, hosts=given["hosts"], secrets=given["secrets"])
     stated = {name: given[name] for name in ("limits", "logging", "imports_first")}
     settings = replace(settings, isolation=form.isolation(), **stated)
     # What the form was filled in with and came back is no word of the author's.
     if "retry_class" in form.data and retry != (before.retry_class, dict(before.retry)):
         settings = replace(settings, retry_class=retry[0], retry=retry[1])
-    version = save_version(actor=request.membership, function=function, settings=settings, **code)
-    if (function.description, function.tags) != (given["description"], given["tags"]):
-        update_details(actor=request.membership, function=function, description=given["description"], tags=given["tags"])
+    version = save_version(
+        actor=request.membership,
+        function=function,
+        settings=settings,
+        basis=form.basis(),
+        note=given["note"],
+        activate="keep_draft" not in request.POST,
+        **code,
+    )
+    details = {name: given[name] for name in ("description", "tags")}
+    update_details(actor=request.membership, function=function, seen=given["details_seen"], **details)
     return version
 
 
-def _show_form(request: PageRequest, form: FunctionForm, outcome: object, *, function: Function | None) -> HttpResponse:
+def _show_form(
+    request: PageRequest, form: FunctionForm, outcome: object, *, function: Function | None, told: Mapping[str, Any] | None = None
+) -> HttpResponse:
     refusal = outcome if isinstance(outcome, DomainError) else None
     problems = _problems(refusal) if refusal else []
     status = 200 if request.method == "GET" else refusal.status if refusal else UNPROCESSABLE
@@ -178,6 +223,7 @@ def _show_form(request: PageRequest, form: FunctionForm, outcome: object, *, fun
         status = refuse(form, refusal)
     source = str(form.cleaned_data.get("source", "")) if problems else ""
     context = {
+        **(told or {}),
         "form": form,
         "function": function,
         "problems": problems,
@@ -206,8 +252,12 @@ def _unknown_name(told: dict[str, Any]) -> str:
     return f"“{told['name']}” is neither defined or imported in the source nor a function of this workspace.{nearest}"
 
 
-def _version_asked_for(request: PageRequest, function: Function) -> FunctionVersion:
-    """The version that `?version=` names, or the active one."""
+def version_asked_for(request: PageRequest, function: Function) -> FunctionVersion:
+    """The version that `?version=` names, or the active one.
+
+    Raises:
+        NoSuchPage
+    """
     number = request.GET.get("version", "")
     history = FunctionVersion.objects.for_history().filter(function=function)
     if number and not (number.isascii() and number.isdigit() and len(number) < 10):
@@ -216,6 +266,11 @@ def _version_asked_for(request: PageRequest, function: Function) -> FunctionVers
     if version is None:
         raise NoSuchPage("There is no such version here.")
     return version
+
+
+def newest_version(function: Function) -> FunctionVersion:
+    """The last one that was saved; every function has a first."""
+    return FunctionVersion.objects.for_history().filter(function=function)[0]
 
 
 def _version_sent(request: PageRequest, function: Function) -> FunctionVersion:
@@ -236,17 +291,18 @@ def _start(request: PageRequest, version: FunctionVersion, fields: Sequence[Fiel
 def _told(
     request: PageRequest, function: Function, version: FunctionVersion, fields: Sequence[Field], errors: Sequence[str] = ()
 ) -> dict[str, Any]:
-    visible = Function.objects.visible_in(function.task_id)
     history = FunctionVersion.objects.for_history().defer("source").filter(function=function)
     limits = version_rows(version)
+    impact = impact_of(function)
     capabilities = _standing(version)
     return {
         "function": function,
         "version": version,
         "versions": history[:SHOWN_VERSIONS],
         "is_active": version.pk == function.active_version_id,
-        "dependencies": visible.filter(name__in=version.dependencies).order_by("name"),
-        "callers": visible.filter(active_version__dependencies__contains=[function.name]).order_by("name"),
+        "dependencies": _called_by(version),
+        "impact": impact,
+        "callers": impact.callers().defer("active_version__source")[:SHOWN_CALLERS],
         "fields": fields,
         "limits": limits,
         "limits_above": any(row.is_above for row in limits),
@@ -261,6 +317,12 @@ def _told(
         "runs": Run.objects.for_list().filter(function=function)[:SHOWN_RUNS],
         "upload_limit": settings.UPLOAD_MAX_BYTES,
     }
+
+
+def _called_by(version: FunctionVersion) -> list[tuple[Function, int | None]]:
+    """What it calls, each with the number of the version that it pins."""
+    called = Function.objects.visible_in(version.function.task_id).filter(name__in=version.dependencies).order_by("name")
+    return [(function, version.pins.get(function.name)) for function in called]
 
 
 def _standing(version: FunctionVersion) -> CapabilityRequest | None:

@@ -7,6 +7,7 @@ from django.contrib import messages
 from django.forms import Form
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 
 from apps.core.errors import Conflict, DomainError, Invalid, TooLarge
@@ -24,11 +25,11 @@ def show(request: PageRequest, template: str, context: dict[str, Any], *, part: 
     return response
 
 
-def go(request: PageRequest, name: str, *, say: str = "", **parts: Any) -> HttpResponse:
-    """After a POST: on to another page of the workspace, with a sentence that is shown once."""
+def go(request: PageRequest, name: str, *, say: str = "", query: str = "", **parts: Any) -> HttpResponse:
+    """After a POST: on to another page of the workspace (`query` begins with "?"), with a sentence that is shown once."""
     if say:
         messages.success(request, say)
-    response: HttpResponse = redirect(name, slug=request.workspace.slug, **parts)
+    response: HttpResponse = redirect(reverse(name, kwargs={"slug": request.workspace.slug, **parts}) + query)
     return response
 
 

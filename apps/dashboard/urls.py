@@ -18,6 +18,7 @@ from apps.dashboard import (
     secrets,
     tasks,
     tokens,
+    versions,
     workspaces,
 )
 
@@ -26,6 +27,7 @@ NOUNS = (
     tasks,
     functions,
     packs,
+    versions,
     runs,
     artifacts,
     approvals,

@@ -1,6 +1,7 @@
 """Whether a source fits its surroundings: the library's functions and the packages asked for."""
 
 import difflib
+import re
 import sys
 from collections.abc import Collection, Iterable
 from typing import Any
@@ -24,6 +25,7 @@ DISTRIBUTIONS = {
 """Import names whose distribution is called otherwise; for all others the two are taken to be the same."""
 
 MAX_NAMES_COMPARED = 5_000
+_NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 
 
 class SourceInvalid(Invalid):
@@ -45,6 +47,10 @@ class SourceTooLarge(TooLarge):
 
 class UnusedDependency(Invalid):
     code = "unused_dependency"
+
+
+class BadPin(Invalid):
+    code = "bad_pin"
 
 
 class MissingPackage(Invalid):
@@ -81,6 +87,23 @@ def dependency_names(analysis: Analysis, *, declared: Collection[str] | None, ta
     if unknown := [name for name in analysis.calls if name.name not in known]:
         raise _unknown(unknown, task_id)
     return sorted(used)
+
+
+def parted_pins(declared: Collection[str] | None) -> tuple[list[str], dict[str, int]]:
+    """Declared dependencies, of which some name a version: `clean@2`. The names, and the numbers of those.
+
+    Raises:
+        BadPin
+    """
+    names, pins = list[str](), dict[str, int]()
+    for each in declared or ():
+        name, at, number = each.partition("@")
+        names.append(name)
+        if at:
+            if not _NUMBER.fullmatch(number):
+                raise BadPin(f"“{each[:100]}” names no version: write it like {name[:80] or 'clean'}@2.", dependency=each[:200])
+            pins[name] = int(number)
+    return names, pins
 
 
 def check_packages(analysis: Analysis, requirements: Collection[str]) -> None:

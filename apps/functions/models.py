@@ -1,6 +1,6 @@
 """A function and its immutable versions. Fields, constraints and facts about one row; what may be done is in services."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Self
 from uuid import UUID
 
@@ -39,16 +39,23 @@ class Isolation(models.TextChoices):
     FUNCTION = "function", "A kept box"
 
 
+_IN_LIBRARY = Q(task_id=None, archived_at=None)
+
+
 class FunctionQuerySet(TenantQuerySet["Function"]):
     """Functions of the scope's workspace."""
 
     def library(self) -> Self:
-        """What the whole workspace sees: not the functions that tasks made for themselves."""
-        return self.filter(task_id=None)
+        """What the whole workspace sees: not the functions that tasks made for themselves, and none that is archived."""
+        return self.filter(_IN_LIBRARY)
+
+    def archived(self) -> Self:
+        """What was in the library and can be brought back."""
+        return self.filter(task_id=None, archived_at__isnull=False)
 
     def visible_in(self, task_id: UUID | None) -> Self:
         """The library, and with a task what that task made for itself."""
-        return self.filter(Q(task_id=None) | Q(task_id=task_id)) if task_id else self.library()
+        return self.filter(_IN_LIBRARY | Q(task_id=task_id)) if task_id else self.library()
 
     def search(self, text: str) -> Self:
         """Those with every word of the text in their name, description or tags."""
@@ -72,13 +79,22 @@ class FunctionVersionQuerySet(TenantQuerySet["FunctionVersion"]):
     def active(self) -> Self:
         return self.filter(active_for__isnull=False)
 
-    def active_by_name(self, names: Iterable[str], *, task_id: UUID | None) -> dict[str, "FunctionVersion"]:
+    def active_by_name(
+        self, names: Iterable[str], *, task_id: UUID | None, pins: Mapping[str, int] | None = None
+    ) -> dict[str, "FunctionVersion"]:
         """The active version behind each name, as seen from the library or from a task; unknown names are left out.
 
-        A task's own function stands in front of the library's of the same name.
+        A task's own function stands in front of the library's of the same name. What is archived is unknown. Where `pins` has
+        a name, its version of that number stands for it.
         """
-        visible = Q(function__task_id=None) | Q(function__task_id=task_id) if task_id else Q(function__task_id=None)
-        rows = self.active().filter(visible, function__name__in=set(names)).select_related("function")
+        wanted, pins = set(names), pins or {}
+        chosen = Q(active_for__isnull=False, function__name__in=wanted - pins.keys())
+        for name in wanted & pins.keys():
+            chosen |= Q(function__name=name, number=pins[name])
+        visible = Q(function__task_id=None, function__archived_at=None)
+        if task_id:
+            visible |= Q(function__task_id=task_id)
+        rows = self.filter(visible).filter(chosen).select_related("function")
         by_name = sorted(rows, key=lambda version: version.function.task_id is not None)
         return {version.function.name: version for version in by_name}
 
@@ -100,6 +116,7 @@ class Function(TenantModel):
     created_by = models.ForeignKey("workspaces.Membership", null=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(db_default=Now())
+    archived_at = models.DateTimeField(null=True)  # since when it is out of lists and new runs; its versions and runs stay
 
     objects: ClassVar = TenantManager.from_queryset(FunctionQuerySet)()  # type: ignore[assignment]  # narrower than its base
 
@@ -153,11 +170,16 @@ class FunctionVersion(TenantModel):
     task_id = models.UUIDField(null=True, blank=True)
     prompt = models.TextField(blank=True, default="")
     model = models.CharField(max_length=200, blank=True, default="")
-    derived_from = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    # What it was made from. RESTRICT lets a function go with all of its versions, and keeps what another function came of.
+    derived_from = models.ForeignKey("self", null=True, blank=True, on_delete=models.RESTRICT, related_name="+")
     # The account, which stays when its member leaves; only versions older than this column may have none.
     author = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     author_name = models.CharField(max_length=150)
     created_at = models.DateTimeField(db_default=Now())
+    note = models.CharField(max_length=200, blank=True, default="")  # the author's words on what is new
+    changes = models.CharField(max_length=200, blank=True, default="")  # the same by comparison with `derived_from`
+    pins = models.JSONField(default=dict)  # of functions that it calls in another version than the active one: name → number
+    activated_at = models.DateTimeField(null=True)  # the last time that it became the active one; never: a draft
 
     # The packages that a run needs, dependencies included, as asked for when the version was saved.
     package_set = models.ForeignKey(
@@ -168,14 +190,15 @@ class FunctionVersion(TenantModel):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["function", "number"], name="functions_version_number_once")]
+        indexes = [models.Index(fields=["function", "-id"], name="functions_version_newest")]
 
     class Tenancy(TenantModel.Tenancy):
-        # All but package_set, which a new request replaces.
+        # All but package_set, which a new request replaces, and activated_at.
         immutable = (
             "function", "number", "source", "entry", "is_async", "description", "input_schema", "output_schema",
             "imports", "hints", "requirements", "dependencies", "secrets", "hosts", "limits", "retry_class", "retry",
             "logging", "isolation", "imports_first", "digest", "origin", "task_id", "prompt", "model", "derived_from",
-            "author", "author_name", "created_at",
+            "author", "author_name", "created_at", "note", "changes", "pins",
         )  # fmt: skip
 
     def __str__(self) -> str:
@@ -184,6 +207,11 @@ class FunctionVersion(TenantModel):
     @property
     def is_active(self) -> bool:
         return self.function.active_version_id == self.pk
+
+    @property
+    def is_draft(self) -> bool:
+        """Saved and never active so far."""
+        return self.activated_at is None and not self.is_active
 
     def content(self) -> dict[str, Any]:
         """Everything that changes what a run does or may do; in a fixed order where order means nothing.
@@ -199,6 +227,7 @@ class FunctionVersion(TenantModel):
             "hosts": sorted(self.hosts),
             "limits": self.limits,
             "retry_class": self.retry_class,
+            **({"pins": self.pins} if self.pins else {}),
             **({"retry": self.retry} if self.retry else {}),
             **({"logging": self.logging} if self.logging else {}),
             **({} if self.isolation == Isolation.RUN else {"isolation": self.isolation}),

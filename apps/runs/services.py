@@ -16,6 +16,7 @@ from apps.core.dispatch import wake
 from apps.core.errors import Conflict, Invalid, NotFound, TooLarge
 from apps.core.notify import publish
 from apps.core.tenancy import kept_alive
+from apps.functions.activation import refuse_archived
 from apps.functions.arguments import validate_arguments
 from apps.functions.capabilities import asked_together, ensure_capabilities
 from apps.functions.definition import filled_retry
@@ -100,7 +101,7 @@ def start_run(
         family: where it stands below the run whose code starts it.
 
     Raises:
-        PermissionMissing, ArgumentsInvalid, SameFileName, FilesTooLarge, UnknownDependency, DependencyCycle,
+        PermissionMissing, FunctionArchived, ArgumentsInvalid, SameFileName, FilesTooLarge, UnknownDependency, DependencyCycle,
         LimitAboveMaximum, UnknownSecret, KeyReused, QueueFull, BadDeadline
     """
     require(actor, Permission.RUN)
@@ -108,6 +109,7 @@ def start_run(
     asked = [str(version.function_id), arguments, _contents(files), queue_seconds, total_seconds]
     if earlier := _find_earlier(actor, idempotency_key, asked):
         return earlier
+    refuse_archived(version.function)
     validate_arguments(version.input_schema, arguments)
     check_file_names(files)
     check_room(limits := limits_for_run(version), files)

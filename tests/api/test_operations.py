@@ -13,7 +13,7 @@ from apps.api.urls import api
 from apps.workspaces.roles import PERMISSIONS, Permission, Role
 from tests.api.conftest import ROOT, Call, Caller
 
-V, R, D, VO = Permission.VIEW, Permission.RUN, Permission.DEVELOP, Permission.VOTE
+V, R, D, VO, A = Permission.VIEW, Permission.RUN, Permission.DEVELOP, Permission.VOTE, Permission.ADMINISTER
 SOURCE = "def whisper(text: str) -> str:\n    return text.lower()\n"
 LOUDER = "def shout(text: str) -> str:\n    return text.upper() + '!'\n"
 
@@ -42,6 +42,15 @@ TABLE: dict[tuple[str, str], Row] = {
     ("POST", "/functions"): Row(D, 201, {"source": SOURCE}),
     ("GET", "/functions/{name}"): Row(V, 200),
     ("POST", "/functions/{name}/versions"): Row(D, 201, {"source": LOUDER}),
+    ("GET", "/functions/{name}/versions"): Row(V, 200),
+    ("GET", "/functions/{name}/versions/{number}"): Row(V, 200),
+    ("GET", "/functions/{name}/diff"): Row(V, 200),
+    ("POST", "/functions/{name}/activate"): Row(D, 200, {"version": 1, "instead_of": 1}),
+    ("POST", "/functions/{name}/roll-back"): Row(D, 200, {"version": 1}),
+    ("GET", "/functions/{name}/users"): Row(V, 200),
+    ("POST", "/functions/{name}/archive"): Row(D, 200),
+    ("POST", "/functions/{name}/unarchive"): Row(D, 200),
+    ("DELETE", "/functions/{name}"): Row(A, 409),
     ("POST", "/functions/{name}/runs"): Row(R, 202, {"arguments": {"text": "hello"}}),
     ("POST", "/packs"): Row(D, 200, {"files": [{"name": "a.py", "text": "@func.register_function()\ndef packed(): ...\n"}]}),
     ("GET", "/limits"): Row(V, 200),
@@ -69,7 +78,7 @@ def values_of(things: SimpleNamespace) -> dict[str, Any]:
     return {
         "name": things.function.name, "file_id": things.artifact.pk, "run_id": things.run.pk, "task_id": things.task.pk,
         "model_id": things.model.pk, "package_set_id": things.package_set.pk, "request_id": things.request.pk,
-        "digest": things.request.digest,
+        "digest": things.request.digest, "number": things.version.number,
     }  # fmt: skip
 
 
@@ -89,8 +98,10 @@ def answer(caller: Caller, operation: tuple[str, str], values: dict[str, Any]) -
             response = caller.get(path.format(**values))
         elif path == "/files":
             response = caller.upload(SimpleUploadedFile("notes.txt", b"hello"))
-        else:
+        elif method == "POST":
             response = caller.post(path.format(**values), filled(TABLE[operation].body, values))
+        else:
+            response = caller.send(method, path.format(**values))
         transaction.set_rollback(True)
     return response
 

@@ -43,7 +43,7 @@ def make_function(member: Membership, name: str = "shout", **fields: Any) -> Fun
     function = Function.objects.create(name=name, description="Says it loudly.", created_by=member)
     version = FunctionVersion(
         function=function, number=1, source=SOURCE, entry="shout", input_schema=SCHEMA, output_schema={},
-        retry_class="on_lost", author=member.user, author_name=str(member), **{"origin": "person", **fields},
+        retry_class="on_lost", author=member.user, author_name=str(member), activated_at=Now(), **{"origin": "person", **fields},
     )  # fmt: skip
     version.digest = version.compute_digest()
     version.save()

@@ -3,11 +3,14 @@
 from typing import Any
 
 from django import forms
+from django.http import QueryDict
 
 from apps.dashboard.forms.limits import LimitsForm, limit_initial
 from apps.dashboard.forms.logging import LoggingForm, logging_initial
 from apps.functions.definition import RETRY
+from apps.functions.editing import Basis
 from apps.functions.models import Function, FunctionVersion, Isolation, RetryClass
+from apps.functions.services import LONGEST_NOTE, details_digest
 
 RETRY_CHOICES = (
     ("", "As usual: when it was lost, unless it has secrets or hosts"),
@@ -46,7 +49,7 @@ class FunctionForm(LoggingForm, LimitsForm):
         label="Functions it calls",
         required=False,
         max_length=10_000,
-        help_text="Found by themselves; name them to have them compared.",
+        help_text="Found by themselves; name them to have them compared. name@2 keeps to version 2, whichever is active.",
     )
     retry_class = forms.ChoiceField(
         label="Try a run again",
@@ -85,9 +88,8 @@ class FunctionForm(LoggingForm, LimitsForm):
     def clean_secrets(self) -> list[str]:
         return _parted(self.cleaned_data["secrets"])
 
-    def clean_dependencies(self) -> list[str] | None:
-        """None where nobody named any: then nothing is compared."""
-        return _parted(self.cleaned_data["dependencies"]) or None
+    def clean_dependencies(self) -> list[str]:
+        return _parted(self.cleaned_data["dependencies"])
 
     def retry(self) -> tuple[RetryClass | None, dict[str, int]]:
         """The class that was chosen, None for the usual one, and what was filled in beside it."""
@@ -104,15 +106,39 @@ class FunctionForm(LoggingForm, LimitsForm):
 
 
 class VersionForm(FunctionForm):
-    """A further version: the name stays."""
+    """A further version: the name stays. What the author began with comes back with it, so that nothing is overwritten unseen."""
 
     name = None  # type: ignore[assignment]  # Django's way to leave out a field of a base form
+    note = forms.CharField(
+        label="What is new", required=False, max_length=LONGEST_NOTE, help_text="One line for the history of versions."
+    )
+    based_on = forms.IntegerField(required=False, widget=forms.HiddenInput)
+    newest_seen = forms.IntegerField(required=False, widget=forms.HiddenInput)
+    details_seen = forms.CharField(required=False, max_length=64, widget=forms.HiddenInput)
+
+    def basis(self) -> Basis | None:
+        """None where the form does not say what it was filled with."""
+        number, newest = self.cleaned_data["based_on"], self.cleaned_data["newest_seen"]
+        return None if number is None else Basis(number, number if newest is None else newest)
+
+    def catch_up(self, **seen: Any) -> None:
+        """Sent once more, it knows what its author was told just now."""
+        self.data = {**self.data.dict(), **seen} if isinstance(self.data, QueryDict) else {**self.data, **seen}
 
 
-def version_initial(function: Function, version: FunctionVersion | None) -> dict[str, Any]:
-    """The form of a further version, filled with the present one."""
+class DeletionForm(forms.Form):
+    """Asks for the name, which nobody types by mistake."""
+
+    name = forms.CharField(label="Type its name", max_length=100, strip=True)
+
+
+def version_initial(function: Function, version: FunctionVersion | None, newest: int) -> dict[str, Any]:
+    """The form of a further version, filled with one that there is; `newest` is the number of the last one."""
     initial: dict[str, Any] = {"description": function.description, "tags": ", ".join(function.tags)}
+    initial |= {"details_seen": details_digest(function), "newest_seen": newest}
     if version is not None:
+        initial |= {"based_on": version.number}
+        initial |= {"dependencies": " ".join(f"{name}@{number}" for name, number in sorted(version.pins.items()))}
         initial |= {"source": version.source, "requirements": "\n".join(version.requirements)}
         initial |= limit_initial(version.limits)
         initial |= {"keeps_box": version.isolation == Isolation.FUNCTION, "imports_first": version.imports_first}
