@@ -3,9 +3,7 @@
 from apps.dashboard.pictures.picture import Arrow, Box, Picture
 from apps.dashboard.wording import made_visible
 
-SHAPES = {
-    "function": ("[", "]"), "package": ("[[", "]]"), "secret": (">", "]"), "host": ("([", "])"), "trigger": ("{{", "}}"),
-}  # fmt: skip
+SHAPES = {"function": ("[", "]"), "package": ("[[", "]]"), "secret": (">", "]"), "host": ("([", "])")}
 """By kind; what is not here is drawn as a function is."""
 
 MARKED = {"#": "#35;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "&": "#amp;", "`": "#96;", "\n": " ", "\t": " "}

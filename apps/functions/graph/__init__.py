@@ -9,14 +9,14 @@ from collections.abc import Callable
 from apps.functions.graph.cycles import find_cycles
 from apps.functions.graph.drawing import FUNCTION, HOST, PACKAGE, SECRET, Edge, Graph, Node, key_of
 from apps.functions.graph.parts import GraphTooLarge, draw_library
-from apps.functions.graph.selection import MOST_DRAWN, Around, NoSuchNode, Selection, reach, select
+from apps.functions.graph.selection import MOST_DRAWN, Around, NoSuchNode, Selection, find_node, reach, select
 from apps.workspaces.models import Membership
 from apps.workspaces.roles import Permission
 from apps.workspaces.services import require
 
 __all__ = [
     "FUNCTION", "HOST", "MOST_DRAWN", "PACKAGE", "SECRET", "Around", "Edge", "Graph", "GraphTooLarge", "NoSuchNode", "Node",
-    "Selection", "key_of", "kinds", "read_graph", "register_part", "select", "select_drawable",
+    "Selection", "find_node", "key_of", "kinds", "reach", "read_graph", "register_part", "select", "select_drawable",
 ]  # fmt: skip
 
 type Part = Callable[[Graph], None]

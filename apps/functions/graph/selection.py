@@ -56,6 +56,17 @@ def select(graph: Graph, wanted: Selection) -> Graph:
     return _part(graph, shown, context=shown - chosen - {wanted.focus})
 
 
+def find_node(graph: Graph, key: str) -> Node:
+    """The node of that key.
+
+    Raises:
+        NoSuchNode
+    """
+    if key not in graph.nodes:
+        raise NoSuchNode("There is no such thing in the graph: it may have been removed or renamed.")
+    return graph.nodes[key]
+
+
 def troubled(graph: Graph) -> set[str]:
     """The keys of nodes that have a problem, are missing, stand in a circle, or are an end of an edge that cannot work."""
     at_edges = {key for edge in graph.broken for key in (edge.source, edge.target)}
@@ -76,8 +87,7 @@ def reach(start: str, following: Mapping[str, Sequence[str]]) -> set[str]:
 def _around(graph: Graph, wanted: Selection) -> set[str]:
     if not wanted.focus:
         return set(graph.nodes)
-    if wanted.focus not in graph.nodes:
-        raise NoSuchNode("There is no such thing in the graph: it may have been removed or renamed.")
+    find_node(graph, wanted.focus)
     match wanted.around:
         case Around.USES:
             return reach(wanted.focus, graph.uses())

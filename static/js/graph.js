@@ -1,0 +1,194 @@
+// Pictures of graphs: <div data-picture="address of its JSON" data-panel="id of what shows a box" data-focus="key">.
+// The places of the boxes come from the server with them; Cytoscape draws, moves and magnifies.
+(() => {
+  "use strict";
+
+  const ROOM = 28; // px round a picture that is shown whole
+  const LARGEST = 2.5;
+  const STEP = 1.3; // of one press on Larger or Smaller
+  const MANY = 400; // boxes, from which on arrows are left out while the picture moves
+  const SHAPES = { function: "round-rectangle", package: "cut-rectangle", secret: "barrel", host: "round-rectangle", run: "round-rectangle", call: "round-rectangle" };
+  const DIRECTIONS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+  const pictures = new Map(); // element → Cytoscape's object
+
+  // Colours are those of the page, in either theme.
+  function looks() {
+    const tokens = getComputedStyle(document.documentElement);
+    const colour = (name) => tokens.getPropertyValue(`--${name}`).trim();
+    const tone = (name) => ({ selector: `node[tone = "${name}"]`, style: { "border-color": colour(name) } });
+    return [
+      {
+        selector: "node",
+        style: {
+          width: 190, height: 36, shape: (node) => SHAPES[node.data("shape")] ?? "round-rectangle",
+          "background-color": colour("surface"), "border-color": colour("line-strong"), "border-width": 1.5,
+          label: "data(words)", color: colour("ink"), "font-family": "JetBrains Mono, monospace", "font-size": 12,
+          "text-valign": "center", "text-halign": "center", "min-zoomed-font-size": 5,
+        },
+      },
+      { selector: 'node[shape = "host"]', style: { "corner-radius": 18 } },
+      tone("good"), tone("active"),
+      { selector: 'node[tone = "waiting"]', style: { "border-color": colour("waiting"), "border-style": "dashed", "border-width": 2 } },
+      { selector: 'node[tone = "bad"]', style: { "border-color": colour("bad"), "border-width": 3 } },
+      { selector: "node[?isMissing]", style: { "border-color": colour("bad"), "border-style": "dashed", "background-color": colour("bad-wash") } },
+      { selector: "node[?isFaint]", style: { opacity: 0.5 } },
+      {
+        selector: "edge",
+        style: {
+          width: 1.3, "line-color": colour("line-strong"), "target-arrow-color": colour("line-strong"), "target-arrow-shape": "triangle", "arrow-scale": 0.8,
+          "curve-style": "unbundled-bezier", "edge-distances": "endpoints", "control-point-weights": "data(weights)", "control-point-distances": "data(distances)",
+          "source-endpoint": "90deg", "target-endpoint": "270deg",
+        },
+      },
+      { selector: "edge[?isBroken], edge[?isCircular]", style: { "line-color": colour("bad"), "target-arrow-color": colour("bad"), "line-style": "dashed", width: 2 } },
+      { selector: ".is-near", style: { "line-color": colour("accent"), "target-arrow-color": colour("accent"), width: 2.5, "z-index": 5 } },
+      { selector: "node:selected", style: { "border-color": colour("accent"), "border-width": 3, "background-color": colour("accent-wash"), opacity: 1 } },
+    ];
+  }
+
+  // An arrow leaves to the right and arrives from the left; its two bends, as Cytoscape wants them: along the line and away from it.
+  function bends(from, to) {
+    const [startX, endX] = [from.x + 95, to.x - 95];
+    const [across, down] = [endX - startX, to.y - from.y];
+    const bend = Math.max(30, Math.abs(across) / 2);
+    const length = Math.hypot(across, down) || 1;
+    const along = (x, y) => (x * across + y * down) / (length * length);
+    const away = (x, y) => (x * down - y * across) / length;
+    return {
+      weights: [along(bend, 0), along(across - bend, down)],
+      distances: [away(bend, 0), away(across - bend, down)],
+    };
+  }
+
+  function elementsOf(told) {
+    const places = new Map(told.boxes.map((box) => [box.id, box]));
+    const boxes = told.boxes.map(({ x, y, ...data }) => ({ group: "nodes", data, position: { x, y } }));
+    const arrows = told.arrows.map((arrow, number) => ({
+      group: "edges",
+      data: { ...arrow, id: `arrow ${number}`, ...bends(places.get(arrow.source), places.get(arrow.target)) },
+    }));
+    return [...boxes, ...arrows];
+  }
+
+  function showAll(picture) {
+    picture.fit(undefined, ROOM);
+    if (picture.zoom() > 1) {
+      picture.zoom(1);
+      picture.center();
+    }
+  }
+
+  function say(element, node) {
+    const count = (edges) => edges.length || "none";
+    const text = `${node.data("title")}. Uses ${count(node.outgoers("edge"))}, used by ${count(node.incomers("edge"))}.`;
+    element.closest("[data-frame]").querySelector("[data-said]").textContent = text;
+  }
+
+  function choose(element, node) {
+    const picture = node.cy();
+    picture.elements().unselect().removeClass("is-near");
+    node.select().connectedEdges().addClass("is-near");
+    say(element, node);
+  }
+
+  function open(element, node) {
+    choose(element, node);
+    if (node.data("panel")) htmx.ajax("GET", node.data("panel"), { target: `#${element.dataset.panel}`, swap: "innerHTML" });
+  }
+
+  // The nearest box in a direction; what lies to the side counts twice.
+  function neighbour(picture, node, [across, down]) {
+    const from = node.position();
+    let best = null;
+    let least = Infinity;
+    picture.nodes().forEach((other) => {
+      const [x, y] = [other.position("x") - from.x, other.position("y") - from.y];
+      const ahead = x * across + y * down;
+      const far = ahead + 2 * Math.abs(x * down - y * across);
+      if (ahead > 1 && far < least) [best, least] = [other, far];
+    });
+    return best;
+  }
+
+  function bringIntoView(picture, node) {
+    const [seen, place] = [picture.extent(), node.position()];
+    if (place.x < seen.x1 || place.x > seen.x2 || place.y < seen.y1 || place.y > seen.y2) picture.center(node);
+  }
+
+  function step(element, picture, direction) {
+    const chosen = picture.$("node:selected").first();
+    const next = chosen.nonempty() ? neighbour(picture, chosen, direction) : picture.nodes().first();
+    if (!next) return;
+    choose(element, next);
+    bringIntoView(picture, next);
+  }
+
+  function zoom(picture, way) {
+    if (way === "fit") return showAll(picture);
+    const middle = { x: picture.width() / 2, y: picture.height() / 2 };
+    picture.zoom({ level: picture.zoom() * (way === "in" ? STEP : 1 / STEP), renderedPosition: middle });
+  }
+
+  function press(element, picture, event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const chosen = picture.$("node:selected").first();
+    const ways = { "+": "in", "=": "in", "-": "out", 0: "fit" };
+    if (DIRECTIONS[event.key]) step(element, picture, DIRECTIONS[event.key]);
+    else if (ways[event.key]) zoom(picture, ways[event.key]);
+    else if (event.key === "Enter" && chosen.nonempty()) open(element, chosen);
+    else return;
+    event.preventDefault();
+  }
+
+  function draw(element, told) {
+    const isLarge = told.boxes.length > MANY;
+    const picture = cytoscape({
+      container: element, elements: elementsOf(told), style: looks(), layout: { name: "preset", fit: false },
+      maxZoom: LARGEST, minZoom: 0.03, boxSelectionEnabled: false, hideEdgesOnViewport: isLarge, textureOnViewport: isLarge,
+    });
+    pictures.set(element, picture);
+    showAll(picture);
+    const focus = picture.getElementById(element.dataset.focus);
+    if (focus.nonempty()) {
+      choose(element, focus);
+      if (picture.zoom() < 0.6) picture.zoom(0.8);
+      picture.center(focus);
+    }
+    picture.on("tap", "node", (event) => open(element, event.target));
+    element.addEventListener("keydown", (event) => press(element, picture, event));
+    picture.one("render", () => (element.dataset.drawn = "yes"));
+  }
+
+  async function fetchAndDraw(element) {
+    element.dataset.drawn = "no";
+    const note = element.querySelector("[data-note]");
+    try {
+      const answer = await fetch(element.dataset.picture, { headers: { Accept: "application/json" } });
+      if (!answer.ok) throw new Error(`status ${answer.status}`);
+      const told = await answer.json();
+      if (!element.isConnected) return;
+      note.remove();
+      draw(element, told);
+    } catch (error) {
+      note.textContent = `The picture could not be fetched (${error.message}). Load the page again, or look at the list.`;
+    }
+  }
+
+  function tune() {
+    for (const [element, picture] of pictures) {
+      if (element.isConnected) continue;
+      picture.destroy();
+      pictures.delete(element);
+    }
+    for (const element of document.querySelectorAll("[data-picture]:not([data-drawn])")) fetchAndDraw(element);
+  }
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-zoom]");
+    const picture = button && pictures.get(button.closest("[data-frame]").querySelector("[data-picture]"));
+    if (picture) zoom(picture, button.dataset.zoom);
+  });
+  new MutationObserver(() => pictures.forEach((picture) => picture.style(looks()))).observe(document.documentElement, { attributeFilter: ["data-bs-theme"] });
+  document.addEventListener("DOMContentLoaded", tune);
+  document.addEventListener("htmx:afterSettle", tune);
+})();
