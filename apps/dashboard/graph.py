@@ -17,7 +17,7 @@ from apps.workspaces.roles import Permission
 def graph(request: PageRequest) -> HttpResponse:
     whole = attempt(request, lambda: read_graph(actor=request.membership))
     if isinstance(whole, DomainError):
-        return show(request, "graph/index.html", {"too_large": whole.message}, part="results", status=whole.status)
+        return show(request, "graph/index.html", {"too_large": whole.message}, part="results")
     return show(request, "graph/index.html", told_of(request, whole), part="results")
 
 

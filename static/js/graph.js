@@ -91,9 +91,14 @@
     say(element, node);
   }
 
-  function open(element, node) {
+  // Whoever came by the keyboard goes on in the panel; where it stands below the picture, it comes into view.
+  async function open(element, node, { isByKeyboard = false } = {}) {
     choose(element, node);
-    if (node.data("panel")) htmx.ajax("GET", node.data("panel"), { target: `#${element.dataset.panel}`, swap: "innerHTML" });
+    if (!node.data("panel")) return;
+    const panel = document.getElementById(element.dataset.panel);
+    await htmx.ajax("GET", node.data("panel"), { target: panel, swap: "innerHTML" });
+    if (isByKeyboard) panel.focus();
+    else panel.scrollIntoView({ block: "nearest" });
   }
 
   // The nearest box in a direction; what lies to the side counts twice.
@@ -135,7 +140,7 @@
     const ways = { "+": "in", "=": "in", "-": "out", 0: "fit" };
     if (DIRECTIONS[event.key]) step(element, picture, DIRECTIONS[event.key]);
     else if (ways[event.key]) zoom(picture, ways[event.key]);
-    else if (event.key === "Enter" && chosen.nonempty()) open(element, chosen);
+    else if (event.key === "Enter" && chosen.nonempty()) open(element, chosen, { isByKeyboard: true });
     else return;
     event.preventDefault();
   }

@@ -43,6 +43,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", "/functions/{name}"): Row(V, 200),
     ("POST", "/functions/{name}/versions"): Row(D, 201, {"source": LOUDER}),
     ("POST", "/functions/{name}/runs"): Row(R, 202, {"arguments": {"text": "hello"}}),
+    ("GET", "/graph"): Row(V, 200),
     ("GET", "/limits"): Row(V, 200),
     ("GET", "/runs"): Row(V, 200),
     ("GET", "/runs/{run_id}"): Row(V, 200),
