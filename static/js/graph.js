@@ -7,7 +7,7 @@
   const LARGEST = 2.5;
   const STEP = 1.3; // of one press on Larger or Smaller
   const MANY = 400; // boxes, from which on arrows are left out while the picture moves
-  const SHAPES = { function: "round-rectangle", package: "cut-rectangle", secret: "barrel", host: "round-rectangle", run: "round-rectangle", call: "round-rectangle" };
+  const SHAPES = { package: "cut-rectangle", secret: "barrel" }; // by kind; all others are rectangles with round corners
   const DIRECTIONS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
   const pictures = new Map(); // element → Cytoscape's object
 
@@ -26,7 +26,7 @@
           "text-valign": "center", "text-halign": "center", "min-zoomed-font-size": 5,
         },
       },
-      { selector: 'node[shape = "host"]', style: { "corner-radius": 18 } },
+      { selector: 'node[shape = "host"], node[shape = "call"]', style: { "corner-radius": 18 } },
       tone("good"), tone("active"),
       { selector: 'node[tone = "waiting"]', style: { "border-color": colour("waiting"), "border-style": "dashed", "border-width": 2 } },
       { selector: 'node[tone = "bad"]', style: { "border-color": colour("bad"), "border-width": 3 } },

@@ -46,10 +46,10 @@ class _Part(NamedTuple):
 
 
 def lay_out(keys: Sequence[str], pairs: Pairs) -> dict[str, Place]:
-    """The place of each key; the same for the same keys and pairs. Takes time in proportion to both, but for sorting."""
-    uses: dict[str, list[str]] = {key: [] for key in keys}
-    used_by: dict[str, list[str]] = {key: [] for key in keys}
-    for source, target in pairs:
+    """The place of each key; the same for the same keys and pairs in any order. Time in proportion to both, but for sorting."""
+    uses: dict[str, list[str]] = {key: [] for key in sorted(keys)}
+    used_by: dict[str, list[str]] = {key: [] for key in uses}
+    for source, target in sorted(pairs):
         if source != target:
             uses[source].append(target)
             used_by[target].append(source)

@@ -30,7 +30,7 @@ text { font: 12px ui-monospace, Menlo, Consolas, monospace; fill: #171b26 }
   .missing { fill: #351a1f }
 }
 """
-CORNERS = {"host": HEIGHT / 2, "secret": 12, "package": 0}  # of a box by kind; a function's are small
+CORNERS = {"host": HEIGHT / 2, "call": HEIGHT / 2, "secret": 12, "package": 0}  # of a box by kind; a function's are small
 USUAL_CORNER = 6
 
 
