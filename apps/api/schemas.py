@@ -227,14 +227,13 @@ class GraphWanted(Schema):
     kind: list[str] = Field([], description="function, package, secret, host; all when left out")
     tag: str = Field("", max_length=200)
     health: Health | None = None
-    troubled: bool = Field(False, description="only what is missing, circular, refused or has no active version")
+    troubled: bool = Field(default=False, description="only what is missing, circular, refused or has no active version")
     focus: str = Field("", description="the key of one node; see `around`")
     around: Around = Field(Around.EVERYTHING, description="of the focus: neighbours, uses or used_by (both through others)")
 
     def selection(self) -> Selection:
-        return Selection(
-            self.search, frozenset(self.kind), self.tag, self.health or "", self.troubled, self.focus, self.around
-        )  # fmt: skip
+        kinds, health = frozenset(self.kind), self.health or ""
+        return Selection(self.search, kinds, self.tag, health, self.troubled, self.focus, self.around)
 
 
 class NodeOut(Schema):

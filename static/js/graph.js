@@ -96,7 +96,7 @@
     choose(element, node);
     if (!node.data("panel")) return;
     const panel = document.getElementById(element.dataset.panel);
-    await htmx.ajax("GET", node.data("panel"), { target: panel, swap: "innerHTML" });
+    await htmx.ajax("GET", node.data("panel"), { source: panel, target: panel });
     if (isByKeyboard) panel.focus();
     else panel.scrollIntoView({ block: "nearest" });
   }

@@ -22,7 +22,9 @@ def test_nodes_edges_and_what_is_wrong_come_as_json(library, by_token: Call) -> 
     nodes = {node["key"]: node for node in told["nodes"]}
     assert set(nodes) == {"function:parse", "function:fetch", "function:gone", "host:api.example.com"}
     assert (nodes["function:parse"]["health"], nodes["function:gone"]["is_missing"]) == ("never_run", True)
-    assert {(edge["source"], edge["target"]) for edge in told["edges"] if edge["problem"]} == {("function:fetch", "function:gone")}
+    assert {(edge["source"], edge["target"]) for edge in told["edges"] if edge["problem"]} == {
+        ("function:fetch", "function:gone")
+    }
     assert told["cycles"] == []
 
 

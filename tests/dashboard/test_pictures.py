@@ -64,7 +64,9 @@ def test_what_stands_alone_fills_a_block() -> None:
 
 def test_two_thousand_boxes_are_laid_out_before_anybody_notices() -> None:
     keys = [f"k{number}" for number in range(2000)]
-    arrows = [(f"k{number}", f"k{number // 3}") for number in range(1, 2000)] + [(f"k{number}", "k7") for number in range(8, 2000, 2)]
+    arrows = [(f"k{number}", f"k{number // 3}") for number in range(1, 2000)] + [
+        (f"k{number}", "k7") for number in range(8, 2000, 2)
+    ]
     began = time.process_time()
     lay_out(keys, arrows)
     assert time.process_time() - began < 1
@@ -111,7 +113,9 @@ def test_mermaid_names_boxes_by_number_and_quotes_their_words() -> None:
 
 
 def test_mermaid_says_what_is_missing_broken_and_circular() -> None:
-    text = as_mermaid(picture("a", "b", arrows=(Arrow("a", "b", is_broken=True), Arrow("b", "a", is_circular=True)), is_missing=True))
+    text = as_mermaid(
+        picture("a", "b", arrows=(Arrow("a", "b", is_broken=True), Arrow("b", "a", is_circular=True)), is_missing=True)
+    )
     assert 'n1["a (missing)"]' in text
     assert "n1 -. broken .-> n2" in text
     assert "n2 -. circular .-> n1" in text

@@ -114,4 +114,7 @@ def test_the_picture_costs_as_many_queries_for_many_runs_as_for_few(tree, sign_i
 
 
 def test_the_runs_page_leads_to_its_picture(tree, sign_in: SignIn) -> None:
-    assert f'href="/w/acme/runs/{tree.top.pk}/graph/"' in sign_in(tree.cast.viewer).get(f"/w/acme/runs/{tree.top.pk}/").content.decode()
+    assert (
+        f'href="/w/acme/runs/{tree.top.pk}/graph/"'
+        in sign_in(tree.cast.viewer).get(f"/w/acme/runs/{tree.top.pk}/").content.decode()
+    )

@@ -17,7 +17,9 @@ from apps.runs.states import RunState
 TONES = {"idle", "active", "waiting", "good", "bad"}
 
 
-@pytest.mark.parametrize("states", [RunState, TaskState, RequestState, Decision, PackageState, ConnectionState, RoundState, Health])
+@pytest.mark.parametrize(
+    "states", [RunState, TaskState, RequestState, Decision, PackageState, ConnectionState, RoundState, Health]
+)
 def test_every_state_has_a_look(states: type[Enum]) -> None:
     for state in states:
         assert look_of(str(state.value)).word

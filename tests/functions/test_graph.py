@@ -105,7 +105,12 @@ def test_a_call_of_a_function_without_an_active_version_is_broken(library) -> No
 
 @pytest.mark.parametrize(
     ("state", "is_broken"),
-    [(PackageState.REJECTED, True), (PackageState.FAILED, True), (PackageState.AWAITING_APPROVAL, False), (PackageState.READY, False)],
+    [
+        (PackageState.REJECTED, True),
+        (PackageState.FAILED, True),
+        (PackageState.AWAITING_APPROVAL, False),
+        (PackageState.READY, False),
+    ],
 )
 def test_packages_that_were_refused_make_the_edge_broken_and_those_that_wait_do_not(library, state, is_broken) -> None:
     package_set = make_package_set(library.developer)
@@ -150,7 +155,9 @@ def test_a_graph_costs_as_many_queries_for_many_functions_as_for_few(library) ->
     counts = []
     for first in (0, 40):
         for number in range(first, first + 30):
-            function(library, f"f{number}", dependencies=["parse", f"gone{number}"], requirements=[f"p{number}"], hosts=[f"h{number}"])
+            function(
+                library, f"f{number}", dependencies=["parse", f"gone{number}"], requirements=[f"p{number}"], hosts=[f"h{number}"]
+            )
         with CaptureQueriesContext(connection) as queries:
             read_graph(actor=library.viewer)
         counts.append(len(queries))
@@ -265,7 +272,9 @@ FOLLOWING = st.dictionaries(st.sampled_from(KEYS), st.lists(st.sampled_from(KEYS
 
 @given(FOLLOWING)
 def test_two_are_in_one_circle_when_each_reaches_the_other(following: dict[str, list[str]]) -> None:
-    together = {key: {other for other in KEYS if other in reach(key, following) and key in reach(other, following)} for key in KEYS}
+    together = {
+        key: {other for other in KEYS if other in reach(key, following) and key in reach(other, following)} for key in KEYS
+    }
     expected = {tuple(sorted(group)) for key, group in together.items() if len(group) > 1 or key in following[key]}
     found = find_cycles(following)
     assert set(found) == expected

@@ -95,9 +95,9 @@ def _ranks(group: Sequence[str], uses: Mapping[str, list[str]]) -> dict[str, int
     finished = _finished(group, uses)
     order = {key: place for place, key in enumerate(reversed(finished))}
     ranks = dict.fromkeys(group, 0)
-    for key in order:
+    for key, place in order.items():
         for other in uses[key]:
-            if order[other] > order[key]:
+            if order[other] > place:
                 ranks[other] = max(ranks[other], ranks[key] + 1)
     return ranks
 
@@ -110,8 +110,7 @@ def _finished(group: Sequence[str], uses: Mapping[str, list[str]]) -> list[str]:
         waiting = [(start, iter(uses[start]))] if start not in met else []
         met.add(start)
         while waiting:
-            key, others = waiting[-1]
-            fresh = next((other for other in others if other not in met), None)
+            fresh = next((other for other in waiting[-1][1] if other not in met), None)
             if fresh is None:
                 finished.append(waiting.pop()[0])
             else:
