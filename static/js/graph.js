@@ -5,6 +5,7 @@
 
   const ROOM = 28; // px round a picture that is shown whole
   const LARGEST = 2.5;
+  const READABLE = 0.8; // of its natural size, which a box in focus has at least
   const STEP = 1.3; // of one press on Larger or Smaller
   const MANY = 400; // boxes, from which on arrows are left out while the picture moves
   const SHAPES = { package: "cut-rectangle", secret: "barrel" }; // by kind; all others are rectangles with round corners
@@ -76,6 +77,14 @@
       picture.zoom(1);
       picture.center();
     }
+  }
+
+  // The focus large enough to be read, or all of it.
+  function showFirst(picture, focus) {
+    showAll(picture);
+    if (focus.empty()) return;
+    if (picture.zoom() < READABLE) picture.zoom(READABLE);
+    picture.center(focus);
   }
 
   function say(element, node) {
@@ -152,16 +161,22 @@
       maxZoom: LARGEST, minZoom: 0.03, boxSelectionEnabled: false, hideEdgesOnViewport: isLarge, textureOnViewport: isLarge,
     });
     pictures.set(element, picture);
-    showAll(picture);
     const focus = picture.getElementById(element.dataset.focus);
-    if (focus.nonempty()) {
-      choose(element, focus);
-      if (picture.zoom() < 0.6) picture.zoom(0.8);
-      picture.center(focus);
-    }
+    if (focus.nonempty()) choose(element, focus);
+    showFirst(picture, focus);
+    let isMoved = false; // by the reader: what they look at then stays where it is
+    picture.on("dragpan scrollzoom pinchzoom", () => (isMoved = true));
+    picture.on("resize", () => {
+      const chosen = picture.$("node:selected").first();
+      if (!isMoved) showFirst(picture, focus);
+      else if (chosen.nonempty()) bringIntoView(picture, chosen);
+    });
     picture.on("tap", "node", (event) => open(element, event.target));
     element.addEventListener("keydown", (event) => press(element, picture, event));
-    picture.one("render", () => (element.dataset.drawn = "yes"));
+    picture.one("render", () => {
+      element.dataset.drawn = "yes";
+      performance.mark("picture drawn");
+    });
   }
 
   async function fetchAndDraw(element) {
