@@ -8,7 +8,8 @@
   const READABLE = 0.8; // of its natural size, which a box in focus has at least
   const STEP = 1.3; // of one press on Larger or Smaller
   const MANY = 400; // boxes, from which on arrows are left out while the picture moves
-  const SHAPES = { package: "cut-rectangle", secret: "barrel" }; // by kind; all others are rectangles with round corners
+  // By kind: shape and ground. All others are rectangles with round corners, on the ground of a card.
+  const KINDS = { package: ["rectangle", "idle-wash"], secret: ["barrel", "waiting-wash"], host: ["round-rectangle", "active-wash"] };
   const DIRECTIONS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
   const pictures = new Map(); // element → Cytoscape's object
 
@@ -21,12 +22,13 @@
       {
         selector: "node",
         style: {
-          width: 190, height: 36, shape: (node) => SHAPES[node.data("shape")] ?? "round-rectangle",
+          width: 190, height: 36, shape: "round-rectangle",
           "background-color": colour("surface"), "border-color": colour("line-strong"), "border-width": 1.5,
           label: "data(words)", color: colour("ink"), "font-family": "JetBrains Mono, monospace", "font-size": 12,
           "text-valign": "center", "text-halign": "center", "min-zoomed-font-size": 5,
         },
       },
+      ...Object.entries(KINDS).map(([kind, [shape, ground]]) => ({ selector: `node[shape = "${kind}"]`, style: { shape, "background-color": colour(ground) } })),
       { selector: 'node[shape = "host"], node[shape = "call"]', style: { "corner-radius": 18 } },
       tone("good"), tone("active"),
       { selector: 'node[tone = "waiting"]', style: { "border-color": colour("waiting"), "border-style": "dashed", "border-width": 2 } },

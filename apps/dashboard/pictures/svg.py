@@ -12,6 +12,9 @@ STYLE = """
 .page { fill: #f7f8fa }
 text { font: 12px ui-monospace, Menlo, Consolas, monospace; fill: #171b26 }
 .box { fill: #ffffff; stroke: #8a93a5; stroke-width: 1.5 }
+.package { fill: #eef0f4 }
+.secret { fill: #fdf3dc }
+.host { fill: #e8f2fd }
 .good { stroke: #18794e }
 .waiting { stroke: #925f00; stroke-dasharray: 6 3 }
 .bad { stroke: #c02b37; stroke-width: 3 }
@@ -24,6 +27,9 @@ text { font: 12px ui-monospace, Menlo, Consolas, monospace; fill: #171b26 }
   .page { fill: #0e1116 }
   text { fill: #e6e9f0 }
   .box { fill: #151920; stroke: #6b7587 }
+  .package { fill: #222833 }
+  .secret { fill: #2f2613 }
+  .host { fill: #13263a }
   .good { stroke: #4cc38a }
   .waiting { stroke: #f0b94b }
   .bad, .missing, .wrong { stroke: #ff8b93 }
@@ -63,6 +69,8 @@ def _box(box: Box, place: Place) -> str:
 
 def _looks(box: Box) -> Iterator[str]:
     yield "box"
+    if box.shape in CORNERS:
+        yield box.shape
     if box.is_missing:
         yield "missing"
     elif box.tone != "idle":
