@@ -31,6 +31,11 @@ class Tree:
     calls: dict[str, Span]
     is_cut: bool
 
+    def caller(self, run_id: object, span_key: str) -> str:
+        """The box of a call inside a run; the run itself where there is none."""
+        key = _call_key(run_id, span_key)
+        return key if key in self.calls else _run_key(run_id)
+
 
 @page(Permission.VIEW)
 def run_graph(request: PageRequest, run_id: UUID) -> HttpResponse:
@@ -72,8 +77,14 @@ def _tree(run: Run) -> Tree:
     runs = {_run_key(row.pk): row for row in rows[:MOST_RUNS]}
     of_last_attempt = Span.objects.filter(run__in=[row.pk for row in runs.values()], attempt=F("run__attempt"))
     spans = list(of_last_attempt.order_by("id")[: MOST_CALLS + 1])
-    calls = {_call_key(span.run_id, span.key): span for span in spans[:MOST_CALLS]}
+    called = [span for span in spans[:MOST_CALLS] if not _is_entry(span, runs[_run_key(span.run_id)])]
+    calls = {_call_key(span.run_id, span.key): span for span in called}
     return Tree(runs, calls, is_cut=len(rows) > MOST_RUNS or len(spans) > MOST_CALLS)
+
+
+def _is_entry(span: Span, run: Run) -> bool:
+    """The call by which a run's own function is entered: the run's box stands for it."""
+    return not span.parent_key and span.function_name == run.function.name
 
 
 def _run_key(run_id: object) -> str:
@@ -122,14 +133,13 @@ def _with_time(words: str, seconds: float | None) -> str:
 def _arrows(tree: Tree) -> Iterator[Arrow]:
     """A call hangs on the one that made it, else on its run; a run on the call that started it, else on its caller's run."""
     for key, span in tree.calls.items():
-        parent = _call_key(span.run_id, span.parent_key)
-        yield Arrow(parent if parent in tree.calls and parent != key else _run_key(span.run_id), key, is_broken=bool(span.error))
+        caller = tree.caller(span.run_id, span.parent_key)
+        yield Arrow(_run_key(span.run_id) if caller == key else caller, key, is_broken=bool(span.error))
     for key, run in tree.runs.items():
         if run.parent_id is None or _run_key(run.parent_id) not in tree.runs:
             continue
-        caller = _call_key(run.parent_id, run.parent_span)
-        is_told = caller in tree.calls and tree.calls[caller].attempt == run.parent_attempt
-        yield Arrow(caller if is_told else _run_key(run.parent_id), key)
+        is_told = tree.runs[_run_key(run.parent_id)].attempt == run.parent_attempt  # by calls that are in the picture
+        yield Arrow(tree.caller(run.parent_id, run.parent_span) if is_told else _run_key(run.parent_id), key)
 
 
 urlpatterns = [

@@ -5,7 +5,8 @@
 
   const ROOM = 28; // px round a picture that is shown whole
   const LARGEST = 2.5;
-  const READABLE = 0.8; // of its natural size, which a box in focus has at least
+  const SMALL = 0.5; // of its natural size; a box in focus that would be smaller is shown
+  const READABLE = 0.8; // as large as this instead of with all the others
   const STEP = 1.3; // of one press on Larger or Smaller
   const MANY = 400; // boxes, from which on arrows are left out while the picture moves
   // By kind: shape and ground. All others are rectangles with round corners, on the ground of a card.
@@ -84,8 +85,8 @@
   // The focus large enough to be read, or all of it.
   function showFirst(picture, focus) {
     showAll(picture);
-    if (focus.empty()) return;
-    if (picture.zoom() < READABLE) picture.zoom(READABLE);
+    if (focus.empty() || picture.zoom() >= SMALL) return;
+    picture.zoom(READABLE);
     picture.center(focus);
   }
 

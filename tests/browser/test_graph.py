@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, expect
 from tests.browser.conftest import Visit
 from tests.browser.large_graph import fill
 from tests.browser.people import PHONE, SOON, Person
-from tests.browser.pictures import keep
+from tests.browser.pictures import FOLDER, keep
 from tests.processes.installation import Installation
 
 pytestmark = [pytest.mark.browser, pytest.mark.gvisor, pytest.mark.processes]
@@ -174,12 +174,11 @@ def test_five_hundred_boxes_are_drawn_at_once_and_follow_the_hand(visit: Visit, 
     drawn(stranger)
     told, seen = (float(moment) / 1000 for moment in stranger.page.evaluate(MOMENTS))
     frame = float(drawn(stranger).evaluate(FRAMES))
-    print(
-        f"500 boxes: told {told:.2f} s after the page was asked for, seen after {seen:.2f} s, then a frame every {frame:.0f} ms"
-    )
+    said = f"told {told:.2f} s after the page was asked for, seen after {seen:.2f} s, then a frame every {frame:.0f} ms"
     keep(stranger, "graph-500")
-    assert seen < 5  # on a machine that has other things to do
-    assert frame < 100
+    (FOLDER / "graph-500.txt").write_text(f"500 boxes: {said}\n")
+    assert seen < 5, said  # on a machine that has other things to do
+    assert frame < 100, said
 
 
 def test_the_calls_of_a_run_are_drawn_by_the_same_component(visit: Visit) -> None:
@@ -192,6 +191,7 @@ def test_the_calls_of_a_run_are_drawn_by_the_same_component(visit: Visit) -> Non
     developer.sees_state("succeeded")
     developer.follow("As a picture")
     assert names(developer) == {"graph_report", "graph_count", "graph_parse"}
+    assert drawn(developer).evaluate("element => element._cyreg.cy.nodes().length") == 3
     call = drawn(developer).evaluate("element => element._cyreg.cy.nodes('[shape = \"call\"]')[0].id()")
     drawn(developer).click(position=place(developer, call))  # type: ignore[arg-type]  # x and y
     developer.sees("A call inside the box of", within=developer.page.locator("#graph-panel"))

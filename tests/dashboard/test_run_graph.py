@@ -72,6 +72,15 @@ def test_a_call_that_tells_itself_as_its_caller_hangs_on_its_run(tree, sign_in: 
     assert ("shout: run", "odd: call") in arrows_of(sign_in(tree.cast.viewer), tree.top)
 
 
+def test_the_call_that_enters_a_runs_own_function_is_no_box_of_its_own(tree, sign_in: SignIn) -> None:
+    with scope(tree.cast.acme.pk):
+        span(tree.below, "1", "shout", seconds=1.0)
+        span(tree.below, "2", "parse", "1", seconds=1.0)
+        span(tree.below, "3", "shout", "2", seconds=1.0)
+    added = {("shout: run", "parse: call"), ("parse: call", "shout: call")}
+    assert arrows_of(sign_in(tree.cast.viewer), tree.top) == WHOLE | added
+
+
 def test_the_panel_of_a_call_has_what_the_box_told_as_text(tree, sign_in: SignIn) -> None:
     with scope(tree.cast.acme.pk):
         Span.objects.filter(run=tree.top, attempt=2, key="2").update(arguments_preview="<b>\u202e", result_preview="[1]")
