@@ -124,6 +124,7 @@ def test_mermaid_says_what_is_missing_broken_and_circular() -> None:
 def test_hostile_names_stay_text_in_mermaid() -> None:
     (box,) = as_mermaid(picture(HOSTILE)).splitlines()[4:]
     assert re.fullmatch(r'  n1\["[^"<>`]*"\]', box)
+    assert "⟨U+202E⟩" in box
 
 
 @pytest.mark.parametrize(("length", "ending"), [(LONGEST_WORDS, "x"), (LONGEST_WORDS + 1, "…")])

@@ -31,14 +31,16 @@ def health_of(cast, name: str) -> str:
     return graph.nodes[f"function:{name}"].health
 
 
-def test_runs_that_people_cancelled_or_that_are_open_say_nothing(cast) -> None:
+SILENT = (RunState.CANCELLED, RunState.REFUSED, RunState.EXPIRED, RunState.QUEUED, RunState.RUNNING, RunState.AWAITING_APPROVAL)
+
+
+@pytest.mark.parametrize(("ended", "health"), [([], Health.NEVER_RUN), ([FAILED], Health.FAILING), ([OK], Health.HEALTHY)])
+def test_runs_that_people_ended_or_that_are_open_say_nothing(cast, ended: list[str], health: Health) -> None:
     with scope(cast.acme.pk):
         version = make_function(cast.developer, "shout")
-        for state in (RunState.SUCCEEDED, RunState.CANCELLED, RunState.REFUSED, RunState.EXPIRED, RunState.RUNNING):
+        for state in (*ended, *SILENT):
             make_run(cast.developer, version, state=state)
-        assert health_of(cast, "shout") == Health.HEALTHY
-        make_function(cast.developer, "whisper")
-        assert health_of(cast, "whisper") == Health.NEVER_RUN
+        assert health_of(cast, "shout") == health
 
 
 def test_a_failure_is_forgotten_after_so_many_runs_that_went_well(cast) -> None:

@@ -81,7 +81,7 @@ def _groups(uses: Mapping[str, list[str]], used_by: Mapping[str, list[str]]) -> 
 def _columns(group: list[str], uses: Mapping[str, list[str]], used_by: Mapping[str, list[str]]) -> _Part:
     ranks = _ranks(group, uses)
     layers: list[list[str]] = [[] for _ in range(max(ranks.values()) + 1)]
-    for key in sorted(group):
+    for key in group:
         layers[ranks[key]].append(key)
     for sweep in range(SWEEPS):
         neighbours, order = (used_by, layers) if sweep % 2 == 0 else (uses, layers[::-1])
@@ -106,7 +106,7 @@ def _finished(group: Sequence[str], uses: Mapping[str, list[str]]) -> list[str]:
     """In the order in which a depth-first search leaves them: after all that they use, but for circles."""
     met: set[str] = set()
     finished: list[str] = []
-    for start in sorted(group):
+    for start in group:
         waiting = [(start, iter(uses[start]))] if start not in met else []
         met.add(start)
         while waiting:
