@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from tests.browser.conftest import Visit
-from tests.browser.large_graph import fill
+from tests.browser.libraries import TROUBLED, add_functions, large
 from tests.browser.people import PHONE, SOON, Person
 from tests.browser.pictures import FOLDER, keep
 from tests.processes.installation import Installation
@@ -147,6 +147,26 @@ def test_a_change_of_theme_changes_the_colours_of_the_picture(visit: Visit) -> N
     assert drawn(developer).evaluate(colour) != light
 
 
+def test_what_is_missing_or_circular_is_told_and_marked(visit: Visit, installation: Installation) -> None:
+    add_functions(installation, "acme", TROUBLED)
+    viewer = visit("viewer")
+    viewer.open("graph/?q=trouble")
+    broken = drawn(viewer).evaluate(
+        "element => element._cyreg.cy.edges('[?isBroken], [?isCircular]').map((edge) => edge.data('target')).sort()"
+    )
+    assert broken == ["function:trouble_gone", "function:trouble_rows", "function:trouble_table", "secret:MAIL_PASSWORD"]
+    viewer.page.get_by_text("What is wrong here").click()
+    viewer.sees("“trouble_mail” calls “trouble_gone”, which is not there.")
+    viewer.sees("There is no secret MAIL_PASSWORD for functions: an admin can add it.")
+    drawn(viewer).click(position=place(viewer, "function:trouble_rows"))  # type: ignore[arg-type]  # x and y
+    viewer.sees("It stands in a circle with", within=viewer.page.locator("#graph-panel"))
+    keep(viewer, "graph-troubles")
+    viewer.page.get_by_label("Only what is wrong").check()
+    expect(viewer.page.get_by_role("status").filter(has_text="4 functions")).to_be_visible(timeout=SOON)
+    viewer.follow("List")
+    keep(viewer, "graph-troubles-list")
+
+
 MOMENTS = """[
   performance.getEntriesByType("resource").find((entry) => entry.name.includes("/graph/data")).responseEnd,
   performance.getEntriesByName("picture drawn")[0].startTime,
@@ -166,7 +186,7 @@ FRAMES = """async (element) => {
 
 
 def test_five_hundred_boxes_are_drawn_at_once_and_follow_the_hand(visit: Visit, installation: Installation) -> None:
-    fill(installation, "globex", nodes=500)
+    add_functions(installation, "globex", large(nodes=500))
     stranger = visit("stranger", workspace="globex")
     stranger.open("graph/")
     assert len(names(stranger)) == 500
