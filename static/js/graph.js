@@ -3,6 +3,8 @@
 (() => {
   "use strict";
 
+  const WIDTH = 190; // of a box, as the server lays them out
+  const HEIGHT = 36;
   const ROOM = 28; // px round a picture that is shown whole
   const LARGEST = 2.5;
   const SMALL = 0.5; // of its natural size; a box in focus that would be smaller is shown
@@ -23,7 +25,7 @@
       {
         selector: "node",
         style: {
-          width: 190, height: 36, shape: "round-rectangle",
+          width: WIDTH, height: HEIGHT, shape: "round-rectangle",
           "background-color": colour("surface"), "border-color": colour("line-strong"), "border-width": 1.5,
           label: "data(words)", color: colour("ink"), "font-family": "JetBrains Mono, monospace", "font-size": 12,
           "text-valign": "center", "text-halign": "center", "min-zoomed-font-size": 5,
@@ -41,7 +43,7 @@
         style: {
           width: 1.3, "line-color": colour("line-strong"), "target-arrow-color": colour("line-strong"), "target-arrow-shape": "triangle", "arrow-scale": 0.8,
           "curve-style": "unbundled-bezier", "edge-distances": "endpoints", "control-point-weights": "data(weights)", "control-point-distances": "data(distances)",
-          "source-endpoint": "90deg", "target-endpoint": "270deg",
+          "source-endpoint": "data(leaves)", "target-endpoint": "data(arrives)",
         },
       },
       { selector: "edge[?isBroken], edge[?isCircular]", style: { "line-color": colour("bad"), "target-arrow-color": colour("bad"), "line-style": "dashed", width: 2 } },
@@ -50,17 +52,22 @@
     ];
   }
 
-  // An arrow leaves to the right and arrives from the left; its two bends, as Cytoscape wants them: along the line and away from it.
-  function bends(from, to) {
-    const [startX, endX] = [from.x + 95, to.x - 95];
-    const [across, down] = [endX - startX, to.y - from.y];
-    const bend = Math.max(30, Math.abs(across) / 2);
+  // An arrow leaves to the right and arrives from the left; one that goes back, in a circle, does both below.
+  // Cytoscape wants its two bends as shares of the way along the straight line, and pixels away from it.
+  function route(from, to) {
+    const isBack = to.x - from.x < WIDTH;
+    const start = isBack ? { x: from.x, y: from.y + HEIGHT / 2 } : { x: from.x + WIDTH / 2, y: from.y };
+    const end = isBack ? { x: to.x, y: to.y + HEIGHT / 2 } : { x: to.x - WIDTH / 2, y: to.y };
+    const [across, down] = [end.x - start.x, end.y - start.y];
+    const bend = Math.max(30, across / 2);
+    const lowest = Math.max(start.y, end.y) + HEIGHT - start.y;
+    const points = isBack ? [[0, lowest], [across, lowest]] : [[bend, 0], [across - bend, down]];
     const length = Math.hypot(across, down) || 1;
-    const along = (x, y) => (x * across + y * down) / (length * length);
-    const away = (x, y) => (x * down - y * across) / length;
     return {
-      weights: [along(bend, 0), along(across - bend, down)],
-      distances: [away(bend, 0), away(across - bend, down)],
+      weights: points.map(([x, y]) => (x * across + y * down) / (length * length)),
+      distances: points.map(([x, y]) => (x * down - y * across) / length),
+      leaves: isBack ? "180deg" : "90deg",
+      arrives: isBack ? "180deg" : "270deg",
     };
   }
 
@@ -69,7 +76,7 @@
     const boxes = told.boxes.map(({ x, y, ...data }) => ({ group: "nodes", data, position: { x, y } }));
     const arrows = told.arrows.map((arrow, number) => ({
       group: "edges",
-      data: { ...arrow, id: `arrow ${number}`, ...bends(places.get(arrow.source), places.get(arrow.target)) },
+      data: { ...arrow, id: `arrow ${number}`, ...route(places.get(arrow.source), places.get(arrow.target)) },
     }));
     return [...boxes, ...arrows];
   }

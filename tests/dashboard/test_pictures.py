@@ -94,6 +94,14 @@ def test_svg_marks_what_is_broken_circular_missing_and_how_it_does() -> None:
     assert [box.get("class") for box in missing.iter(f"{SVG}rect")] == ["page", "box missing"]
 
 
+def test_an_arrow_that_goes_back_leaves_and_arrives_below_its_boxes() -> None:
+    both = picture("a", "b", arrows=(Arrow("a", "b", is_circular=True), Arrow("b", "a", is_circular=True)))
+    forth, back = re.findall(r'd="M(\S+) (\S+)C', as_svg(both))
+    a, b = both.places["a"], both.places["b"]
+    assert (float(forth[0]), float(forth[1])) == (a.x + WIDTH / 2, a.y)
+    assert (float(back[0]), float(back[1])) == (b.x, b.y + HEIGHT / 2)
+
+
 def test_hostile_names_stay_text_in_svg() -> None:
     root = ElementTree.fromstring(as_svg(picture(HOSTILE)))
     assert {element.tag.removeprefix(SVG) for element in root.iter()} <= {

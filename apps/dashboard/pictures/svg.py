@@ -78,13 +78,20 @@ def _looks(box: Box) -> Iterator[str]:
 
 
 def _arrow(arrow: Arrow, places: dict[str, Place]) -> str:
-    """From the right edge of the one to the left edge of the other, in a curve."""
-    start, end = places[arrow.source], places[arrow.target]
-    x1, x2 = start.x + WIDTH / 2, end.x - WIDTH / 2
-    bend = max(30.0, abs(x2 - x1) / 2)
-    path = f"M{x1:g} {start.y:g}C{x1 + bend:g} {start.y:g} {x2 - bend:g} {end.y:g} {x2:g} {end.y:g}"
     looks = "arrow wrong" if arrow.is_broken or arrow.is_circular else "arrow"
+    path = _route(places[arrow.source], places[arrow.target])
     return f"<path class={quoteattr(looks)} d={quoteattr(path)} marker-end={quoteattr('url(#head)')}/>"
+
+
+def _route(start: Place, end: Place) -> str:
+    """From the right edge of the one to the left edge of the other; what goes back, in a circle, leaves and arrives below."""
+    if end.x - start.x < WIDTH:
+        y1, y2 = start.y + HEIGHT / 2, end.y + HEIGHT / 2
+        lowest = max(y1, y2) + HEIGHT
+        return f"M{start.x:g} {y1:g}C{start.x:g} {lowest:g} {end.x:g} {lowest:g} {end.x:g} {y2:g}"
+    x1, x2 = start.x + WIDTH / 2, end.x - WIDTH / 2
+    bend = max(30.0, (x2 - x1) / 2)
+    return f"M{x1:g} {start.y:g}C{x1 + bend:g} {start.y:g} {x2 - bend:g} {end.y:g} {x2:g} {end.y:g}"
 
 
 def _text(words: str) -> str:
