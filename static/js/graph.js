@@ -164,6 +164,23 @@
     event.preventDefault();
   }
 
+  // A picture of another size is shown anew, unless the reader has moved it: what they look at then stays.
+  function keepInPlace(element, picture, focus) {
+    const size = () => `${picture.width()} × ${picture.height()}`;
+    let isMoved = false;
+    let last = size();
+    picture.on("dragpan scrollzoom pinchzoom", () => (isMoved = true));
+    picture.on("resize", () => {
+      if (size() === last) return;
+      last = size();
+      const chosen = picture.$("node:selected").first();
+      if (!isMoved) showFirst(picture, focus);
+      else if (chosen.nonempty()) bringIntoView(picture, chosen);
+    });
+    // Cytoscape remembers where on the page it is; what opens above it moves it, and it would hear clicks beside the boxes.
+    for (const kind of ["pointerenter", "pointerdown"]) element.addEventListener(kind, () => picture.resize(), true);
+  }
+
   function draw(element, told) {
     const isLarge = told.boxes.length > MANY;
     const picture = cytoscape({
@@ -174,13 +191,7 @@
     const focus = picture.getElementById(element.dataset.focus);
     if (focus.nonempty()) choose(element, focus);
     showFirst(picture, focus);
-    let isMoved = false; // by the reader: what they look at then stays where it is
-    picture.on("dragpan scrollzoom pinchzoom", () => (isMoved = true));
-    picture.on("resize", () => {
-      const chosen = picture.$("node:selected").first();
-      if (!isMoved) showFirst(picture, focus);
-      else if (chosen.nonempty()) bringIntoView(picture, chosen);
-    });
+    keepInPlace(element, picture, focus);
     picture.on("tap", "node", (event) => open(element, event.target));
     element.addEventListener("keydown", (event) => press(element, picture, event));
     picture.one("render", () => {
