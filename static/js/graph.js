@@ -65,7 +65,7 @@
     const length = Math.hypot(across, down) || 1;
     return {
       weights: points.map(([x, y]) => (x * across + y * down) / (length * length)),
-      distances: points.map(([x, y]) => (x * down - y * across) / length),
+      distances: points.map(([x, y]) => (y * across - x * down) / length),
       leaves: isBack ? "180deg" : "90deg",
       arrives: isBack ? "180deg" : "270deg",
     };
