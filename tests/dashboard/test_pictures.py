@@ -13,7 +13,7 @@ from apps.dashboard.pictures.layout import ACROSS, DOWN
 from apps.dashboard.pictures.picture import HEIGHT, LONGEST_WORDS, WIDTH
 
 SVG = "{http://www.w3.org/2000/svg}"
-HOSTILE = 'a"]; click n1 "javascript:x" <script>&\u202e`#'
+HOSTILE = 'a\\"]; click n1 "javascript:x" <script>&\u202e`#'
 NUMBERS = st.integers(min_value=0, max_value=29)
 PAIRS = st.lists(st.tuples(NUMBERS, NUMBERS), max_size=60)
 
@@ -88,7 +88,7 @@ def test_svg_marks_what_is_broken_circular_missing_and_how_it_does() -> None:
     root = ElementTree.fromstring(
         as_svg(picture("a", "b", arrows=(Arrow("a", "b", is_broken=True), Arrow("b", "a", is_circular=True)), tone="bad"))
     )
-    assert {path.get("class") for path in root.iter(f"{SVG}path")} == {"head", "arrow wrong"}
+    assert {path.get("class") for path in root.iter(f"{SVG}path")} == {"head", "wrong-head", "arrow wrong"}
     assert [box.get("class") for box in root.iter(f"{SVG}rect")] == ["page", "box bad", "box bad"]
     missing = ElementTree.fromstring(as_svg(picture("a", is_missing=True)))
     assert [box.get("class") for box in missing.iter(f"{SVG}rect")] == ["page", "box missing"]
@@ -131,7 +131,7 @@ def test_mermaid_says_what_is_missing_broken_and_circular() -> None:
 
 def test_hostile_names_stay_text_in_mermaid() -> None:
     (box,) = as_mermaid(picture(HOSTILE)).splitlines()[4:]
-    assert re.fullmatch(r'  n1\["[^"<>`]*"\]', box)
+    assert re.fullmatch(r'  n1\["[^"<>`\\]*"\]', box)
     assert "⟨U+202E⟩" in box
 
 

@@ -6,7 +6,7 @@ from apps.dashboard.wording import made_visible
 SHAPES = {"function": ("[", "]"), "package": ("[[", "]]"), "secret": (">", "]"), "host": ("([", "])")}
 """By kind; what is not here is drawn as a function is."""
 
-MARKED = {"#": "#35;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "&": "#amp;", "`": "#96;", "\n": " ", "\t": " "}
+MARKED = {"#": "#35;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "&": "#amp;", "`": "#96;", "\\": "#92;", "\n": " ", "\t": " "}
 
 
 def as_mermaid(picture: Picture) -> str:

@@ -1,7 +1,7 @@
 """A picture as an SVG file that stands by itself: no script, no font, nothing fetched; readable on light and dark pages."""
 
 from collections.abc import Iterator
-from xml.sax.saxutils import escape, quoteattr
+from xml.sax.saxutils import escape
 
 from apps.dashboard.pictures.layout import Place
 from apps.dashboard.pictures.picture import HEIGHT, WIDTH, Arrow, Box, Picture
@@ -23,6 +23,7 @@ text { font: 12px ui-monospace, Menlo, Consolas, monospace; fill: #171b26 }
 .arrow { fill: none; stroke: #8a93a5; stroke-width: 1.2 }
 .wrong { stroke: #c02b37; stroke-width: 2; stroke-dasharray: 5 4 }
 .head { fill: #8a93a5 }
+.wrong-head { fill: #c02b37 }
 @media (prefers-color-scheme: dark) {
   .page { fill: #0e1116 }
   text { fill: #e6e9f0 }
@@ -34,6 +35,7 @@ text { font: 12px ui-monospace, Menlo, Consolas, monospace; fill: #171b26 }
   .waiting { stroke: #f0b94b }
   .bad, .missing, .wrong { stroke: #ff8b93 }
   .missing { fill: #351a1f }
+  .wrong-head { fill: #ff8b93 }
 }
 """
 CORNERS = {"host": HEIGHT / 2, "call": HEIGHT / 2, "secret": 12, "package": 0}  # of a box by kind; a function's are small
@@ -47,8 +49,7 @@ def as_svg(picture: Picture) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img">',
         f"<title>{_text(picture.title)}</title>",
         f"<style>{STYLE}</style>",
-        '<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
-        '<path class="head" d="M0 0 8 4 0 8z"/></marker></defs>',
+        f"<defs>{_head('head')}{_head('wrong-head')}</defs>",
         f'<rect class="page" width="{width}" height="{height}"/>',
         *(_arrow(arrow, picture.places) for arrow in picture.arrows),
         *(_box(box, picture.places[box.key]) for box in picture.boxes),
@@ -77,10 +78,15 @@ def _looks(box: Box) -> Iterator[str]:
         yield box.tone
 
 
+def _head(name: str) -> str:
+    """The tip of an arrow, as large on a thick line as on a thin one."""
+    size = 'viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" markerUnits="userSpaceOnUse" orient="auto"'
+    return f'<marker id="{name}" {size}><path class="{name}" d="M0 0 8 4 0 8z"/></marker>'
+
+
 def _arrow(arrow: Arrow, places: dict[str, Place]) -> str:
-    looks = "arrow wrong" if arrow.is_broken or arrow.is_circular else "arrow"
-    path = _route(places[arrow.source], places[arrow.target])
-    return f"<path class={quoteattr(looks)} d={quoteattr(path)} marker-end={quoteattr('url(#head)')}/>"
+    looks, head = ("arrow wrong", "wrong-head") if arrow.is_broken or arrow.is_circular else ("arrow", "head")
+    return f'<path class="{looks}" d="{_route(places[arrow.source], places[arrow.target])}" marker-end="url(#{head})"/>'
 
 
 def _route(start: Place, end: Place) -> str:
