@@ -2,7 +2,7 @@
 
 from ninja import NinjaAPI
 
-from apps.api import approvals, files, functions, limits, packages, packs, runs, tasks, tokens, versions
+from apps.api import approvals, files, functions, graph, limits, packages, packs, runs, tasks, tokens, versions
 from apps.api.authentication import authenticate
 from apps.api.problems import install_problems
 
@@ -13,6 +13,7 @@ api.add_router("/files", files.router, tags=["files"])
 api.add_router("/functions", functions.router, tags=["functions"])
 api.add_router("/packs", packs.router, tags=["packs"])
 api.add_router("/functions", versions.router, tags=["functions"])
+api.add_router("/graph", graph.router, tags=["functions"])
 api.add_router("/limits", limits.router, tags=["limits"])
 api.add_router("/runs", runs.router, tags=["runs"])
 api.add_router("/tasks", tasks.router, tags=["tasks"])

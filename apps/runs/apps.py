@@ -9,9 +9,11 @@ class RunsConfig(AppConfig):
     def ready(self) -> None:
         from apps.core.dispatch import register_work
         from apps.core.events import on
+        from apps.functions.graph import register_part
         from apps.packages.collection import ask_before_removing
         from apps.runs import arguments, attacks, boxes, children, library, orphans, reactions, work
         from apps.runs.environments import is_environment_needed
+        from apps.runs.health import draw_health
         from apps.runs.requests import register_verb, register_waiting_verb
 
         register_work("runs", step=work.perform_next_run, sweep=work.sweep_runs, pending=work.count_due_runs)
@@ -21,6 +23,7 @@ class RunsConfig(AppConfig):
             attacks.WORK, step=attacks.fire_next_round, sweep=attacks.sweep_lost_rounds, pending=attacks.count_due_rounds
         )
         ask_before_removing(is_environment_needed)
+        register_part(draw_health)
         register_waiting_verb("runs.call", children.call_function)
         register_verb("functions.list", library.list_functions)
         register_verb("functions.read", library.read_function)

@@ -53,6 +53,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("DELETE", "/functions/{name}"): Row(A, 409),
     ("POST", "/functions/{name}/runs"): Row(R, 202, {"arguments": {"text": "hello"}}),
     ("POST", "/packs"): Row(D, 200, {"files": [{"name": "a.py", "text": "@func.register_function()\ndef packed(): ...\n"}]}),
+    ("GET", "/graph"): Row(V, 200),
     ("GET", "/limits"): Row(V, 200),
     ("GET", "/runs"): Row(V, 200),
     ("GET", "/runs/{run_id}"): Row(V, 200),
