@@ -1,5 +1,6 @@
 """Rules: what runs because of which events."""
 
+from typing import Any
 from uuid import UUID
 
 from ninja import Router, Status
@@ -90,7 +91,7 @@ def deliveries(request: ApiRequest, rule_id: UUID, after: UUID | None = None, li
 
 
 def _draft(member: Membership, body: RuleIn) -> RuleDraft:
-    named = {name: _find(member, given) if (given := getattr(body, name)) else None for name in FUNCTIONS}
+    named: dict[str, Any] = {name: _find(member, given) if (given := getattr(body, name)) else None for name in FUNCTIONS}
     target = named.pop("target") or _find(member, body.target)
     return RuleDraft(target=target, **named, **body.dict(exclude=FUNCTIONS))
 

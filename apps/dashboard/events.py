@@ -1,5 +1,6 @@
 """Events: the list, one with what came of it, telling one, telling one again."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from apps.dashboard.respond import UNPROCESSABLE, attempt, go, refuse, show
 from apps.runs.models import Run
 from apps.triggers.models import Delivery, Event
 from apps.triggers.services import chain_of_event, emit_event, find_event, replay_event
+from apps.triggers.states import DeliveryState
 from apps.triggers.types import PLATFORM
 from apps.workspaces.roles import Permission
 
@@ -33,14 +35,15 @@ def events_list(request: PageRequest) -> HttpResponse:
         status = refuse(form, outcome) if isinstance(outcome, DomainError) else UNPROCESSABLE
     query, chosen = search_text(request), request.GET.get("type", "")[:100]
     rows = Event.objects.for_list().search(query)
+    shown = paginate(request, rows.filter(type=chosen) if chosen else rows)
+    _count_deliveries(shown.rows)
     context = {
-        "page": paginate(request, rows.filter(type=chosen) if chosen else rows),
+        "page": shown,
         "query": query,
         "type": chosen,
         "types": [(each.name, each.label) for each in PLATFORM.values()],
         "form": form,
     }
-    _count_deliveries(context["page"].rows)
     return show(request, "events/list.html", context, part="results", status=status)
 
 
@@ -72,14 +75,13 @@ def chain_of_run(run: Run) -> dict[str, Any]:
     return {"because": because, "followed": list(followed[:SHOWN_DELIVERIES])}
 
 
-def _count_deliveries(events: object) -> None:
-    """What the rows of a list show beside each event, in one statement for all of them."""
-    rows = {event.pk: event for event in events}  # type: ignore[attr-defined]  # a sequence of Event
-    counted = Delivery.objects.filter(event__in=list(rows)).order_by().values("event")
-    numbers = {each["event"]: each for each in counted.annotate(all=Count("pk"), started=Count("pk", filter=Q(state="started")))}
-    for pk, event in rows.items():
-        event.rules_count = numbers.get(pk, {}).get("all", 0)
-        event.started_count = numbers.get(pk, {}).get("started", 0)
+def _count_deliveries(events: Sequence[Any]) -> None:
+    """What a list shows beside each event, in one statement for all of them."""
+    counted = Delivery.objects.filter(event__in=events).order_by().values("event")
+    rows = counted.annotate(all=Count("pk"), started=Count("pk", filter=Q(state=DeliveryState.STARTED)))
+    numbers = {each["event"]: (each["all"], each["started"]) for each in rows}
+    for event in events:
+        event.rules_count, event.started_count = numbers.get(event.pk, (0, 0))
 
 
 urlpatterns = [

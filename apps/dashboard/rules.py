@@ -59,9 +59,7 @@ def rule_edit(request: PageRequest, rule_id: UUID) -> HttpResponse:
     outcome = None
     if request.method == "POST" and form.is_valid():
         seen = form.cleaned_data["seen"]
-        outcome = attempt(
-            request, lambda: update_rule(actor=request.membership, rule_id=rule_id, draft=form.draft(), seen=seen)
-        )
+        outcome = attempt(request, lambda: update_rule(actor=request.membership, rule_id=rule_id, draft=form.draft(), seen=seen))
         if isinstance(outcome, Rule):
             return _saved(request, outcome)
     return _show_form(request, form, outcome, rule=rule)

@@ -1,4 +1,4 @@
-"""Store an event in the transaction of what happened, and beside it what it is for: a delivery for each rule that waits for it."""
+"""Store an event in the transaction of what happened, and beside it a delivery for each rule that waits for its like."""
 
 from dataclasses import dataclass
 from typing import Any

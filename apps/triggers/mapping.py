@@ -5,7 +5,7 @@ from typing import Any
 
 from apps.core.errors import Invalid
 from apps.functions.arguments import ArgumentsInvalid, validate_arguments
-from apps.triggers.cel import BadExpression, Answer, check_shape, evaluate, inspect
+from apps.triggers.cel import Answer, BadExpression, check_shape, evaluate, inspect
 from apps.triggers.cel.grammar import check_names
 
 MAX_ARGUMENTS = 50
@@ -65,7 +65,7 @@ def holds(condition: str, event: dict[str, Any]) -> bool:
     if answer.problem:
         raise ConditionUnclear(f"The condition cannot be decided: {answer.problem}")
     if not isinstance(answer.value, bool):
-        raise ConditionUnclear("The condition gives neither true nor false. Compare something: event.data.state == \"failed\".")
+        raise ConditionUnclear('The condition gives neither true nor false. Compare something: event.data.state == "failed".')
     return answer.value
 
 
@@ -96,7 +96,7 @@ def check_handler(schema: Mapping[str, Any]) -> None:
 
 def _shape_problem(text: object) -> str:
     if not isinstance(text, str) or not text.strip():
-        return "An expression is missing. A text stands in quotes: \"like this\"."
+        return 'An expression is missing. A text stands in quotes: "like this".'
     try:
         check_shape(text)
     except BadExpression as problem:

@@ -24,8 +24,8 @@ def tell_run(*, run_id: UUID, state: str, **_: Any) -> None:
         return  # what a task makes for itself is nobody else's news
     chain = chain_of(run)
     record_event(
-        type=f"run.{state}", source=f"/functions/{run.function.name}", subject=str(run.pk), data=_told_of(run), function=run.function,
-        run=run, chain=chain,
+        type=f"run.{state}", source=f"/functions/{run.function.name}", subject=str(run.pk), data=_told_of(run),
+        function=run.function, run=run, chain=chain,
     )  # fmt: skip
     if state != RunState.SUCCEEDED and chain.root_id is not None:
         for delivery in Delivery.objects.filter(run=run).exclude(kind=DeliveryKind.ERROR).select_related("rule", "event"):

@@ -15,12 +15,12 @@ class BadEventType(Invalid):
 
 @dataclass(frozen=True)
 class EventType:
-    """One type. `of_function`: it is about a function, by which rules may choose. `data`: what it tells, as an example."""
+    """One type. `data`: what it tells, in words. `of_function`: it is about a function, by which rules may choose."""
 
     name: str
     label: str
-    of_function: bool
     data: str
+    of_function: bool = True
 
 
 RUN_DATA = "run, function, version, state, message, result, arguments, error, seconds, task"
@@ -31,17 +31,26 @@ FUNCTION_CREATED, FUNCTION_UPDATED = "function.created", "function.updated"
 PACKAGE_APPROVED = "package.approved"
 TASK_TYPES = tuple(f"task.{state}" for state in ("completed", "failed", "cancelled", "over_budget"))
 
+RULE_DATA = "rule, event, run, state, reason"
+VERSION_DATA = "function, version, author, origin, source"
+FILES_DATA = "run, function, files (id, name, size, sha256, media_type)"
+
+
+def _words(name: str) -> str:
+    return name.partition(".")[2].replace("_", " ")
+
+
 PLATFORM: dict[str, EventType] = {
     each.name: each
     for each in (
-        *(EventType(name, f"A run {name.removeprefix('run.').replace('_', ' ')}", True, RUN_DATA) for name in RUN_TYPES),
-        EventType(ARTIFACT_STORED, "A run stored files", True, "run, function, files (id, name, size, sha256, media_type)"),
-        EventType(FUNCTION_CREATED, "A function was created", True, "function, version, author, origin, source"),
-        EventType(FUNCTION_UPDATED, "A function was updated", True, "function, version, author, origin, source"),
-        EventType(PACKAGE_APPROVED, "Packages were approved", False, "request, reason"),
-        *(EventType(name, f"A task {name.removeprefix('task.').replace('_', ' ')}", False, "task, state") for name in TASK_TYPES),
-        EventType(RULE_FAILED, "A rule failed", True, "rule, event, run, state, reason"),
-        EventType(RULE_FIRED, "A rule was fired by hand", True, "what was given"),
+        *(EventType(name, f"A run {_words(name)}", RUN_DATA) for name in RUN_TYPES),
+        EventType(ARTIFACT_STORED, "A run stored files", FILES_DATA),
+        EventType(FUNCTION_CREATED, "A function was created", VERSION_DATA),
+        EventType(FUNCTION_UPDATED, "A function was updated", VERSION_DATA),
+        EventType(PACKAGE_APPROVED, "Packages were approved", "request, reason", of_function=False),
+        *(EventType(name, f"A task {_words(name)}", "task, state", of_function=False) for name in TASK_TYPES),
+        EventType(RULE_FAILED, "A rule failed", RULE_DATA),
+        EventType(RULE_FIRED, "A rule was fired by hand", "what was given"),
     )
 }
 """By name. What is not here is told by people and by code, whose types begin with another word."""

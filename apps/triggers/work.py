@@ -56,7 +56,9 @@ def perform_next_delivery() -> bool:
 
 
 def _oldest_first() -> QuerySet[Delivery]:
-    return Delivery.objects.select_related("rule__target__active_version", "rule__error_handler__active_version", "event").order_by("id")
+    return Delivery.objects.select_related(
+        "rule__target__active_version", "rule__error_handler__active_version", "event"
+    ).order_by("id")
 
 
 def _perform(delivery: Delivery) -> None:
@@ -150,7 +152,7 @@ def _version(delivery: Delivery) -> FunctionVersion:
 
 
 def _one_at_a_time(delivery: Delivery) -> None:
-    """Until the end of the transaction, for one rule and one chain: always in this order, so that two cannot wait for each other."""
+    """Until the end of the transaction, for a rule and a chain: always in this order, so that two never wait for each other."""
     with connection.cursor() as cursor:
         for name in (f"rule {delivery.rule_id}", f"chain {delivery.root_id}"):
             cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
@@ -164,7 +166,9 @@ def _over_limit(delivery: Delivery) -> str:
     most = delivery.rule.most_per_minute
     lately = Delivery.objects.started().filter(rule=delivery.rule, kind=delivery.kind, finished_at__gt=Now() - RATE_WINDOW)
     if lately[:most].count() >= most:
-        return f"This rule has started {most} runs in a minute, as many as it may. Raise its limit, or make its condition narrower."
+        return (
+            f"This rule has started {most} runs in a minute, as many as it may. Raise its limit, or make its condition narrower."
+        )
     return ""
 
 

@@ -17,7 +17,9 @@ from apps.triggers.states import DeliveryState
 TONES = {"idle", "active", "waiting", "good", "bad"}
 
 
-@pytest.mark.parametrize("states", [RunState, TaskState, RequestState, Decision, PackageState, ConnectionState, RoundState, DeliveryState])
+@pytest.mark.parametrize(
+    "states", [RunState, TaskState, RequestState, Decision, PackageState, ConnectionState, RoundState, DeliveryState]
+)
 def test_every_state_has_a_look(states: type[Enum]) -> None:
     for state in states:
         assert look_of(str(state.value)).word

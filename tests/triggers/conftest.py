@@ -1,6 +1,6 @@
 """Rules of acme, and the workers' steps played in the test's own thread; boxes are the fake driver's."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -44,9 +44,9 @@ class Play:
         with scope(self.cast.acme.pk):
             return create_rule(actor=actor, draft=RuleDraft(event_type=event_type, target=target, **given))
 
-    def emit(self, type: str = "order.paid", **data: Any) -> Event:
+    def emit(self, name: str = "order.paid", **data: Any) -> Event:
         with scope(self.cast.acme.pk):
-            return emit_event(actor=self.cast.operator, type=type, data=data)
+            return emit_event(actor=self.cast.operator, type=name, data=data)
 
     def work_off(self) -> int:
         """Every delivery that is due."""
@@ -65,17 +65,17 @@ class Play:
             rows = Delivery.objects.for_list().order_by("id")
             return list(rows.filter(rule=rule) if rule else rows)
 
-    def events(self, type: str = "") -> list[Event]:
+    def events(self, name: str = "") -> list[Event]:
         with scope(self.cast.acme.pk):
             rows = Event.objects.select_related("function").order_by("id")
-            return list(rows.filter(type=type) if type else rows)
+            return list(rows.filter(type=name) if name else rows)
 
 
 @pytest.fixture
-def play(cast: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> Iterator[Play]:
+def play(cast: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> Play:
     made = Play(cast)
     monkeypatch.setattr("apps.core.dispatch._send", made.woken.append)
-    yield made
+    return made
 
 
 @pytest.fixture

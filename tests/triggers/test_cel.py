@@ -12,7 +12,15 @@ from apps.triggers.cel.process import TOO_MUCH, EvaluatorAway
 
 EVENT = {
     "type": "order.paid",
-    "data": {"n": 3, "share": 0.5, "name": "Ada", "tags": ["a", "b"], "none": None, "big": list(range(5000)), "text": "x" * 20_000},
+    "data": {
+        "n": 3,
+        "share": 0.5,
+        "name": "Ada",
+        "tags": ["a", "b"],
+        "none": None,
+        "big": list(range(5000)),
+        "text": "x" * 20_000,
+    },
 }
 LONGEST_SECONDS = 3.0  # a quarter of a second of processor time, and a new process, on a busy machine
 
@@ -107,7 +115,9 @@ def test_a_child_that_was_ended_is_started_again() -> None:
 def test_a_child_that_breaks_is_no_verdict_on_the_expression(monkeypatch: pytest.MonkeyPatch) -> None:
     broken = process._Evaluator()
     monkeypatch.setattr(process, "_evaluator", broken)
-    monkeypatch.setattr(process, "_COMMAND", [process.sys.executable, "-c", "import sys; print('\"ready\"', flush=True); sys.exit(3)"])
+    monkeypatch.setattr(
+        process, "_COMMAND", [process.sys.executable, "-c", "import sys; print('\"ready\"', flush=True); sys.exit(3)"]
+    )
     with pytest.raises(EvaluatorAway):
         evaluate(["1"], {})
 

@@ -1,6 +1,5 @@
 """What happens becomes events, in the transaction of what happened, bounded and told truly."""
 
-from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
@@ -9,10 +8,9 @@ from django.test.utils import CaptureQueriesContext
 
 from apps.core.events import emit
 from apps.core.tenancy import scope
-from apps.functions.models import Function
-from apps.functions.services import create_function
 from apps.functions.definition import Provenance
-from apps.functions.models import Origin
+from apps.functions.models import Function, Origin
+from apps.functions.services import create_function
 from apps.runs.models import Artifact, Run
 from apps.runs.services import start_run
 from apps.runs.states import TERMINAL, RunState
@@ -119,13 +117,17 @@ def test_an_event_is_a_cloudevent(play: Play) -> None:
     assert all(name.isalnum() and name.islower() for name in envelope), "the standard's names of attributes"
 
 
-@pytest.mark.parametrize("name", ["run.succeeded", "function.mine", "task.done", "schedule.due", "webhook.x", "rule.x", "artifact.y"])
+@pytest.mark.parametrize(
+    "name", ["run.succeeded", "function.mine", "task.done", "schedule.due", "webhook.x", "rule.x", "artifact.y"]
+)
 def test_nobody_tells_the_platforms_events_in_its_stead(play: Play, name: str) -> None:
     with pytest.raises(BadEventType, match="platform's own"):
         play.emit(name)
 
 
-@pytest.mark.parametrize("name", ["", "order", "Order.paid", "order..paid", "order.paid ", "order.paid\n", "a." + "b" * 100, "ö.p", "../a.b"])
+@pytest.mark.parametrize(
+    "name", ["", "order", "Order.paid", "order..paid", "order.paid ", "order.paid\n", "a." + "b" * 100, "ö.p", "../a.b"]
+)
 def test_a_type_is_words_with_dots(play: Play, name: str) -> None:
     with pytest.raises(BadEventType):
         play.emit(name)
@@ -168,7 +170,13 @@ def test_a_past_event_told_again_is_a_new_one_that_names_it(play: Play) -> None:
     past = play.emit(n=1)
     with scope(play.cast.acme.pk):
         again = replay_event(actor=play.cast.operator, event_id=past.pk)
-    assert (again.type, again.source, again.data, again.replay_of_id, again.depth) == (past.type, past.source, past.data, past.pk, 0)
+    assert (again.type, again.source, again.data, again.replay_of_id, again.depth) == (
+        past.type,
+        past.source,
+        past.data,
+        past.pk,
+        0,
+    )
     assert again.as_cloudevent()["replayof"] == str(past.pk)
 
 
@@ -182,7 +190,11 @@ def test_code_tells_events_in_its_chain_up_to_a_bound(play: Play, shout: Functio
             emit_from_code(run, {"type": "order.paid", "data": {"n": number}})
         with pytest.raises(TooManyEvents, match="3 events"):
             emit_from_code(run, {"type": "order.paid", "data": {}})
-        for payload, error in [({"type": "run.failed"}, BadEventType), ({"type": "a.b", "data": 7}, BadEventData), ({}, BadEventType)]:
+        for payload, error in [
+            ({"type": "run.failed"}, BadEventType),
+            ({"type": "a.b", "data": 7}, BadEventData),
+            ({}, BadEventType),
+        ]:
             with pytest.raises(error):
                 emit_from_code(run, payload)
     assert [event.data["n"] for event in play.events("order.paid")] == [0, 1, 2]
@@ -193,7 +205,10 @@ def test_an_event_costs_as_many_statements_among_many_rules_as_among_few(play: P
     for number in (5, 500):
         with scope(play.cast.acme.pk):
             Rule.objects.bulk_create(
-                [Rule(name=f"{number} {each}", event_type=f"other.type_{each}", target=shout, owner=play.cast.developer) for each in range(number)]
+                [
+                    Rule(name=f"{number} {each}", event_type=f"other.type_{each}", target=shout, owner=play.cast.developer)
+                    for each in range(number)
+                ]
             )
         with CaptureQueriesContext(connection) as queries:
             play.emit()
@@ -204,7 +219,10 @@ def test_an_event_costs_as_many_statements_among_many_rules_as_among_few(play: P
 def test_rules_are_found_by_their_index(play: Play, shout: Function) -> None:
     with scope(play.cast.acme.pk):
         Rule.objects.bulk_create(
-            [Rule(name=str(each), event_type=f"other.type_{each}", target=shout, owner=play.cast.developer) for each in range(2000)]
+            [
+                Rule(name=str(each), event_type=f"other.type_{each}", target=shout, owner=play.cast.developer)
+                for each in range(2000)
+            ]
         )
         event = Event(type="other.type_7", function=shout)
         with connection.cursor() as cursor:

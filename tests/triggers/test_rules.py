@@ -45,7 +45,9 @@ from tests.triggers.conftest import HANDLE, Play
         ({"arguments": {"text": "hello"}}, "text", "There is no “hello”"),
     ],
 )
-def test_what_is_wrong_is_told_where_it_stands(shouting: Callable[..., Rule], fields: dict[str, Any], place: str, words: str) -> None:
+def test_what_is_wrong_is_told_where_it_stands(
+    shouting: Callable[..., Rule], fields: dict[str, Any], place: str, words: str
+) -> None:
     with pytest.raises(ExpressionsInvalid) as refusal:
         shouting(**fields)
     assert set(refusal.value.fields) == {place}
@@ -60,7 +62,9 @@ def test_what_is_wrong_is_told_where_it_stands(shouting: Callable[..., Rule], fi
         ({"event_type": "nothing"}, BadEventType),
     ],
 )  # fmt: skip
-def test_a_rule_that_cannot_be_is_refused(shouting: Callable[..., Rule], play: Play, fields: dict[str, Any], error: type[Exception]) -> None:
+def test_a_rule_that_cannot_be_is_refused(
+    shouting: Callable[..., Rule], play: Play, fields: dict[str, Any], error: type[Exception]
+) -> None:
     with pytest.raises(error):
         shouting(**fields)
     with scope(play.cast.acme.pk):
@@ -107,7 +111,17 @@ def test_only_who_writes_functions_writes_rules(shouting: Callable[..., Rule], p
 
 
 def draft_of(rule: Rule, **changes: Any) -> RuleDraft:
-    names = ("name", "event_type", "target", "function", "condition", "arguments", "error_handler", "most_per_minute", "most_running")
+    names = (
+        "name",
+        "event_type",
+        "target",
+        "function",
+        "condition",
+        "arguments",
+        "error_handler",
+        "most_per_minute",
+        "most_running",
+    )
     return RuleDraft(**{**{name: getattr(rule, name) for name in names}, **changes})
 
 
@@ -131,7 +145,9 @@ def test_what_somebody_else_changed_is_not_overwritten(shouting: Callable[..., R
         assert find_rule(actor=play.cast.developer, rule_id=rule.pk).condition == "event.data.n == 2"
 
 
-def test_one_event_reaches_a_bounded_number_of_rules(shouting: Callable[..., Rule], shout: Function, play: Play, settings: Any) -> None:
+def test_one_event_reaches_a_bounded_number_of_rules(
+    shouting: Callable[..., Rule], shout: Function, play: Play, settings: Any
+) -> None:
     settings.TRIGGER_FAN_OUT = 2
     first = shouting(name="1")
     shouting(name="2")
@@ -165,7 +181,9 @@ def test_a_strangers_rule_is_not_found(shouting: Callable[..., Rule], play: Play
 def test_trying_a_rule_tells_what_it_would_do_and_does_nothing(play: Play, shout: Function) -> None:
     for data in ({"text": "a", "n": 1}, {"text": "b", "n": 5}, {"n": 9}):
         play.emit(**data)
-    draft = RuleDraft(name="Try", event_type="order.paid", target=shout, condition="event.data.n > 3", arguments={"text": "event.data.text"})
+    draft = RuleDraft(
+        name="Try", event_type="order.paid", target=shout, condition="event.data.n > 3", arguments={"text": "event.data.text"}
+    )
     with scope(play.cast.acme.pk):
         newest, middle, oldest = try_rule(actor=play.cast.developer, draft=draft)
         assert not Delivery.objects.exists()

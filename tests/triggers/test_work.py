@@ -68,7 +68,9 @@ def test_a_condition_that_does_not_hold_starts_nothing_and_says_so(play: Play, s
         ({"arguments": {"text": "event.data.n"}}, "must be a text"),
     ],
 )
-def test_what_goes_wrong_is_a_failure_with_its_reason(play: Play, shouting: Callable[..., Rule], fields: dict[str, Any], words: str) -> None:
+def test_what_goes_wrong_is_a_failure_with_its_reason(
+    play: Play, shouting: Callable[..., Rule], fields: dict[str, Any], words: str
+) -> None:
     rule = shouting(**fields)
     play.emit(text="hello", n=1)
     play.work_off()
@@ -145,7 +147,9 @@ def test_what_a_dead_worker_had_is_taken_up_and_not_for_ever(play: Play, shoutin
     assert (only(play).state, "vanished each time" in only(play).reason) == (FAILED, True)
 
 
-def test_when_the_run_cannot_be_stored_neither_is_the_end_of_the_delivery(play: Play, shouting: Callable[..., Rule], monkeypatch) -> None:
+def test_when_the_run_cannot_be_stored_neither_is_the_end_of_the_delivery(
+    play: Play, shouting: Callable[..., Rule], monkeypatch
+) -> None:
     shouting()
     play.emit(text="a")
 
@@ -294,7 +298,9 @@ def test_a_chain_starts_no_more_runs_than_it_may(play: Play, shouting: Callable[
     assert len([each for each in play.deliveries() if each.state == STARTED]) == 4, "another event begins another chain"
 
 
-def test_a_run_that_a_rules_run_called_stands_in_the_same_chain(play: Play, shout: Function, shouting: Callable[..., Rule]) -> None:
+def test_a_run_that_a_rules_run_called_stands_in_the_same_chain(
+    play: Play, shout: Function, shouting: Callable[..., Rule]
+) -> None:
     shouting()
     beginning = play.emit(text="a")
     play.work_off()

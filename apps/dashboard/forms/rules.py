@@ -80,7 +80,9 @@ class RuleForm(forms.Form):
         """What the checked form says."""
         given = dict(self.cleaned_data)
         given.pop("seen")
-        functions = {name: self._functions.get(given.pop(name)) for name in ("function", "target", "error_handler")}
+        functions: dict[str, Any] = {
+            name: self._functions.get(given.pop(name)) for name in ("function", "target", "error_handler")
+        }
         target = functions.pop("target")
         assert target is not None, "a required choice"
         return RuleDraft(target=target, **functions, **given)
@@ -99,7 +101,9 @@ class EventForm(forms.Form):
 
     type = forms.CharField(label="Type", max_length=100, help_text="Words with dots between them, such as order.paid.")
     subject = forms.CharField(label="What it is about", required=False, max_length=300)
-    data = forms.CharField(label="Data, as a JSON object", required=False, initial="{}", widget=forms.Textarea)
+    data = forms.CharField(  # type: ignore[assignment]  # fields are no attributes of the form, whose `data` is the request's
+        label="Data, as a JSON object", required=False, initial="{}", widget=forms.Textarea
+    )
 
     def clean_data(self) -> dict[str, Any]:
         return _read_object(self.cleaned_data["data"])
@@ -108,8 +112,12 @@ class EventForm(forms.Form):
 class FireForm(forms.Form):
     """Data for a rule that is fired by hand. Cleaned: data (a dict)."""
 
-    data = forms.CharField(
-        label="Data, as a JSON object", required=False, initial="{}", widget=forms.Textarea, help_text="The rule reads it as event.data."
+    data = forms.CharField(  # type: ignore[assignment]  # as above
+        label="Data, as a JSON object",
+        required=False,
+        initial="{}",
+        widget=forms.Textarea,
+        help_text="The rule reads it as event.data.",
     )
 
     def clean_data(self) -> dict[str, Any]:
