@@ -193,7 +193,7 @@ def _wait_in_scope(delivery: Delivery, reason: str, pause: timedelta) -> None:
 
 def sweep_lost_deliveries() -> int:
     """Put back what a vanished worker had, or end it when it has outlived too many workers."""
-    return leases.sweep(lambda: Delivery.objects.select_related("rule", "event").filter(state=DeliveryState.WORKING), _recover)
+    return leases.sweep(lambda: Delivery.objects.filter(state=DeliveryState.WORKING), _recover)
 
 
 def _recover(delivery: Delivery) -> None:

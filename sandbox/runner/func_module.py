@@ -60,23 +60,27 @@ def make_module(
         """Write one line for the people who watch the run."""
         line.tell(frames.LOG, {"level": str(level)[:20], "text": " ".join(map(str, values))[:600]})
 
-    def emit(event_type: str, data: Mapping[str, Any] | None = None) -> str:
-        """Tell the workspace that something happened, such as "order.paid"; rules that wait for it run. Gives the event's id."""
-        event_id: str = line.ask("events.emit", {"type": event_type, "data": dict(data or {})})
-        return event_id
-
     def ask_host(verb: str, /, **payload: Any) -> Any:
         """Ask the platform for something that this run was granted."""
         return line.ask(verb, payload)
 
     members = (
-        call, call_async, progress, log, emit, ask_host, open_artifact,
+        call, call_async, progress, log, _emitter(line), ask_host, open_artifact,
         files.read_input, files.save_artifact, RunFailed, HostRefused,
     )  # fmt: skip
     vars(module).update(
         {member.__name__: member for member in members}, map=map_items, inputs=files.inputs, artifacts=files.artifacts
     )
     return module
+
+
+def _emitter(line: Line) -> Callable[..., str]:
+    def emit(event_type: str, data: Mapping[str, Any] | None = None) -> str:
+        """Tell the workspace that something happened, such as "order.paid"; rules that wait for it run. Gives the event's id."""
+        event_id: str = line.ask("events.emit", {"type": event_type, "data": dict(data or {})})
+        return event_id
+
+    return emit
 
 
 class _Files:
