@@ -4,10 +4,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.utils import timezone
 from ninja import Field, Schema
 
-from apps.triggers.models import Delivery, Event, Rule
+from apps.triggers.cron import next_ticks
+from apps.triggers.models import CatchUp, Delivery, Event, Rule, Schedule
 from apps.triggers.services import MOST_PER_MINUTE, MOST_RUNNING, Trial
+from apps.triggers.types import schedule_type
 
 
 class EventIn(Schema):
@@ -139,3 +142,43 @@ class TrialOut(Schema):
     @staticmethod
     def of(trial: Trial) -> "TrialOut":
         return TrialOut(event=trial.event.pk, holds=trial.holds, arguments=trial.arguments, problem=trial.problem)
+
+
+CRON = Field(max_length=100, description="minute, hour, day of the month, month, day of the week")
+TIME_ZONE = Field("UTC", max_length=60, description="such as Europe/Berlin")
+CATCH_UP = Field(CatchUp.LAST, description="of the times that nobody told: skip, last, or all (ten at most)")
+
+
+class ScheduleIn(Schema):
+    name: str = Field(max_length=60, description="one word; rules wait for events of the type schedule.<name>")
+    cron: str = CRON
+    time_zone: str = TIME_ZONE
+    catch_up: str = CATCH_UP
+
+
+class TimesIn(Schema):
+    cron: str = CRON
+    time_zone: str = TIME_ZONE
+    catch_up: str = CATCH_UP
+    is_active: bool = True
+
+
+class ScheduleOut(Schema):
+    id: UUID
+    name: str
+    event_type: str
+    cron: str
+    time_zone: str
+    catch_up: str
+    is_active: bool
+    next: list[datetime] = Field(description="the next times, if it is on")
+
+    @staticmethod
+    def of(schedule: Schedule) -> "ScheduleOut":
+        names = ("name", "cron", "time_zone", "catch_up", "is_active")
+        return ScheduleOut(
+            id=schedule.pk,
+            event_type=schedule_type(schedule.name),
+            next=next_ticks(schedule.cron, schedule.time_zone, after=timezone.now()),
+            **{name: getattr(schedule, name) for name in names},
+        )

@@ -10,7 +10,7 @@ class TriggersConfig(AppConfig):
         from apps.core.dispatch import register_work
         from apps.core.events import on
         from apps.runs.requests import register_verb
-        from apps.triggers import events, reactions, verbs, work
+        from apps.triggers import events, reactions, schedules, verbs, work
 
         register_work(
             events.WORK,
@@ -18,6 +18,7 @@ class TriggersConfig(AppConfig):
             sweep=work.sweep_lost_deliveries,
             pending=work.count_due_deliveries,
         )
+        register_work("triggers.schedules", step=lambda: False, sweep=schedules.tell_due_schedules, pending=lambda: 0)
         register_verb("events.emit", verbs.emit_from_code)
         on("run.finished", reactions.tell_run)
         on("artifacts.stored", reactions.tell_artifacts)

@@ -80,6 +80,7 @@ def record_event(
     chain: Chain = BEGINNING,
     emitted_by: Membership | None = None,
     replay_of: Event | None = None,
+    key: str | None = None,
 ) -> Event:
     """Store an event of the workspace in scope, and queue it for every rule that waits for its like.
 
@@ -96,6 +97,7 @@ def record_event(
         depth=chain.depth,
         emitted_by=emitted_by,
         replay_of=replay_of,
+        key=key,
     )
     deliver(event, Rule.objects.listening_to(event).values_list("pk", flat=True))
     return event

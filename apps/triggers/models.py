@@ -128,6 +128,37 @@ class Rule(TenantModel):
         return self.name
 
 
+class CatchUp(models.TextChoices):
+    """What becomes of the times that nobody was there to tell: none of them, the last one, or all, up to ten."""
+
+    SKIP = "skip", "Nothing"
+    LAST = "last", "The last time only"
+    ALL = "all", "Each of them, ten at most"
+
+
+class Schedule(TenantModel):
+    """Times by the clock, each of which is told as an event `schedule.<name>`. Rules wait for it as for any other."""
+
+    name = models.CharField(max_length=60)
+    cron = models.CharField(max_length=100)
+    time_zone = models.CharField(max_length=60)
+    catch_up = models.CharField(max_length=4, choices=CatchUp.choices, default=CatchUp.LAST)
+    is_active = models.BooleanField(default=True)
+    next_at = models.DateTimeField()
+    created_by = models.ForeignKey("workspaces.Membership", on_delete=models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["workspace", "name"], name="triggers_schedule_name_once")]
+        indexes = [models.Index(fields=["next_at"], name="triggers_schedule_due", condition=Q(is_active=True))]
+
+    class Tenancy(TenantModel.Tenancy):
+        immutable = ("name", "created_at")
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class DeliveryQuerySet(TenantQuerySet["Delivery"]):
     def for_list(self) -> "DeliveryQuerySet":
         """Newest first, with what a list shows of each."""

@@ -17,9 +17,9 @@ from apps.functions.models import Function
 from apps.functions.reader.literals import storable
 from apps.triggers import mapping
 from apps.triggers.events import check_data, deliver, record_event
-from apps.triggers.models import Delivery, Event, Rule
+from apps.triggers.models import Delivery, Event, Rule, Schedule
 from apps.triggers.states import DeliveryKind
-from apps.triggers.types import PLATFORM, RULE_FIRED, check_own_type, check_type
+from apps.triggers.types import PLATFORM, RULE_FIRED, check_own_type, check_type, schedule_of
 from apps.workspaces.models import Membership
 from apps.workspaces.roles import Permission
 from apps.workspaces.services import require
@@ -251,6 +251,10 @@ def _checked(draft: RuleDraft) -> dict[str, Any]:
     event_type = check_type(draft.event_type)
     if draft.function and event_type in PLATFORM and not PLATFORM[event_type].of_function:
         raise BadRule(f"Events of the type {event_type} are about no function: leave the function out.")
+    if (schedule := schedule_of(event_type)) and not Schedule.objects.filter(name=schedule).exists():
+        raise BadRule(f"There is no schedule “{schedule[:60]}” here. Write it first.")
+    if draft.function and schedule:
+        raise BadRule("What a schedule tells is about no function: leave the function out.")
     for function in (draft.target, draft.function, draft.error_handler):
         if function is not None and function.task_id is not None:
             raise BadRule("Rules are about functions of the library, not about what a task keeps for itself.")

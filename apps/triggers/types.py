@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from apps.core.errors import Invalid
 
 MAX_TYPE = 100
+MAX_SCHEDULE_NAME = 60
+SCHEDULE_NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
+_SCHEDULE = "schedule."
 _NAME = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z0-9_]+)+\Z")
 
 
@@ -66,9 +69,18 @@ def check_type(name: str) -> str:
     Raises:
         BadEventType
     """
-    if name in PLATFORM:
-        return name
-    return check_own_type(name)
+    is_platforms = name in PLATFORM or (name.startswith(_SCHEDULE) and SCHEDULE_NAME.match(name.removeprefix(_SCHEDULE)))
+    return name if is_platforms else check_own_type(name)
+
+
+def schedule_type(name: str) -> str:
+    """The type of the events that the schedule of this name tells."""
+    return _SCHEDULE + name
+
+
+def schedule_of(event_type: str) -> str:
+    """The name of the schedule that tells this type; empty when none does."""
+    return event_type.removeprefix(_SCHEDULE) if event_type.startswith(_SCHEDULE) else ""
 
 
 def check_own_type(name: str) -> str:

@@ -64,6 +64,11 @@ TABLE: dict[tuple[str, str], Row] = {
     ("POST", "/rules/{rule_id}/switch"): Row(D, 200, {"is_active": False}),
     ("POST", "/rules/{rule_id}/fire"): Row(R, 202, {"data": {"text": "hello"}}),
     ("GET", "/rules/{rule_id}/deliveries"): Row(V, 200),
+    ("GET", "/schedules"): Row(V, 200),
+    ("POST", "/schedules"): Row(D, 201, {"name": "every_evening", "cron": "0 18 * * *"}),
+    ("GET", "/schedules/{schedule_id}"): Row(V, 200),
+    ("PUT", "/schedules/{schedule_id}"): Row(D, 200, {"cron": "0 19 * * *", "is_active": False}),
+    ("DELETE", "/schedules/{schedule_id}"): Row(D, 204),
     ("GET", "/tasks"): Row(V, 200),
     ("POST", "/tasks"): Row(D, 201, {"prompt": "Do it.", "model": "{model_id}", "files": ["{file_id}"]}),
     ("GET", "/tasks/{task_id}"): Row(V, 200),
@@ -84,6 +89,7 @@ def values_of(things: SimpleNamespace) -> dict[str, Any]:
         "name": things.function.name, "file_id": things.artifact.pk, "run_id": things.run.pk, "task_id": things.task.pk,
         "model_id": things.model.pk, "package_set_id": things.package_set.pk, "request_id": things.request.pk,
         "digest": things.request.digest, "event_id": things.event.pk, "rule_id": things.rule.pk,
+        "schedule_id": things.schedule.pk,
     }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.db.models.functions import Now
 from django.test import Client
+from django.utils import timezone
 
 from apps.agents.models import Step, StepState, Task, TaskState, WaitsFor
 from apps.approvals.services import open_request
@@ -23,6 +24,7 @@ from apps.runs.services import store_upload
 from apps.runs.states import RunState
 from apps.triggers.events import record_event
 from apps.triggers.models import Event, Rule
+from apps.triggers.schedules import create_schedule
 from apps.vault.services import set_secret
 from apps.workspaces.models import ApiToken, Membership
 from apps.workspaces.services import create_token
@@ -106,12 +108,13 @@ def make_things(member: Membership) -> SimpleNamespace:
     file = store_upload(actor=member, name="notes.txt", chunks=[b"hello"])
     secret = set_secret(actor=member, name="TOKEN", value="s3cret-value", purpose="function")
     rule, event = make_rule(member, version.function), make_event()
+    schedule = create_schedule(actor=member, name="every_morning", cron="0 9 * * *", now=timezone.now())
     create_token(actor=member, name="A script", lifetime=None)
     token = ApiToken.objects.get(membership=member)
     return SimpleNamespace(
         function=version.function, version=version, run=run, task=task, artifact=file, package_set=package_set,
         request=package_set.request, secret=secret, model=model, member=member, token=token,
-        rule=rule, event=event,
+        rule=rule, event=event, schedule=schedule,
     )  # fmt: skip
 
 

@@ -9,12 +9,14 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from apps.audit.services import record
 from apps.core.tenancy import scope
 from apps.dashboard.paging import ROWS
 from apps.llm.models import ConnectionState
 from apps.runs.models import Run
+from apps.triggers.schedules import create_schedule
 from apps.vault.services import set_secret
 from tests.dashboard.conftest import make_event, make_function, make_model, make_package_set, make_rule, make_run, make_task
 
@@ -43,6 +45,7 @@ MAKERS: dict[str, Callable[[SimpleNamespace, str], Any]] = {
     "models": lambda cast, name: make_model(name=name, state=ConnectionState.OK),
     "rules": make_delivery,
     "events": make_delivery,
+    "schedules": lambda cast, name: create_schedule(actor=cast.developer, name=name, cron="0 9 * * *", now=timezone.now()),
     "audit": lambda cast, name: record(actor=cast.admin, action=name),
 }
 
