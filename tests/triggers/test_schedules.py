@@ -193,8 +193,7 @@ class TestSeveralSchedulers:
         def look() -> None:
             try:
                 start.wait()
-                for _ in range(3):
-                    told.append(tell_due_schedules())
+                told.extend(tell_due_schedules() for _ in range(3))
             finally:
                 connection.close()
 

@@ -23,11 +23,8 @@ class TimesForm(forms.Form):
         widget=forms.TextInput(attrs={"list": "time-zones", "autocomplete": "off"}),
     )
     catch_up = forms.ChoiceField(
-        label="Catch up after a time in which nothing ran", choices=CatchUp.choices, initial=CatchUp.LAST, required=False
+        label="Catch up after a time in which nothing ran", choices=CatchUp.choices, initial=CatchUp.LAST
     )
-
-    def clean_catch_up(self) -> str:
-        return self.cleaned_data["catch_up"] or CatchUp.LAST
 
 
 class ScheduleForm(TimesForm):
