@@ -11,7 +11,7 @@ from django.urls import path
 from apps.core.errors import DomainError
 from apps.dashboard.access import FORM, POST, PageRequest, page
 from apps.dashboard.filters import search_text, state_filter
-from apps.dashboard.forms.rules import FireForm, RuleForm, event_type_choices, rule_initial
+from apps.dashboard.forms.rules import FireForm, RuleForm, event_types_together, rule_initial
 from apps.dashboard.paging import paginate
 from apps.dashboard.respond import UNPROCESSABLE, attempt, go, refuse, show
 from apps.functions.models import Function
@@ -131,7 +131,7 @@ def _show_form(request: PageRequest, form: RuleForm, outcome: object, *, rule: R
         form.place(outcome.fields)
     elif isinstance(outcome, DomainError):
         status = refuse(form, outcome)
-    context: dict[str, Any] = {"form": form, "rule": rule, "event_types": event_type_choices()}
+    context: dict[str, Any] = {"form": form, "rule": rule, "event_types": event_types_together()}
     return show(request, "rules/form.html", context, status=status)
 
 

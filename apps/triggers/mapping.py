@@ -106,7 +106,7 @@ def _shape_problem(text: object) -> str:
 
 def _name_problem(text: str, answer: Answer) -> str:
     if answer.problem:
-        return f"This is no expression: {answer.problem}"
+        return f"This is no expression. {answer.problem}"
     try:
         check_names(text, answer.value)
     except BadExpression as problem:

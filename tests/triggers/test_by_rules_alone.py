@@ -6,6 +6,7 @@ import pytest
 
 from apps.core.tenancy import scope
 from apps.runs.models import Run
+from apps.runs.services import start_run
 from apps.runs.work import perform_next_run
 from tests.runs.conftest import _boxes_closed, fake_boxes  # noqa: F401  fixtures
 from tests.triggers.conftest import Play
@@ -28,6 +29,7 @@ def announce(name: str, passed: bool) -> str:
     func.emit("tool.ready" if passed else "tool.broken", {"name": name})
     return name
 """
+REPORT = "import func\n\ndef report() -> str:\n    func.save_artifact('out.csv', 'a,b')\n    return 'done'\n"
 NOTE = "def note(name: str) -> str:\n    return f'{name} is ready'\n"
 
 
@@ -77,3 +79,19 @@ def test_an_update_is_validated_tested_and_announced_by_rules_alone(play: Play) 
     later = let_everything_happen(play)[len(runs) :]
     assert [run.function.name for run in later] == ["validate", "check", "add", "announce"], "a tool that is broken is not noted"
     assert [event.data for event in play.events("tool.broken")] == [{"name": "add"}]
+
+
+@pytest.mark.usefixtures("fake_boxes")
+def test_a_file_that_a_run_leaves_is_an_event_before_the_runs_end_is_one(play: Play) -> None:
+    report, note = play.function(REPORT), play.function(NOTE)
+    named = {
+        "arguments": {"name": "event.data.files[0].name"},
+        "condition": "event.data.files.exists(f, f.name.endsWith('.csv'))",
+    }
+    play.rule("artifact.stored", note, function=report, **named)
+    with scope(play.cast.acme.pk):
+        start_run(actor=play.cast.developer, version=report.active_version, arguments={})
+    runs = let_everything_happen(play)
+    assert [(run.function.name, run.result) for run in runs] == [("report", "done"), ("note", "out.csv is ready")]
+    of_report = [event.type for event in play.events() if event.function == report]
+    assert of_report == ["function.created", "artifact.stored", "run.succeeded"]

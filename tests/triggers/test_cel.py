@@ -66,10 +66,26 @@ def test_what_goes_wrong_is_told_and_the_next_is_answered(text: str) -> None:
     assert value_of("1 + 1") == 2
 
 
-@pytest.mark.parametrize("text", ["1 +", "event..data", "a ? b", "import os", "for x in y", "'open", "event.data.n = 4"])
-def test_what_is_no_expression_is_told(text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("event.data.total >", "Line 1, character 19: it ends too early."),
+        ("1 +\n* 2", "Line 2, character 1: “*” does not fit here."),
+        ("event..data", "Line 1, character 7: “..” does not fit here."),
+        ("event.data.n = 4", "Line 1, character 14: “=” does not fit here."),
+        ("import os", "Line 1, character 8: “os” does not fit here."),
+        ("'open", "Line 1, character 1: “'open” does not fit here."),
+        ("a ? b", "Line 1, character 6: it ends too early."),
+    ],
+)
+def test_what_is_no_expression_is_told_with_its_place(text: str, sentence: str) -> None:
     [answer] = inspect([text])
-    assert answer.problem
+    assert answer.problem == sentence
+
+
+def test_what_an_expression_meets_is_told_in_words() -> None:
+    assert problem_of("event.data.missing") == "There is no 'missing' in it. Ask with has(…) first."
+    assert problem_of("event.data.n + 'a'").startswith("Values of different kinds meet")
 
 
 HOSTILE = {

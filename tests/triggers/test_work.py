@@ -1,10 +1,13 @@
 """One event at one rule starts one run, or leaves a reason; within the limits of rule and chain, whatever dies between."""
 
+import threading
+from collections import Counter
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from django.db import IntegrityError
+from django.db import IntegrityError, connection
 from django.db.models.functions import Now
 
 from apps.core import leases
@@ -369,3 +372,37 @@ def test_due_deliveries_are_counted_for_the_scheduler(play: Play, shouting: Call
     assert work.count_due_deliveries() == 1
     play.work_off()
     assert work.count_due_deliveries() == 0
+
+
+class TestSeveralWorkers:
+    """They are threads with connections of their own, so what the test writes is committed."""
+
+    @pytest.fixture
+    def cast(self, transactional_cast: SimpleNamespace) -> SimpleNamespace:
+        return transactional_cast
+
+    def test_workers_at_once_start_each_run_once_and_none_above_the_limits(
+        self, play: Play, shouting: Callable[..., Rule]
+    ) -> None:
+        shouting(name="wide", most_running=100)
+        narrow = shouting(name="narrow", most_per_minute=3, most_running=100)
+        for _ in range(8):
+            play.emit(text="a")
+        start = threading.Barrier(4)
+
+        def work_off() -> None:
+            try:
+                start.wait()
+                play.work_off()
+            finally:
+                connection.close()
+
+        threads = [threading.Thread(target=work_off) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        states = Counter((each.rule_id == narrow.pk, each.state) for each in play.deliveries())
+        assert states == {(False, STARTED): 8, (True, STARTED): 3, (True, REFUSED): 5}
+        with scope(play.cast.acme.pk):
+            assert Run.objects.count() == 11

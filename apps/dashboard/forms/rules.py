@@ -137,9 +137,12 @@ def rule_initial(rule: Rule) -> dict[str, Any]:
     }
 
 
-def event_type_choices() -> list[tuple[str, str, str]]:
-    """The platform's own types: name, what it says, what its data tell."""
-    return [(each.name, each.label, each.data) for each in PLATFORM.values()]
+def event_types_together() -> list[tuple[list[str], str]]:
+    """The platform's own types, those that tell the same together: their names, and what their data tell."""
+    told: dict[str, list[str]] = {}
+    for each in PLATFORM.values():
+        told.setdefault(each.data, []).append(each.name)
+    return [(names, data) for data, names in told.items()]
 
 
 def _read_object(text: str) -> dict[str, Any]:

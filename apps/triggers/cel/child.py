@@ -56,6 +56,8 @@ def _answer(text: str, event: Any) -> dict[str, Any]:
         if event is None:
             return {"names": program.variables()}
         return {"value": _plain(program.execute({"event": event}))}
+    except KeyError as error:
+        return _problem(f"There is no {error} in it. Ask with has(…) first.")
     except BaseException as error:  # noqa: BLE001 (a panic of the parser is no Exception, and no reason to end)
         return _problem(str(error))
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from apps.core.errors import Unavailable
+from apps.triggers.cel.sentences import in_words
 
 WALL_SECONDS = 5
 """Above the child's own quarter of a second of processor time, so that a busy machine does not refuse what is sound."""
@@ -115,7 +116,7 @@ def evaluate(expressions: Sequence[str], event: dict[str, Any]) -> list[Answer]:
     answers = _evaluator.ask({"expressions": list(expressions), "event": event}) if expressions else []
     if answers is None:
         return [Answer(problem=TOO_MUCH) for _ in expressions]
-    return [Answer(answer.get("value"), answer.get("problem", "")) for answer in answers]
+    return [Answer(answer.get("value"), in_words(answer.get("problem", ""))) for answer in answers]
 
 
 def inspect(expressions: Sequence[str]) -> list[Answer]:
@@ -127,4 +128,4 @@ def inspect(expressions: Sequence[str]) -> list[Answer]:
     answers = _evaluator.ask({"expressions": list(expressions)}) if expressions else []
     if answers is None:
         return [Answer(problem=TOO_MUCH) for _ in expressions]
-    return [Answer(answer.get("names"), answer.get("problem", "")) for answer in answers]
+    return [Answer(answer.get("names"), in_words(answer.get("problem", ""))) for answer in answers]
