@@ -1,10 +1,12 @@
 """Store an event in the transaction of what happened, and beside it a delivery for each rule that waits for its like."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.db import connection
 from django.db.models.functions import Now
 
 from apps.core.canonical import canonical_json
@@ -84,7 +86,7 @@ def record_event(
 ) -> Event:
     """Store an event of the workspace in scope, and queue it for every rule that waits for its like.
 
-    Two statements however many rules there are, and one more when some wait for it. The caller has checked the data.
+    Two statements however many rules there are, and three more when some wait for it. The caller has checked the data.
     """
     event = Event.objects.create(
         type=type,
@@ -99,13 +101,13 @@ def record_event(
         replay_of=replay_of,
         key=key,
     )
-    deliver(event, Rule.objects.listening_to(event).values_list("pk", flat=True))
+    deliver(event, list(Rule.objects.listening_to(event).values_list("pk", flat=True)))
     return event
 
 
-def deliver(event: Event, rule_ids: Any, *, kind: DeliveryKind = DeliveryKind.MATCH) -> None:
+def deliver(event: Event, rule_ids: Sequence[UUID], *, kind: DeliveryKind = DeliveryKind.MATCH) -> None:
     """Queue an event for rules. What cannot be queued is stored as refused, so that it is seen."""
-    found = list(rule_ids)
+    found = _kept(rule_ids) if rule_ids else []
     if not found:
         return
     reason = _why_not(event)
@@ -118,6 +120,17 @@ def deliver(event: Event, rule_ids: Any, *, kind: DeliveryKind = DeliveryKind.MA
     )
     if not reason:
         wake(WORK)
+
+
+def _kept(rule_ids: Sequence[UUID]) -> list[UUID]:
+    """Those of the rules that still stand, and stand until the end of this transaction.
+
+    Else one that somebody removes meanwhile would fail the transaction of what happened: a run's end, say. Events of one rule do
+    not wait for each other here; whoever removes it waits for them.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT id FROM triggers_rule WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE", [list(rule_ids)])
+        return [row[0] for row in cursor.fetchall()]
 
 
 def _why_not(event: Event) -> str:

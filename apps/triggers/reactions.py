@@ -19,7 +19,8 @@ MAX_FILES = 100
 
 def tell_run(*, run_id: UUID, state: str, **_: Any) -> None:
     """A run has ended; and if a rule had started it in vain, that rule has failed."""
-    run = Run.objects.select_related("function", "version").get(pk=run_id)
+    heavy = ("closure", "version__source", "version__input_schema", "version__output_schema")
+    run = Run.objects.select_related("function", "version").defer(*heavy).get(pk=run_id)
     if run.function.task_id is not None:
         return  # what a task makes for itself is nobody else's news
     chain = chain_of(run)

@@ -138,7 +138,7 @@ def delete_rule(*, actor: Membership, rule_id: UUID) -> None:
         PermissionMissing, NoSuchRule
     """
     require(actor, Permission.DEVELOP)
-    rule = _locked(rule_id)
+    rule = _locked(rule_id, until_no_event_is_on_its_way=True)
     record(actor=actor, action="rule.deleted", subject=rule, **_told_of(rule))
     rule.delete()
 
@@ -295,8 +295,9 @@ def _store(rule: Rule) -> None:
         raise RuleNameTaken(f"There is a rule “{rule.name}” already.", name=rule.name) from error
 
 
-def _locked(rule_id: UUID) -> Rule:
-    rule = Rule.objects.select_for_update(no_key=True).filter(pk=rule_id).first()
+def _locked(rule_id: UUID, *, until_no_event_is_on_its_way: bool = False) -> Rule:
+    """Held until the end of the transaction: against other writers, or also against events that are being delivered to it."""
+    rule = Rule.objects.select_for_update(no_key=not until_no_event_is_on_its_way).filter(pk=rule_id).first()
     if rule is None:
         raise NoSuchRule("There is no such rule here.")
     return rule

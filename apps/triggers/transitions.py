@@ -38,11 +38,12 @@ def move(delivery: Delivery, *, to_state: DeliveryState, **fields: Any) -> bool:
 
 
 def announce(delivery: Delivery, state: DeliveryState, *, reason: str = "") -> None:
-    """Tell the open pages; of what was refused or failed also the audit trail; of a failure whoever handles the rule's errors."""
+    """Tell the open pages; of a failure also the audit trail, and whoever handles the rule's errors."""
     publish(delivery.workspace_id, "rules")
-    if state in (DeliveryState.REFUSED, DeliveryState.FAILED):
-        record(actor=None, action=f"rule.{state}", subject=delivery.rule, event=str(delivery.event_id), reason=reason[:500])
-    if state == DeliveryState.FAILED and delivery.kind != DeliveryKind.ERROR:
+    if state != DeliveryState.FAILED:
+        return
+    record(actor=None, action="rule.failed", subject=delivery.rule, event=str(delivery.event_id), reason=reason[:500])
+    if delivery.kind != DeliveryKind.ERROR:
         tell_rule_failed(delivery, reason=reason)
 
 

@@ -73,9 +73,9 @@ def test_what_goes_wrong_is_told_and_the_next_is_answered(text: str) -> None:
         ("1 +\n* 2", "Line 2, character 1: “*” does not fit here."),
         ("event..data", "Line 1, character 7: “..” does not fit here."),
         ("event.data.n = 4", "Line 1, character 14: “=” does not fit here."),
-        ("import os", "Line 1, character 8: “os” does not fit here."),
+        ("import os", "Line 1, character 1: “import” is a word of the language's own."),
         ("'open", "Line 1, character 1: “'open” does not fit here."),
-        ("a ? b", "Line 1, character 6: it ends too early."),
+        ("a ? b", "Line 1, character 1: a part of it is missing."),
     ],
 )
 def test_what_is_no_expression_is_told_with_its_place(text: str, sentence: str) -> None:

@@ -20,7 +20,7 @@ from apps.triggers import work
 from apps.triggers.cel.process import EvaluatorAway
 from apps.triggers.events import deliver
 from apps.triggers.models import Delivery, Event, Rule
-from apps.triggers.services import delete_rule, fire_rule, switch_rule
+from apps.triggers.services import delete_rule, emit_event, fire_rule, switch_rule
 from apps.triggers.states import DeliveryKind, DeliveryState
 from apps.workspaces.models import Membership
 from apps.workspaces.roles import Role
@@ -406,3 +406,48 @@ class TestSeveralWorkers:
         assert states == {(False, STARTED): 8, (True, STARTED): 3, (True, REFUSED): 5}
         with scope(play.cast.acme.pk):
             assert Run.objects.count() == 11
+
+    def test_an_event_that_is_on_its_way_when_its_rule_is_removed_fails_nobody(
+        self, play: Play, shouting: Callable[..., Rule]
+    ) -> None:
+        rule, is_told, is_removed = shouting(), threading.Event(), threading.Event()
+
+        def remove() -> None:
+            try:
+                is_told.wait()
+                with scope(play.cast.acme.pk):
+                    delete_rule(actor=play.cast.developer, rule_id=rule.pk)
+                is_removed.set()
+            finally:
+                connection.close()
+
+        remover = threading.Thread(target=remove)
+        remover.start()
+        with scope(play.cast.acme.pk):
+            emit_event(actor=play.cast.operator, type="order.paid", data={"text": "a"})
+            is_told.set()
+            assert not is_removed.wait(0.5), "it waits for the event"
+        remover.join()
+        assert is_removed.is_set()
+        assert (play.deliveries(), len(play.events("order.paid"))) == ([], 1)
+
+    def test_a_rule_that_is_being_removed_gets_no_event_and_fails_none(self, play: Play, shouting: Callable[..., Rule]) -> None:
+        rule, is_begun, is_told = shouting(), threading.Event(), threading.Event()
+
+        def tell() -> None:
+            try:
+                is_begun.wait()
+                play.emit(text="a")
+                is_told.set()
+            finally:
+                connection.close()
+
+        teller = threading.Thread(target=tell)
+        teller.start()
+        with scope(play.cast.acme.pk):
+            delete_rule(actor=play.cast.developer, rule_id=rule.pk)
+            is_begun.set()
+            assert not is_told.wait(0.5), "it waits for the end of the removal"
+        teller.join()
+        assert is_told.is_set()
+        assert (play.deliveries(), len(play.events("order.paid"))) == ([], 1)

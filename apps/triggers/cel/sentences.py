@@ -4,6 +4,7 @@ import re
 
 _PLACE = re.compile(r"<input>:(\d+):(\d+): (?:Syntax error: )?(.*)")
 _AT = re.compile(r"(?:input|error at:) '(.+?)'(?: |$)")
+_RESERVED = "reserved identifier: "
 _KINDS = (
     "Values of different kinds meet in it, such as a text and a number, or a whole number and one with a point. "
     "Convert one of them: int(…), double(…) or string(…)."
@@ -22,6 +23,10 @@ def in_words(problem: str) -> str:
 
 
 def _what(said: str) -> str:
+    if said.startswith("Incomplete"):
+        return "a part of it is missing"
+    if said.startswith(_RESERVED):
+        return f"“{said.removeprefix(_RESERVED)}” is a word of the language's own"
     at = _AT.search(said)
     if at is None:
         return said
