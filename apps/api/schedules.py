@@ -1,5 +1,6 @@
 """Schedules: times by the clock, each told as an event."""
 
+from typing import Any
 from uuid import UUID
 
 from django.utils import timezone
@@ -39,7 +40,7 @@ def show(request: ApiRequest, schedule_id: UUID) -> ScheduleOut:
 @router.put("/{schedule_id}", response=ScheduleOut, summary="Change when a schedule is due, or switch it")
 @in_scope
 def update(request: ApiRequest, schedule_id: UUID, body: TimesIn) -> ScheduleOut:
-    given = {"actor": request.membership, "schedule_id": schedule_id, "now": timezone.now()}
+    given: dict[str, Any] = {"actor": request.membership, "schedule_id": schedule_id, "now": timezone.now()}
     return ScheduleOut.of(update_schedule(**given, **body.dict()))
 
 

@@ -1,5 +1,6 @@
 """Schedules: the list with the next times of each, writing one, changing one."""
 
+from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponse
@@ -26,7 +27,7 @@ def schedules_list(request: PageRequest) -> HttpResponse:
     form = ScheduleForm(request.POST or None) if request.membership.can(Permission.DEVELOP) else None
     status = 200
     if form is not None and request.method == "POST":
-        given = {"actor": request.membership, "now": timezone.now()}
+        given: dict[str, Any] = {"actor": request.membership, "now": timezone.now()}
         outcome = attempt(request, lambda: create_schedule(**given, **form.cleaned_data)) if form.is_valid() else None
         if isinstance(outcome, Schedule):
             return go(request, "schedule-detail", schedule_id=outcome.pk, say="The schedule is on. A rule can wait for it now.")
@@ -43,7 +44,7 @@ def schedule_detail(request: PageRequest, schedule_id: UUID) -> HttpResponse:
     form = ChangedScheduleForm(request.POST or None, initial=initial)
     status = 200
     if request.method == "POST":
-        given = {"actor": request.membership, "schedule_id": schedule_id, "now": timezone.now()}
+        given: dict[str, Any] = {"actor": request.membership, "schedule_id": schedule_id, "now": timezone.now()}
         outcome = attempt(request, lambda: update_schedule(**given, **form.cleaned_data)) if form.is_valid() else None
         if isinstance(outcome, Schedule):
             return go(request, "schedule-detail", schedule_id=schedule_id, say="The schedule is changed.")
