@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, connection
 from django.db.models.functions import Now
+from django.test.utils import CaptureQueriesContext
 
 from apps.core import leases
 from apps.core.retries import MAX_LOSSES
@@ -372,6 +373,15 @@ def test_due_deliveries_are_counted_for_the_scheduler(play: Play, shouting: Call
     assert work.count_due_deliveries() == 1
     play.work_off()
     assert work.count_due_deliveries() == 0
+
+
+def test_a_worker_finds_the_next_delivery_without_a_look_at_rules(play: Play, shouting: Callable[..., Rule]) -> None:
+    shouting()
+    play.emit(text="a")
+    with CaptureQueriesContext(connection) as queries:
+        assert work.perform_next_delivery()
+    [claim] = [each["sql"] for each in queries if "SKIP LOCKED" in each["sql"] and "triggers_delivery" in each["sql"]]
+    assert "triggers_rule" not in claim
 
 
 class TestSeveralWorkers:
