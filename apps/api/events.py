@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from ninja import Router, Status
+from ninja import HeaderEx, P, Router, Status
 
 from apps.api.authentication import ApiRequest, in_scope
 from apps.api.paging import USUAL, page_of
@@ -32,8 +32,12 @@ def list_events(
 
 @router.post("", response={201: EventOut}, summary="Tell an event; rules that wait for it run")
 @in_scope
-def emit(request: ApiRequest, body: EventIn) -> Status[EventOut]:
-    return Status(201, EventOut.of(emit_event(actor=request.membership, **body.dict())))
+def emit(
+    request: ApiRequest,
+    body: EventIn,
+    idempotency_key: HeaderEx[str | None, P(alias="Idempotency-Key", min_length=1, max_length=255)] = None,
+) -> Status[EventOut]:
+    return Status(201, EventOut.of(emit_event(actor=request.membership, idempotency_key=idempotency_key, **body.dict())))
 
 
 @router.get("/{event_id}", response=EventDetailOut, summary="One event with its data and what came of it")

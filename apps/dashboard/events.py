@@ -41,7 +41,7 @@ def events_list(request: PageRequest) -> HttpResponse:
         "page": shown,
         "query": query,
         "type": chosen,
-        "types": [(each.name, each.label) for each in PLATFORM.values()],
+        "types": _types(chosen),
         "form": form,
     }
     return show(request, "events/list.html", context, part="results", status=status)
@@ -66,6 +66,12 @@ def event_detail(request: PageRequest, event_id: UUID) -> HttpResponse:
 def event_replay(request: PageRequest, event_id: UUID) -> HttpResponse:
     event = replay_event(actor=request.membership, event_id=event_id)
     return go(request, "event-detail", event_id=event.pk, say="Told again. This is the new event.")
+
+
+def _types(chosen: str) -> list[tuple[str, str]]:
+    """What the filter offers: the platform's own, and one of the workspace's own when it is chosen."""
+    own = [(chosen, chosen)] if chosen and chosen not in PLATFORM else []
+    return [*own, *((each.name, each.label) for each in PLATFORM.values())]
 
 
 def chain_of_run(run: Run) -> dict[str, Any]:

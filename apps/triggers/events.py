@@ -12,6 +12,7 @@ from django.db.models.functions import Now
 from apps.core.canonical import canonical_json
 from apps.core.dispatch import wake
 from apps.core.errors import Invalid, TooLarge
+from apps.core.tenancy import current_workspace_id
 from apps.functions.arguments import find_unkeepable
 from apps.functions.models import Function
 from apps.runs.models import Run
@@ -69,6 +70,13 @@ def check_data(data: object) -> dict[str, Any]:
             "Store them as a file and name it."
         )
     return data
+
+
+def told_before(key: str) -> Event | None:
+    """The event that was told under this key, if one was. Whoever asks for the same key waits until this transaction ends."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"event {current_workspace_id()} {key}"])
+    return Event.objects.filter(key=key).first()
 
 
 def record_event(

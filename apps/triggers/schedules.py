@@ -11,8 +11,8 @@ from apps.audit.services import record
 from apps.core.errors import Conflict, Invalid, NotFound
 from apps.core.tenancy import current_workspace_id, every_workspace, scope
 from apps.triggers.cron import check_cron, ticks
-from apps.triggers.events import record_event
-from apps.triggers.models import CatchUp, Event, Schedule
+from apps.triggers.events import record_event, told_before
+from apps.triggers.models import CatchUp, Schedule
 from apps.triggers.types import MAX_SCHEDULE_NAME, SCHEDULE_NAME, schedule_type
 from apps.workspaces.models import Membership
 from apps.workspaces.roles import Permission
@@ -142,7 +142,7 @@ def _to_be_told(schedule: Schedule, missed: list[datetime], now: datetime) -> li
 
 def _tell(schedule: Schedule, tick: datetime, *, skipped: int) -> bool:
     key = f"schedule {schedule.pk} {tick.astimezone(UTC).isoformat()}"
-    if Event.objects.filter(key=key).exists():
+    if told_before(key):
         return False
     data = {"schedule": schedule.name, "due_at": tick.isoformat(), "time_zone": schedule.time_zone, "missed": skipped}
     record_event(

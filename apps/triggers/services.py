@@ -11,12 +11,14 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from apps.audit.services import record
+from apps.core.canonical import digest_of
 from apps.core.errors import Conflict, Invalid, LimitReached, NotFound
 from apps.core.tenancy import current_workspace_id, scope
 from apps.functions.models import Function
 from apps.functions.reader.literals import storable
+from apps.runs.services import KeyReused
 from apps.triggers import mapping
-from apps.triggers.events import check_data, deliver, record_event
+from apps.triggers.events import BadEventData, check_data, deliver, record_event, told_before
 from apps.triggers.models import Delivery, Event, Rule, Schedule
 from apps.triggers.states import DeliveryKind
 from apps.triggers.types import PLATFORM, RULE_FIRED, check_own_type, check_type, schedule_of
@@ -25,6 +27,7 @@ from apps.workspaces.roles import Permission
 from apps.workspaces.services import require
 
 MAX_NAME = 100
+MAX_SUBJECT = 300
 MOST_PER_MINUTE = 1_000
 MOST_RUNNING = 100
 
@@ -160,18 +163,31 @@ def fire_rule(*, actor: Membership, rule_id: UUID, data: object) -> Delivery:
     return Delivery.objects.for_list().get(event=event, rule=rule, kind=DeliveryKind.FIRE)
 
 
-def emit_event(*, actor: Membership, type: str, data: object, subject: str = "") -> Event:  # noqa: A002
+def emit_event(
+    *,
+    actor: Membership,
+    type: str,  # noqa: A002  the word of the standard
+    data: object,
+    subject: str = "",
+    idempotency_key: str | None = None,
+) -> Event:
     """Tell an event by hand or from a program: of any type but the platform's own.
 
+    The same key with the same event gives the one that was told first.
+
     Raises:
-        PermissionMissing, BadEventType, BadEventData, EventTooLarge, BadRule
+        PermissionMissing, BadEventType, BadEventData, EventTooLarge, KeyReused
     """
     require(actor, Permission.RUN)
-    if not storable(subject) or len(subject) > 300:
-        raise BadRule("A subject may have 300 characters, and no NUL among them.")
-    event = record_event(
-        type=check_own_type(type), source=f"/members/{actor}", subject=subject, data=check_data(data), emitted_by=actor
-    )
+    if not storable(subject) or len(subject) > MAX_SUBJECT:
+        raise BadEventData(f"A subject may have {MAX_SUBJECT} characters, and no NUL among them.")
+    told = {"type": check_own_type(type), "subject": subject, "data": check_data(data)}
+    key = f"told {actor.pk} {digest_of(idempotency_key)}" if idempotency_key else None
+    if key and (earlier := told_before(key)):
+        if told != {name: getattr(earlier, name) for name in told}:
+            raise KeyReused("This idempotency key was used for another event: take a new key.", event=str(earlier.pk))
+        return earlier
+    event = record_event(source=f"/members/{actor}", emitted_by=actor, key=key, **told)
     record(actor=actor, action="event.emitted", subject=event, type=event.type)
     return event
 

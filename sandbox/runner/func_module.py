@@ -75,9 +75,12 @@ def make_module(
 
 
 def _emitter(line: Line) -> Callable[..., str]:
-    def emit(event_type: str, data: Mapping[str, Any] | None = None) -> str:
-        """Tell the workspace that something happened, such as "order.paid"; rules that wait for it run. Gives the event's id."""
-        event_id: str = line.ask("events.emit", {"type": event_type, "data": dict(data or {})})
+    def emit(event_type: str, data: Mapping[str, Any] | None = None, key: str = "") -> str:
+        """Tell the workspace that something happened, such as "order.paid"; rules that wait for it run. Gives the event's id.
+
+        What has a key is told once by a run, also when the run is tried again.
+        """
+        event_id: str = line.ask("events.emit", {"type": event_type, "data": dict(data or {}), "key": key})
         return event_id
 
     return emit

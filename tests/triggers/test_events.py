@@ -12,7 +12,7 @@ from apps.functions.definition import Provenance
 from apps.functions.models import Function, Origin
 from apps.functions.services import create_function
 from apps.runs.models import Artifact, Run
-from apps.runs.services import start_run
+from apps.runs.services import KeyReused, start_run
 from apps.runs.states import TERMINAL, RunState
 from apps.triggers import types
 from apps.triggers.events import BadEventData, EventTooLarge
@@ -198,6 +198,29 @@ def test_code_tells_events_in_its_chain_up_to_a_bound(play: Play, shout: Functio
             with pytest.raises(error):
                 emit_from_code(run, payload)
     assert [event.data["n"] for event in play.events("order.paid")] == [0, 1, 2]
+
+
+def test_code_that_is_tried_again_tells_what_has_a_key_once(play: Play, shout: Function) -> None:
+    runs = [begin(play, shout, text=text) for text in "ab"]
+    with scope(play.cast.acme.pk):
+        Run.objects.update(lease_until="2100-01-01T00:00:00Z")
+        first, other = Run.objects.select_related("function").order_by("id")
+        told = [emit_from_code(run, {"type": "order.paid", "key": "7"}) for run in (first, first, other)]
+        for key in (7, "x" * 101, "\x00"):
+            with pytest.raises(BadEventData):
+                emit_from_code(first, {"type": "order.paid", "key": key})
+    assert (told[0] == told[1], told[0] == told[2], len(play.events("order.paid"))) == (True, False, len(runs))
+
+
+def test_the_same_key_tells_one_event_and_another_event_is_refused(play: Play) -> None:
+    told = {"type": "order.paid", "data": {"n": 1}, "idempotency_key": "a"}
+    with scope(play.cast.acme.pk):
+        first = emit_event(actor=play.cast.operator, **told)
+        assert emit_event(actor=play.cast.operator, **told) == first
+        assert emit_event(actor=play.cast.developer, **told) != first, "a key belongs to who uses it"
+        with pytest.raises(KeyReused):
+            emit_event(actor=play.cast.operator, **{**told, "data": {"n": 2}})
+    assert len(play.events("order.paid")) == 2
 
 
 def test_an_event_costs_as_many_statements_among_many_rules_as_among_few(play: Play, shout: Function) -> None:
