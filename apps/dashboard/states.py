@@ -44,6 +44,9 @@ LOOKS: dict[str, StateLook] = {
     "waiting": StateLook("Waiting", "hand-raised", "waiting"),
     "completed": StateLook("Completed", "check-circle", "good"),
     "over_budget": StateLook("Over budget", "banknotes", "bad"),
+    # events at rules
+    "started": StateLook("Started", "play", "good"),
+    "skipped": StateLook("Not met", "minus-circle", "idle"),
     # requests
     "open": StateLook("Open", "hand-raised", "waiting"),
     "approved": StateLook("Approved", "check-circle", "good"),

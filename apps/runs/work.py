@@ -15,6 +15,7 @@ from django.db.models.functions import Coalesce, Now
 
 from apps.core import blobs, leases, stopping
 from apps.core.dispatch import MESSAGES_PER_LOOK, wake
+from apps.core.events import emit
 from apps.core.log_context import bound
 from apps.core.tenancy import scope
 from apps.functions.capabilities import NotGranted, UnknownSecret
@@ -256,6 +257,8 @@ def _try_again(run: Run, outcome: Outcome) -> bool:
 def _end(run: Run, state: RunState, artifacts: Sequence[Artifact] = (), **fields: Any) -> None:
     with scope(run.workspace_id):
         Artifact.objects.bulk_create(artifacts)  # before the end is announced: whoever waits for it reads them
+        if artifacts:
+            emit("artifacts.stored", run_id=run.pk, artifacts=list(artifacts))
         _close_attempt(run, fields["outcome"], fields["message"])
         transitions.leave(run, to_state=state, **fields)
     log.info("run.ended state=%s", state)

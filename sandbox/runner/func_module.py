@@ -65,8 +65,8 @@ def make_module(
         return line.ask(verb, payload)
 
     members = (
-        call, call_async, progress, log, ask_host, open_artifact, files.read_input, files.save_artifact, RunFailed, HostRefused,
-        NotForCode,
+        call, call_async, progress, log, _emitter(line), ask_host, open_artifact,
+        files.read_input, files.save_artifact, RunFailed, HostRefused, NotForCode,
     )  # fmt: skip
     vars(module).update(
         members_of(line, call),
@@ -93,6 +93,18 @@ class _Declared:
         if name in (own := self.here()):
             return own[name]
         raise AttributeError(f"func has no {name!r}. A function of any name is called by func.call({name!r}, …).")
+
+
+def _emitter(line: Line) -> Callable[..., str]:
+    def emit(event_type: str, data: Mapping[str, Any] | None = None, key: str = "") -> str:
+        """Tell the workspace that something happened, such as "order.paid"; rules that wait for it run. Gives the event's id.
+
+        What has a key is told once by a run, also when the run is tried again.
+        """
+        event_id: str = line.ask("events.emit", {"type": event_type, "data": dict(data or {}), "key": key})
+        return event_id
+
+    return emit
 
 
 class _Files:
