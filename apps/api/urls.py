@@ -2,7 +2,7 @@
 
 from ninja import NinjaAPI
 
-from apps.api import approvals, files, functions, limits, packages, runs, tasks, tokens
+from apps.api import approvals, files, functions, limits, packages, runs, store, tasks, tokens
 from apps.api.authentication import authenticate
 from apps.api.problems import install_problems
 
@@ -13,6 +13,7 @@ api.add_router("/files", files.router, tags=["files"])
 api.add_router("/functions", functions.router, tags=["functions"])
 api.add_router("/limits", limits.router, tags=["limits"])
 api.add_router("/runs", runs.router, tags=["runs"])
+api.add_router("/store", store.router, tags=["store"])
 api.add_router("/tasks", tasks.router, tags=["tasks"])
 api.add_router("/packages", packages.router, tags=["packages"])
 api.add_router("/approvals", approvals.router, tags=["approvals"])

@@ -1,4 +1,4 @@
-"""The module `func` that every tool has: its inputs, its artifacts, its progress, other functions, its host."""
+"""The module `func` that every tool has: its inputs, its artifacts, its progress, other functions, the store, its host."""
 
 import types
 from collections.abc import Callable, Iterable, Mapping
@@ -11,6 +11,7 @@ from .calls import Call, Calls, RunFailed
 from .line import HostRefused, Line
 from .progress import Progress
 from .spans import current
+from .store import Store, StoreConflict
 
 
 def make_module(
@@ -65,10 +66,14 @@ def make_module(
         return line.ask(verb, payload)
 
     members = (
-        call, call_async, progress, log, ask_host, open_artifact, files.read_input, files.save_artifact, RunFailed, HostRefused,
+        call, call_async, progress, log, ask_host, open_artifact, files.read_input, files.save_artifact, RunFailed, HostRefused, StoreConflict,
     )  # fmt: skip
     vars(module).update(
-        {member.__name__: member for member in members}, map=map_items, inputs=files.inputs, artifacts=files.artifacts
+        {member.__name__: member for member in members},
+        map=map_items,
+        inputs=files.inputs,
+        artifacts=files.artifacts,
+        store=Store(line),
     )
     return module
 

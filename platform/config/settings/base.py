@@ -46,6 +46,7 @@ INSTALLED_APPS = [
     "apps.packages",
     "apps.functions",
     "apps.runs",
+    "apps.store",
     "apps.agents",
     "apps.monitoring",
     "apps.api",
