@@ -9,8 +9,9 @@ from apps.api.authentication import ApiRequest, in_scope
 from apps.api.paging import USUAL
 from apps.api.schemas import CollectionOut, CursorPage, DocumentIn, DocumentOut
 from apps.core.errors import Invalid
+from apps.store.models import Collection
 from apps.store.pending import Seen
-from apps.store.queries import page_by_name, read_query
+from apps.store.queries import Page, page_by_name, read_query
 from apps.store.services import delete_document, find_document, find_documents, list_collections, write_document
 from apps.store.values import read_json
 
@@ -26,7 +27,7 @@ class BadPrecondition(Invalid):
 @router.get("", response=CursorPage[CollectionOut], summary="Collections that have documents, by name")
 @in_scope
 def list_all(request: ApiRequest, after: str = "", limit: int = USUAL) -> object:
-    page = page_by_name(list_collections(actor=request.membership), after=after, limit=limit)
+    page: Page[Collection] = page_by_name(list_collections(actor=request.membership), after=after, limit=limit)
     return {"items": [CollectionOut.of(row) for row in page.rows], "next": page.next}
 
 

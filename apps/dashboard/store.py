@@ -101,9 +101,7 @@ def store_document_new(request: PageRequest) -> HttpResponse:
     if request.method == "POST":
         status = UNPROCESSABLE
         if form.is_valid():
-            outcome = attempt(
-                request, lambda: write_document(actor=request.membership, seen=Seen(None), **form.cleaned_data)
-            )
+            outcome = attempt(request, lambda: write_document(actor=request.membership, seen=Seen(None), **form.cleaned_data))
             if isinstance(outcome, Document):
                 return go(request, "store-document", document_id=outcome.pk, say="Saved.")
             status = refuse(form, outcome)

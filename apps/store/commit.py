@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from apps.audit.services import record
+from apps.core.ids import uuid7
 from apps.core.notify import publish
 from apps.core.tenancy import current_workspace_id
 from apps.runs.models import Run
@@ -32,13 +33,14 @@ class StoreConflict(CannotSucceed):
 
 @dataclass(frozen=True)
 class Change:
-    """What becomes of one document. Without a revision it is deleted."""
+    """What becomes of one document. A run's write brings its revision, a person's gets one here."""
 
     collection: str
     key: str
-    revision: UUID | None
     value: Any = None
     size: int = 0
+    is_deletion: bool = False
+    revision: UUID = field(default_factory=uuid7)
 
     @property
     def place(self) -> Place:
@@ -105,17 +107,17 @@ def _last_of(line: Sequence[PendingWrite], document: Document | None) -> Change:
             )
         revision = write.pk
     last = line[-1]
-    return Change(last.collection, last.key, None if last.is_deletion else last.pk, last.value, last.size)
+    return Change(last.collection, last.key, last.value, last.size, last.is_deletion, last.pk)
 
 
 def apply(
     changes: Sequence[Change], documents: Mapping[Place, Document], *, run: Run | None = None, member: Membership | None = None
 ) -> None:
     """Write the changes, with `documents` as they are until then, while the store is held."""
-    gone = [documents[change.place].pk for change in changes if change.revision is None and change.place in documents]
+    gone = [documents[change.place].pk for change in changes if change.is_deletion and change.place in documents]
     if gone:
         Document.objects.filter(pk__in=gone).delete()
-    if kept := [change for change in changes if change.revision is not None]:
+    if kept := [change for change in changes if not change.is_deletion]:
         _keep_former([documents[change.place] for change in kept if change.place in documents])
         _write(kept, documents, run, member)
     publish(current_workspace_id(), "store")

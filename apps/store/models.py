@@ -6,7 +6,6 @@ from uuid import UUID
 from django.db import models
 from django.db.models.functions import Cast, Left, Now
 
-from apps.core.ids import uuid7
 from apps.core.tenancy import TenantManager, TenantModel, TenantQuerySet
 
 BYTEWISE = "C"  # the collation in which Python compares too: pages of stored and of pending documents are merged there
@@ -125,8 +124,3 @@ class PendingWrite(TenantModel):
     @property
     def revision(self) -> UUID:
         return self.pk
-
-
-def new_revision() -> UUID:
-    """Of a document that a person writes; a run's write brings its own."""
-    return uuid7()

@@ -8,14 +8,13 @@ from django.db.models import Exists, OuterRef, QuerySet
 from apps.audit.services import record
 from apps.core.errors import NotFound
 from apps.store.commit import Change, apply, documents_at, hold_store
-from apps.store.models import Collection, Document, new_revision
+from apps.store.models import Collection, Document
 from apps.store.pending import ChangedMeanwhile, Seen
 from apps.store.queries import Page, Query, page_of, rows_of
 from apps.store.values import check_collection, check_key, check_value
 from apps.workspaces.models import Membership
 from apps.workspaces.roles import Permission
 from apps.workspaces.services import require
-
 
 PAGE_BYTES = 4 * 1024 * 1024  # of documents in one answer
 
@@ -94,7 +93,7 @@ def write_document(*, actor: Membership, collection: str, key: str, value: Any, 
     """
     require(actor, Permission.DEVELOP)
     place = check_collection(collection), check_key(key)
-    change = Change(*place, new_revision(), value, check_value(value))
+    change = Change(*place, value, check_value(value))
     hold_store()
     documents = documents_at([place])
     _check_unchanged(documents.get(place), seen)
@@ -115,7 +114,7 @@ def delete_document(*, actor: Membership, document_id: UUID, seen: Seen | None =
     _check_unchanged(document, seen)
     record(actor=actor, action="document.deleted", subject=document, version=document.version, bytes=document.size)
     place = document.collection.name, document.key
-    apply([Change(*place, None)], {place: document}, member=actor)
+    apply([Change(*place, is_deletion=True)], {place: document}, member=actor)
 
 
 def _check_unchanged(document: Document | None, seen: Seen | None) -> None:

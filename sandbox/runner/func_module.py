@@ -66,7 +66,8 @@ def make_module(
         return line.ask(verb, payload)
 
     members = (
-        call, call_async, progress, log, ask_host, open_artifact, files.read_input, files.save_artifact, RunFailed, HostRefused, StoreConflict,
+        call, call_async, progress, log, ask_host, open_artifact, files.read_input, files.save_artifact,
+        RunFailed, HostRefused, StoreConflict,
     )  # fmt: skip
     vars(module).update(
         {member.__name__: member for member in members},

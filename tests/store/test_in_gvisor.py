@@ -1,15 +1,23 @@
 """The store from inside a real box."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from apps.core.tenancy import scope
+from apps.functions.definition import Settings
 from apps.store.models import Document
-from tests.runs.conftest import _boxes_closed, cast  # noqa: F401  fixtures are shared by importing them
 
 pytestmark = pytest.mark.gvisor
 
 
-def test_code_in_a_box_keeps_finds_and_deletes_documents(cast, run_code) -> None:  # noqa: F811
+@pytest.fixture
+def cast(transactional_cast: SimpleNamespace, _boxes_closed: None) -> SimpleNamespace:
+    """Runs are executed by other threads and connections."""
+    return transactional_cast
+
+
+def test_code_in_a_box_keeps_finds_and_deletes_documents(cast, run_code) -> None:
     body = (
         "for n in range(5):\n    func.store.put('orders', f'o{n}', {'n': n, 'status': 'open' if n % 2 else 'done'})\n"
         "func.store.delete('orders', 'o3')\n"
@@ -22,9 +30,7 @@ def test_code_in_a_box_keeps_finds_and_deletes_documents(cast, run_code) -> None
         assert list(Document.objects.order_by("key").values_list("key", "run")) == [(f"o{n}", ended.pk) for n in (0, 1, 2, 4)]
 
 
-def test_what_a_box_wrote_that_was_stopped_by_its_limits_is_gone(cast, run_code) -> None:  # noqa: F811
-    from apps.functions.definition import Settings
-
+def test_what_a_box_wrote_that_was_stopped_by_its_limits_is_gone(cast, run_code) -> None:
     ended = run_code(
         "func.store.put('orders', 'a', 1)\nreturn len('x' * (1 << 30))", settings=Settings(limits={"memory_bytes": 128 << 20})
     )

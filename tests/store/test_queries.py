@@ -65,7 +65,7 @@ def found(where: Any) -> list[str]:
         ({"age": {"$gt": 10**300}}, []),
         ({"it's": "'; DROP TABLE x; --"}, []),
         ({"%s": "%(a)s"}, []),
-        ({"a\\": "b\\\""}, []),
+        ({"a\\": 'b\\"'}, []),
     ],
     ids=str,
 )
@@ -80,8 +80,8 @@ def test_a_filter_finds_what_it_says(people, where: Any, keys: list[str]) -> Non
         {"$not": {"a": 1}}, {"$or": []}, {"$or": {"a": 1}}, {"$or": [{}]}, {"$and": [7]}, {"$where": "1=1"},
         {"a": {"$regex": "x"}}, {"a": {"$gt": None}}, {"a": {"$gt": True}}, {"a": {"$gt": [1]}}, {"a": {"$in": "x"}},
         {"a": {"$in": []}}, {"a": {"$in": list(range(101))}}, {"a": {"$exists": 1}}, {"a": {"$eq": 1, "b": 2}},
-        {"": 1}, {"a..b": 1}, {".": 1}, {".".join("a" * 11): 1}, {"x" * 201: 1}, {"a\x00": 1}, {"a": "\x00"}, {"a": {"$gt": "\x00"}},
-        {"\ud800": 1}, {"a": ["\ud800"]}, {"a": float("nan")}, {"a": {"$lt": float("inf")}},
+        {"": 1}, {"a..b": 1}, {".": 1}, {".".join("a" * 11): 1}, {"x" * 201: 1}, {"a\x00": 1}, {"a": "\x00"},
+        {"a": {"$gt": "\x00"}}, {"\ud800": 1}, {"a": ["\ud800"]}, {"a": float("nan")}, {"a": {"$lt": float("inf")}},
         {str(number): 1 for number in range(MOST_CONDITIONS + 1)},
         {"$and": [{"$and": [{"$and": [{"$and": [{"$and": [{"$and": [{"a": 1}]}]}]}]}]}]},
     ],
@@ -140,7 +140,7 @@ def test_an_order_that_there_is_not_is_refused(order: Any) -> None:
 
 
 def test_a_query_that_takes_too_long_is_ended_and_told(people, monkeypatch) -> None:
-    slow = Document.objects.extra(where=["pg_sleep(2) IS NOT NULL"])  # noqa: S610  a filter that takes its time
+    slow = Document.objects.extra(where=["pg_sleep(2) IS NOT NULL"])
     monkeypatch.setattr(queries, "PATIENCE_SECONDS", 1)
     with pytest.raises(FilterTooSlow, match="within 1 s"):
         rows_of(slow, read_query())

@@ -29,7 +29,11 @@ def test_a_document_is_written_read_and_deleted_and_all_of_it_is_recorded(in_acm
     delete_document(actor=cast.developer, document_id=made.pk)
     with pytest.raises(NoSuchDocument):
         get_document(actor=cast.viewer, document_id=made.pk)
-    told = AuditRecord.objects.filter(action__startswith="document.").order_by("id").values_list("action", "actor_name", "subject_name")
+    told = (
+        AuditRecord.objects.filter(action__startswith="document.")
+        .order_by("id")
+        .values_list("action", "actor_name", "subject_name")
+    )
     assert list(told) == [
         ("document.written", "developer", "notes/a"),
         ("document.written", "admin", "notes/a"),

@@ -31,7 +31,9 @@ def test_a_key_is_a_visible_text(key: object) -> None:
         check_key(key)
 
 
-@pytest.mark.parametrize("key", ["ada@example.com", "https://example.com/a?b=c", "2026-01-02", "größe", "日本", "a b", "a.b", "..."])
+@pytest.mark.parametrize(
+    "key", ["ada@example.com", "https://example.com/a?b=c", "2026-01-02", "größe", "日本", "a b", "a.b", "..."]
+)
 def test_keys_may_be_addresses_dates_and_words_of_any_language(key: str) -> None:
     assert check_key(key) == key
 
@@ -42,9 +44,7 @@ def test_a_document_is_any_json_but_null_and_its_size_is_that_of_its_text(value:
     assert len(text.encode()) - 2 <= check_value(value) <= len(text.encode()) + 4
 
 
-@pytest.mark.parametrize(
-    "value", [None, float("nan"), float("inf"), "a\x00b", {"a\x00": 1}, ["\ud800"], {"\udfff": 1}], ids=repr
-)
+@pytest.mark.parametrize("value", [None, float("nan"), float("inf"), "a\x00b", {"a\x00": 1}, ["\ud800"], {"\udfff": 1}], ids=repr)
 def test_what_the_database_cannot_keep_is_refused(value: object) -> None:
     with pytest.raises(BadDocument):
         check_value(value)
@@ -66,7 +66,9 @@ def test_a_document_that_is_too_large_is_refused_also_when_only_the_database_wou
         check_value(value)
 
 
-@pytest.mark.parametrize("text", ["", "{", "NaN", "[Infinity]", "[" * 100_000, "1" * 5000, "{'a': 1}"], ids=lambda text: text[:12])
+@pytest.mark.parametrize(
+    "text", ["", "{", "NaN", "[Infinity]", "[" * 100_000, "1" * 5000, "{'a': 1}"], ids=lambda text: text[:12]
+)
 def test_what_is_no_json_is_told(text: str) -> None:
     with pytest.raises(BadJson):
         read_json(text)
