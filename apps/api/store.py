@@ -16,8 +16,8 @@ from apps.store.services import delete_document, find_document, find_documents, 
 from apps.store.values import read_json
 
 router = Router()
-type IfMatch = HeaderEx[str | None, P(alias="If-Match", description="the revision that was read, in quotes")]
-type IfNoneMatch = HeaderEx[str | None, P(alias="If-None-Match", description="* to make a document and replace none")]
+IF_MATCH = P(alias="If-Match", description="the revision that was read, in quotes")
+IF_NONE_MATCH = P(alias="If-None-Match", description="* to make a document and replace none")
 
 
 class BadPrecondition(Invalid):
@@ -56,7 +56,12 @@ def show(request: ApiRequest, collection: str, key: str) -> DocumentOut:
 @router.put("/{collection}/{path:key}", response=DocumentOut, summary="Write a document")
 @in_scope
 def write(
-    request: ApiRequest, collection: str, key: str, body: DocumentIn, if_match: IfMatch = None, if_none_match: IfNoneMatch = None
+    request: ApiRequest,
+    collection: str,
+    key: str,
+    body: DocumentIn,
+    if_match: HeaderEx[str | None, IF_MATCH] = None,
+    if_none_match: HeaderEx[str | None, IF_NONE_MATCH] = None,
 ) -> DocumentOut:
     seen = _seen(if_match, if_none_match)
     return DocumentOut.of(write_document(actor=request.membership, collection=collection, key=key, value=body.value, seen=seen))
@@ -64,7 +69,7 @@ def write(
 
 @router.delete("/{collection}/{path:key}", response={204: None}, summary="Delete a document with its former values")
 @in_scope
-def delete(request: ApiRequest, collection: str, key: str, if_match: IfMatch = None) -> Status[Any]:
+def delete(request: ApiRequest, collection: str, key: str, if_match: HeaderEx[str | None, IF_MATCH] = None) -> Status[Any]:
     document = find_document(actor=request.membership, collection=collection, key=key)
     delete_document(actor=request.membership, document_id=document.pk, seen=_seen(if_match, None))
     return Status(204, None)

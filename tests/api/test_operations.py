@@ -1,5 +1,6 @@
 """Who may call which operation: a table of all of them. An operation that is not in it fails."""
 
+import json
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -49,6 +50,11 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", "/runs/{run_id}/log"): Row(V, 200),
     ("GET", "/runs/{run_id}/connections"): Row(V, 200),
     ("POST", "/runs/{run_id}/cancel"): Row(R, 200),
+    ("GET", "/store"): Row(V, 200),
+    ("GET", "/store/{collection}"): Row(V, 200),
+    ("GET", "/store/{collection}/{key}"): Row(V, 200),
+    ("PUT", "/store/{collection}/{key}"): Row(D, 200, {"value": {"n": 2}}),
+    ("DELETE", "/store/{collection}/{key}"): Row(D, 204),
     ("GET", "/tasks"): Row(V, 200),
     ("POST", "/tasks"): Row(D, 201, {"prompt": "Do it.", "model": "{model_id}", "files": ["{file_id}"]}),
     ("GET", "/tasks/{task_id}"): Row(V, 200),
@@ -68,7 +74,7 @@ def values_of(things: SimpleNamespace) -> dict[str, Any]:
     return {
         "name": things.function.name, "file_id": things.artifact.pk, "run_id": things.run.pk, "task_id": things.task.pk,
         "model_id": things.model.pk, "package_set_id": things.package_set.pk, "request_id": things.request.pk,
-        "digest": things.request.digest,
+        "digest": things.request.digest, "collection": things.collection.name, "key": things.document.key,
     }  # fmt: skip
 
 
@@ -89,7 +95,7 @@ def answer(caller: Caller, operation: tuple[str, str], values: dict[str, Any]) -
         elif path == "/files":
             response = caller.upload(SimpleUploadedFile("notes.txt", b"hello"))
         else:
-            response = caller.post(path.format(**values), filled(TABLE[operation].body, values))
+            response = caller.send(method, path.format(**values), json.dumps(filled(TABLE[operation].body, values)))
         transaction.set_rollback(True)
     return response
 

@@ -21,6 +21,7 @@ from apps.packages.states import PackageState
 from apps.runs.models import LogChunk, Run
 from apps.runs.services import store_upload
 from apps.runs.states import RunState
+from apps.store.services import write_document
 from apps.vault.services import set_secret
 from apps.workspaces.models import ApiToken, Membership
 from apps.workspaces.services import create_token
@@ -95,9 +96,11 @@ def make_things(member: Membership) -> SimpleNamespace:
     secret = set_secret(actor=member, name="TOKEN", value="s3cret-value", purpose="function")
     create_token(actor=member, name="A script", lifetime=None)
     token = ApiToken.objects.get(membership=member)
+    document = write_document(actor=member, collection="visits", key="home", value={"n": 1})
     return SimpleNamespace(
         function=version.function, version=version, run=run, task=task, artifact=file, package_set=package_set,
         request=package_set.request, secret=secret, model=model, member=member, token=token,
+        document=document, collection=document.collection,
     )  # fmt: skip
 
 

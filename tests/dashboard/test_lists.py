@@ -15,6 +15,7 @@ from apps.core.tenancy import scope
 from apps.dashboard.paging import ROWS
 from apps.llm.models import ConnectionState
 from apps.runs.models import Run
+from apps.store.services import write_document
 from apps.vault.services import set_secret
 from tests.dashboard.conftest import make_function, make_model, make_package_set, make_run, make_task
 
@@ -34,6 +35,7 @@ MAKERS: dict[str, Callable[[SimpleNamespace, str], Any]] = {
     "packages": lambda cast, name: make_package_set(cast.developer, name),
     "secrets": lambda cast, name: set_secret(actor=cast.admin, name=name, value="s3cret-value"),
     "models": lambda cast, name: make_model(name=name, state=ConnectionState.OK),
+    "store": lambda cast, name: write_document(actor=cast.admin, collection=name, key="a", value=1),
     "audit": lambda cast, name: record(actor=cast.admin, action=name),
 }
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from apps.store import queries
@@ -142,7 +142,7 @@ def test_an_order_that_there_is_not_is_refused(order: Any) -> None:
 def test_a_query_that_takes_too_long_is_ended_and_told(people, monkeypatch) -> None:
     slow = Document.objects.extra(where=["pg_sleep(2) IS NOT NULL"])
     monkeypatch.setattr(queries, "PATIENCE_SECONDS", 1)
-    with pytest.raises(FilterTooSlow, match="within 1 s"):
+    with pytest.raises(FilterTooSlow, match="within 1 s"), transaction.atomic():
         rows_of(slow, read_query())
 
 

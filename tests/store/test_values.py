@@ -75,5 +75,5 @@ def test_what_is_no_json_is_told(text: str) -> None:
 
 
 def test_a_mistake_in_json_is_told_with_its_place() -> None:
-    with pytest.raises(BadJson, match="Line 2, column 8"):
+    with pytest.raises(BadJson, match="Line 2, column 7"):
         read_json('{"a": 1,\n "b": x}')
