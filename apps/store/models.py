@@ -9,7 +9,7 @@ from django.db.models.functions import Cast, Left, Now
 from apps.core.tenancy import TenantManager, TenantModel, TenantQuerySet
 
 BYTEWISE = "C"  # the collation in which Python compares too: pages of stored and of pending documents are merged there
-PREVIEW_CHARACTERS = 160
+PREVIEW_CHARACTERS = 91  # a page shows 90, and that there is more
 
 
 class Collection(TenantModel):
