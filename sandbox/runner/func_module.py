@@ -69,13 +69,8 @@ def make_module(
         call, call_async, progress, log, ask_host, open_artifact, files.read_input, files.save_artifact,
         RunFailed, HostRefused, StoreConflict,
     )  # fmt: skip
-    vars(module).update(
-        {member.__name__: member for member in members},
-        map=map_items,
-        inputs=files.inputs,
-        artifacts=files.artifacts,
-        store=Store(line),
-    )
+    others = {"map": map_items, "inputs": files.inputs, "artifacts": files.artifacts, "store": Store(line)}
+    vars(module).update({member.__name__: member for member in members} | others)
     return module
 
 
