@@ -1,13 +1,14 @@
 """Writes documents. What a tree of runs has written is kept in the transaction in which its root succeeds, or not at all."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import batched
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import F
+from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from apps.audit.services import record
@@ -22,6 +23,8 @@ from apps.store.tree import standing_attempts
 from apps.workspaces.models import Membership
 
 KEPT_VERSIONS = 10  # former values of a document
+PORTION_BYTES = 1024 * 1024  # of documents that are in memory at a time: there JSON may take thirty times its text
+FORMER_AT_ONCE = 8  # former values, each as large as a document may be
 NAMED_COLLECTIONS = 20  # in an audit record
 type Place = tuple[str, str]
 """A collection's name and a key."""
@@ -57,13 +60,13 @@ def hold_store() -> None:
 
 
 def documents_at(places: Iterable[Place]) -> dict[Place, Document]:
-    """The documents that there are, by where they lie. Keys that two collections share are looked for in both."""
-    wanted = set(places)
-    rows = Document.objects.select_related("collection").filter(
-        collection__name__in={name for name, _ in wanted}, key__in={key for _, key in wanted}
-    )
-    found = {(row.collection.name, row.key): row for row in rows}
-    return {place: row for place, row in found.items() if place in wanted}
+    """The documents that there are, without their values, by where they lie."""
+    keys: dict[str, list[str]] = defaultdict(list)
+    for name, key in places:
+        keys[name].append(key)
+    lies_there = Q(*(Q(collection__name=name, key__in=inside) for name, inside in keys.items()), _connector=Q.OR)
+    rows = Document.objects.select_related("collection").defer("value").filter(lies_there) if keys else ()
+    return {(row.collection.name, row.key): row for row in rows}
 
 
 def settle(*, run_id: UUID, state: str, **_: Any) -> None:
@@ -73,7 +76,7 @@ def settle(*, run_id: UUID, state: str, **_: Any) -> None:
     """
     writes = PendingWrite.objects.filter(root_id=run_id)
     if state == RunState.SUCCEEDED:
-        rows = list(writes.order_by("number"))
+        rows = list(writes.defer("value").order_by("number"))
         if not rows:
             return
         _keep(Run.objects.get(pk=run_id), rows)
@@ -90,14 +93,16 @@ def _keep(root: Run, writes: Sequence[PendingWrite]) -> None:
         return
     hold_store()
     documents = documents_at(by_place)
-    changes = [_last_of(line, documents.get(place)) for place, line in by_place.items()]
-    apply(changes, documents, run=root)
-    names = sorted({change.collection for change in changes})[:NAMED_COLLECTIONS]
-    record(actor=None, action="store.kept", subject=root, documents=len(changes), collections=names)
+    for place, line in by_place.items():
+        _check_line(line, documents.get(place))
+    for portion in _portions([line[-1] for line in by_place.values()]):
+        apply([_change(write) for write in portion], documents, run=root)
+    names = sorted({name for name, _ in by_place})[:NAMED_COLLECTIONS]
+    record(actor=None, action="store.kept", subject=root, documents=len(by_place), collections=names)
 
 
-def _last_of(line: Sequence[PendingWrite], document: Document | None) -> Change:
-    """What a document's writes come to, if each of them knew of the one before."""
+def _check_line(line: Sequence[PendingWrite], document: Document | None) -> None:
+    """Whether each of a document's writes that has read it knew of the one before. Raises: StoreConflict."""
     revision = document.revision if document else None
     for write in line:
         if write.is_checked and write.based_on != revision:
@@ -106,8 +111,25 @@ def _last_of(line: Sequence[PendingWrite], document: Document | None) -> Change:
                 "so nothing of what this run wrote to the store was kept. Run it again."
             )
         revision = write.pk
-    last = line[-1]
-    return Change(last.collection, last.key, last.value, last.size, last.is_deletion, last.pk)
+
+
+def _portions(writes: Sequence[PendingWrite]) -> Iterator[Sequence[PendingWrite]]:
+    """With their values, so many at a time that these take a bounded part of the worker's memory."""
+    begun = size = 0
+    for number, write in enumerate(writes):
+        size += write.size
+        if size > PORTION_BYTES and number > begun:
+            yield _with_values(writes[begun:number])
+            begun, size = number, write.size
+    yield _with_values(writes[begun:])
+
+
+def _with_values(writes: Sequence[PendingWrite]) -> Sequence[PendingWrite]:
+    return list(PendingWrite.objects.filter(pk__in=[write.pk for write in writes]))
+
+
+def _change(write: PendingWrite) -> Change:
+    return Change(write.collection, write.key, write.value, write.size, write.is_deletion, write.pk)
 
 
 def apply(
@@ -116,7 +138,8 @@ def apply(
     """Write the changes, with `documents` as they are until then, while the store is held."""
     gone = [documents[change.place].pk for change in changes if change.is_deletion and change.place in documents]
     if gone:
-        Document.objects.filter(pk__in=gone).delete()
+        DocumentVersion.objects.filter(document__in=gone).delete()
+        Document.objects.filter(pk__in=gone).only("pk").delete()
     if kept := [change for change in changes if not change.is_deletion]:
         _keep_former([documents[change.place] for change in kept if change.place in documents])
         _write(kept, documents, run, member)
@@ -125,18 +148,19 @@ def apply(
 
 def _keep_former(documents: Sequence[Document]) -> None:
     """The values that are about to be replaced, and no more of a document than the last few."""
-    DocumentVersion.objects.bulk_create(
-        DocumentVersion(
-            document=each,
-            number=each.version,
-            value=each.value,
-            size=each.size,
-            run_id=each.run_id,
-            member_id=each.member_id,
-            written_at=each.updated_at,
+    for some in batched(documents, FORMER_AT_ONCE):
+        DocumentVersion.objects.bulk_create(
+            DocumentVersion(
+                document=each,
+                number=each.version,
+                value=each.value,
+                size=each.size,
+                run_id=each.run_id,
+                member_id=each.member_id,
+                written_at=each.updated_at,
+            )
+            for each in Document.objects.filter(pk__in=[each.pk for each in some])
         )
-        for each in documents
-    )
     old = DocumentVersion.objects.filter(document__in=documents, number__lte=F("document__version") - KEPT_VERSIONS)
     old.delete()
 

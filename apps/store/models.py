@@ -100,6 +100,7 @@ class PendingWrite(TenantModel):
     """
 
     root = models.ForeignKey("runs.Run", on_delete=models.CASCADE, related_name="+", db_index=False)
+    root_attempt = models.PositiveIntegerField()
     run = models.ForeignKey("runs.Run", on_delete=models.CASCADE, related_name="+")
     attempt = models.PositiveIntegerField()
     number = models.PositiveIntegerField()

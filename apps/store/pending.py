@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Max, Sum
+from django.db.models import Count, Max, Q, Sum
 from django.db.models.functions import Coalesce
 
 from apps.core import leases
 from apps.core.errors import Conflict, LimitReached
 from apps.runs.models import Run
 from apps.store.models import Document, PendingWrite
-from apps.store.queries import Page, Query, page_of, rows_of
+from apps.store.queries import Page, Query, page_of
 from apps.store.tree import root_id_of, standing_attempts
 
 TREE_WRITES = 1000
@@ -53,12 +53,12 @@ def is_there(current: Current) -> bool:
 
 def find_current(run: Run, collection: str, key: str) -> Current:
     """The document as this run sees it, or its deletion."""
-    writes = list(PendingWrite.objects.filter(root_id=root_id_of(run), collection=collection, key=key).order_by("-number"))
-    if writes:
-        standing = standing_attempts(run)
-        for write in writes:
-            if (write.run_id, write.attempt) in standing:
-                return write
+    rows = PendingWrite.objects.filter(root_id=root_id_of(run), collection=collection, key=key)
+    writes = list(rows.order_by("-number").values_list("run_id", "attempt", "pk"))
+    standing = standing_attempts(run) if writes else set()
+    for run_id, attempt, pk in writes:
+        if (run_id, attempt) in standing:
+            return rows.get(pk=pk)
     return Document.objects.filter(collection__name=collection, key=key).first()
 
 
@@ -70,11 +70,9 @@ def find_page(run: Run, collection: str, query: Query) -> Page[Any]:
     documents = Document.objects.filter(collection__name=collection)
     latest = _latest_writes(run, collection)
     if not latest:
-        return page_of(rows_of(documents, query), query, most_bytes=REPLY_BYTES)
-    stored = rows_of(documents.exclude(key__in=list(latest)), query)
-    written = rows_of(PendingWrite.objects.filter(pk__in=list(latest.values()), is_deletion=False), query)
-    merged = sorted([*stored, *written], key=query.sorts_by(), reverse=query.is_descending)
-    return page_of(merged[: query.limit + 1], query, most_bytes=REPLY_BYTES)
+        return page_of([documents], query, most_bytes=REPLY_BYTES)
+    written = PendingWrite.objects.filter(pk__in=list(latest.values()), is_deletion=False)
+    return page_of([documents.exclude(key__in=list(latest)), written], query, most_bytes=REPLY_BYTES)
 
 
 def _latest_writes(run: Run, collection: str) -> dict[str, UUID]:
@@ -95,14 +93,15 @@ def write(
 
     Raises: leases.LeaseLost, TreeOver, ChangedMeanwhile, TooManyWrites.
     """
-    _hold_tree(run)
+    root_attempt = _hold_tree(run)
     if seen is not None and revision_of(find_current(run, collection, key)) != seen.revision:
         raise ChangedMeanwhile(f"“{collection}/{key}” was changed since this run has read it: read it again, then write it.")
     return PendingWrite.objects.create(
         root_id=root_id_of(run),
+        root_attempt=root_attempt,
         run=run,
         attempt=run.attempt,
-        number=_next_number(root_id_of(run), size),
+        number=_next_number(root_id_of(run), root_attempt, size),
         collection=collection,
         key=key,
         is_deletion=is_deletion,
@@ -113,16 +112,29 @@ def write(
     )
 
 
-def _hold_tree(run: Run) -> None:
-    """Writes of one tree follow each other, and none comes after its end. From the top down, as whoever ends a tree locks it."""
-    if run.root_id and not Run.objects.open().filter(pk=run.root_id).select_for_update(no_key=True, of=("self",)).exists():
-        raise TreeOver("The run at the top of this one is over: nothing is kept any more.")
+def _hold_tree(run: Run) -> int:
+    """Writes of one tree follow each other, and none comes after its end. Gives the attempt of the root.
+
+    From the top down, as whoever ends a tree locks it.
+    """
+    attempt = run.attempt
+    if run.root_id:
+        root = Run.objects.open().filter(pk=run.root_id).select_for_update(no_key=True, of=("self",)).only("attempt").first()
+        if root is None:
+            raise TreeOver("The run at the top of this one is over: nothing is kept any more.")
+        attempt = root.attempt
     leases.assert_held(run)
+    return attempt
 
 
-def _next_number(root_id: UUID, size: int) -> int:
-    so_far = PendingWrite.objects.filter(root_id=root_id).aggregate(
-        count=Count("pk"), bytes=Coalesce(Sum("size"), 0), last=Coalesce(Max("number"), 0)
+def _next_number(root_id: UUID, root_attempt: int, size: int) -> int:
+    """Of a further write. What earlier attempts of the root wrote counts for nothing."""
+    rows = PendingWrite.objects.filter(root_id=root_id)
+    this_time = Q(root_attempt=root_attempt)
+    so_far = rows.aggregate(
+        count=Count("pk", filter=this_time),
+        bytes=Coalesce(Sum("size", filter=this_time), 0),
+        last=Coalesce(Max("number"), 0),
     )
     if so_far["count"] >= TREE_WRITES:
         raise TooManyWrites(f"A run and what it calls may write to the store {TREE_WRITES} times: put more into one document.")

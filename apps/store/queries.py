@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import accumulate
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -117,18 +118,6 @@ def _text(key: Any) -> str:
     return key
 
 
-def rows_of(rows: QuerySet[Any], query: Query) -> list[Any]:
-    """One row more than the page has, in its order, so that it is known whether there is a next one.
-
-    Raises: FilterTooSlow.
-    """
-    found = rows.filter(query.where, _further(query)) if query.after else rows.filter(query.where)
-    sign = "-" if query.is_descending else ""
-    order = [sign + "key"] if query.order.endswith("key") else [sign + "updated_at", sign + "key"]
-    with _patience():
-        return list(found.order_by(*order)[: query.limit + 1])
-
-
 def _further(query: Query) -> Q:
     assert query.after is not None
     side = "lt" if query.is_descending else "gt"
@@ -146,16 +135,40 @@ class Page[R]:
     next: str | None
 
 
-def page_of[R: Row](rows: Sequence[R], query: Query, *, most_bytes: int | None = None) -> Page[R]:
-    """The page out of what `rows_of` gave; fewer documents when they are larger together than `most_bytes`."""
-    shown, size = 0, 0
-    for row in rows[: query.limit]:
-        size += row.size
-        if shown and most_bytes is not None and size > most_bytes:
-            break
-        shown += 1
-    kept = rows[:shown]
-    return Page(kept, query.cursor_of(kept[-1]) if len(rows) > shown and kept else None)
+def page_of(sources: Sequence[QuerySet[Any]], query: Query, *, most_bytes: int | None = None) -> Page[Any]:
+    """The page out of one or more sets of rows; with values, as many as have at most `most_bytes` together, else without them.
+
+    Values are read last, and only those that are shown: hundreds of documents may be large.
+
+    Raises: FilterTooSlow.
+    """
+    with _patience():
+        found = [row for rows in sources for row in _first_of(rows, query)]
+    found.sort(key=query.sorts_by(), reverse=query.is_descending)
+    shown = found[: query.limit] if most_bytes is None else _within(found[: query.limit], most_bytes)
+    following = query.cursor_of(shown[-1]) if shown and len(found) > len(shown) else None
+    return Page(shown if most_bytes is None else _with_values(sources, shown), following)
+
+
+def _first_of(rows: QuerySet[Any], query: Query) -> list[Any]:
+    """One row more than the page has, in its order, so that it is known whether there is a next one."""
+    found = rows.filter(query.where, _further(query)) if query.after else rows.filter(query.where)
+    sign = "-" if query.is_descending else ""
+    order = [sign + "key"] if query.order.endswith("key") else [sign + "updated_at", sign + "key"]
+    return list(found.defer("value").order_by(*order)[: query.limit + 1])
+
+
+def _within(rows: Sequence[Row], most_bytes: int) -> list[Row]:
+    """As many rows as fit, and always the first one."""
+    sizes = accumulate(row.size for row in rows)
+    return [row for number, (row, size) in enumerate(zip(rows, sizes, strict=True)) if number == 0 or size <= most_bytes]
+
+
+def _with_values(sources: Sequence[QuerySet[Any]], rows: Sequence[Any]) -> list[Any]:
+    """The same rows, read again as a whole; one that was deleted meanwhile is left out."""
+    wanted = [row.pk for row in rows]
+    whole = {row.pk: row for source in sources for row in source.filter(pk__in=wanted)}
+    return [whole[pk] for pk in wanted if pk in whole]
 
 
 def page_by_name[R: Named](rows: QuerySet[Any], *, after: str, limit: int) -> Page[R]:

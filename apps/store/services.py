@@ -10,7 +10,7 @@ from apps.core.errors import NotFound
 from apps.store.commit import Change, apply, documents_at, hold_store
 from apps.store.models import Collection, Document
 from apps.store.pending import ChangedMeanwhile, Seen
-from apps.store.queries import Page, Query, page_of, rows_of
+from apps.store.queries import Page, Query, page_of
 from apps.store.values import check_collection, check_key, check_value
 from apps.workspaces.models import Membership
 from apps.workspaces.roles import Permission
@@ -52,8 +52,7 @@ def find_documents(*, actor: Membership, collection: str, query: Query) -> Page[
     Raises: PermissionMissing, FilterTooSlow.
     """
     require(actor, Permission.VIEW)
-    rows = rows_of(Document.objects.for_page().filter(collection__name=collection), query)
-    return page_of(rows, query, most_bytes=PAGE_BYTES)
+    return page_of([Document.objects.for_page().filter(collection__name=collection)], query, most_bytes=PAGE_BYTES)
 
 
 def list_documents(*, actor: Membership, collection: Collection, query: Query) -> Page[Document]:
@@ -62,7 +61,7 @@ def list_documents(*, actor: Membership, collection: Collection, query: Query) -
     Raises: PermissionMissing, FilterTooSlow.
     """
     require(actor, Permission.VIEW)
-    return page_of(rows_of(Document.objects.for_list().filter(collection=collection), query), query)
+    return page_of([Document.objects.for_list().filter(collection=collection)], query)
 
 
 def get_document(*, actor: Membership, document_id: UUID) -> Document:

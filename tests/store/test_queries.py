@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from apps.store import queries
 from apps.store.filters import MOST_CONDITIONS, BadFilter, read_filter
 from apps.store.models import Document
-from apps.store.queries import BadCursor, BadOrder, FilterTooSlow, page_of, read_query, rows_of
+from apps.store.queries import BadCursor, BadOrder, FilterTooSlow, page_of, read_query
 from apps.store.services import find_documents, list_collections, write_document
 
 PEOPLE = {
@@ -97,7 +97,7 @@ def keys_by_pages(**asked: Any) -> list[str]:
     after = None
     while True:
         query = read_query(limit=2, after=after, **asked)
-        page = page_of(rows_of(Document.objects.filter(collection__name="people"), query), query)
+        page = page_of([Document.objects.filter(collection__name="people")], query)
         keys += [row.key for row in page.rows]
         after = page.next
         if after is None:
@@ -119,11 +119,18 @@ def test_pages_of_a_filter_and_of_a_prefix_leave_nothing_out(people) -> None:
 
 
 def test_a_page_of_large_documents_is_shorter_and_never_empty(people) -> None:
-    query = read_query(limit=5)
-    rows = rows_of(Document.objects.filter(collection__name="people"), query)
-    page = page_of(rows, query, most_bytes=1)
-    assert [row.key for row in page.rows] == ["ada"]
+    page = page_of([Document.objects.filter(collection__name="people")], read_query(limit=5), most_bytes=1)
+    assert [(row.key, row.value) for row in page.rows] == [("ada", PEOPLE["ada"])]
     assert page.next
+
+
+def test_values_are_read_of_those_documents_only_that_a_page_has_room_for(people) -> None:
+    """A page of the largest documents would else take hundreds of mebibytes of the worker that a box asks for it."""
+    with CaptureQueriesContext(connection) as caught:
+        page_of([Document.objects.filter(collection__name="people")], read_query(limit=5), most_bytes=150)
+    first, second = (each["sql"] for each in caught if each["sql"].startswith('SELECT "store_document"'))
+    assert '"store_document"."value"' not in first
+    assert second.count("::uuid") == 3, second  # the workspace, ada and bob
 
 
 @pytest.mark.parametrize("after", ["x", "!", 7, "bnVsbA", "WyJhIiwgMV0", "WzFd", "WyJhXHUwMDAwIl0", "Wy" * 5000], ids=str)
@@ -143,7 +150,7 @@ def test_a_query_that_takes_too_long_is_ended_and_told(people, monkeypatch) -> N
     slow = Document.objects.extra(where=["pg_sleep(2) IS NOT NULL"])
     monkeypatch.setattr(queries, "PATIENCE_SECONDS", 1)
     with pytest.raises(FilterTooSlow, match="within 1 s"), transaction.atomic():
-        rows_of(slow, read_query())
+        page_of([slow], read_query())
 
 
 def test_the_first_page_of_a_collection_is_read_by_its_index(people) -> None:
@@ -151,7 +158,7 @@ def test_the_first_page_of_a_collection_is_read_by_its_index(people) -> None:
     for asked in ({}, {"prefix": "b"}, {"after": read_query().cursor_of(Document.objects.get(key="bob"))}):
         query = read_query(**asked)
         with CaptureQueriesContext(connection) as caught:
-            rows_of(Document.objects.filter(collection=Document.objects.first().collection_id), query)
+            page_of([Document.objects.filter(collection=Document.objects.first().collection_id)], query)
         (asked_sql,) = [each["sql"] for each in caught if each["sql"].startswith('SELECT "store_document"')][-1:]
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL enable_seqscan = off")

@@ -19,7 +19,7 @@ from apps.runs import transitions, work
 from apps.runs.models import Run
 from apps.runs.services import Family, cancel_run, start_run
 from apps.runs.states import RunState
-from apps.store import pending
+from apps.store import commit, pending
 from apps.store.commit import StoreConflict, settle
 from apps.store.models import Document, DocumentVersion, PendingWrite
 from apps.store.services import find_document, write_document
@@ -353,7 +353,7 @@ def test_a_cancelled_run_leaves_nothing(cast, stored) -> None:
     run = begin(cast, write(cast, KEEP), key="x", value=0)
     with scope(cast.acme.pk):
         PendingWrite.objects.create(
-            root=run, run=run, attempt=1, number=1, collection="notes", key="a", value=1, is_checked=False
+            root=run, root_attempt=1, run=run, attempt=1, number=1, collection="notes", key="a", value=1, is_checked=False
         )
         cancel_run(actor=cast.developer, run_id=run.pk)
     assert (see(cast, run).state, stored("a"), pending_count(cast)) == ("cancelled", None, 0)
@@ -378,6 +378,40 @@ def test_one_run_and_what_it_calls_write_a_bounded_amount(cast, run_code, stored
     assert (ended.state, ended.error["type"]) == ("failed", "HostRefused")
     assert words in ended.error["message"]
     assert stored("0") is None
+
+
+def test_what_an_earlier_attempt_wrote_does_not_count_against_the_next(cast, monkeypatch) -> None:
+    monkeypatch.setattr(pending, "TREE_WRITES", 2)
+    run = claimed(cast, begin(cast, write(cast, KEEP), key="x", value=0))
+    for key in ("a", "b"):
+        noted(cast, run, key, 1)
+    change(cast, run, lease_until=Now() - timedelta(seconds=1))
+    assert work.sweep_runs() == 1
+    again = claimed(cast, run)
+    for key in ("a", "b"):
+        noted(cast, again, key, 1)
+    with pytest.raises(pending.TooManyWrites):
+        noted(cast, child_of(cast, again), "c", 1)
+
+
+def test_what_takes_much_room_is_kept_a_portion_at_a_time(cast, run_code, put, stored, monkeypatch) -> None:
+    """Values, and those that they replace, are never all in the worker's memory."""
+    for number in range(12):
+        put(f"k{number}", "before")
+    monkeypatch.setattr(commit, "PORTION_BYTES", 50)
+    portions = []
+    before = commit.apply
+    monkeypatch.setattr(
+        commit, "apply", lambda changes, *rest, **more: portions.append(len(changes)) or before(changes, *rest, **more)
+    )
+    ended = run_code(
+        "for n in range(12):\n    func.store.put('notes', f'k{n}', 'after ' + 'x' * 12)\nfunc.store.put('notes', 'big', 'x' * 60)"
+    )
+    assert ended.state == "succeeded", ended.error
+    assert portions == [2] * 6 + [1]
+    assert [stored(f"k{number}") for number in range(12)] == ["after xxxxxxxxxxxx"] * 12
+    with scope(cast.acme.pk):
+        assert list(DocumentVersion.objects.values_list("value", flat=True)) == ["before"] * 12
 
 
 @pytest.mark.parametrize(
