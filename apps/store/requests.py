@@ -3,8 +3,11 @@
 from typing import Any
 from uuid import UUID
 
+from apps.core import leases
 from apps.core.errors import Forbidden, Invalid
+from apps.core.tenancy import scope
 from apps.runs.models import Run
+from apps.runs.requests import Caller
 from apps.store import pending
 from apps.store.pending import ChangedMeanwhile, Seen
 from apps.store.queries import read_query
@@ -31,12 +34,20 @@ def get_document(run: Run, payload: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def query_documents(run: Run, payload: dict[str, Any]) -> dict[str, Any]:
-    """A page of a collection as this run sees it: {documents: [{key, value, revision, updated_at}], next}."""
-    _check_run(run)
+def query_documents(caller: Caller, payload: dict[str, Any]) -> dict[str, Any]:
+    """A page of a collection as this run sees it: {documents: [{key, value, revision, updated_at}], next}.
+
+    One at a time for each run, the others wait without a transaction: a query may take seconds of a connection, of which the
+    worker has few.
+    """
     collection = check_collection(payload.get("collection"))
     asked = {name: payload[name] for name in ("where", "prefix", "order", "after", "limit") if payload.get(name) is not None}
-    page = pending.find_page(run, collection, read_query(**asked))
+    query = read_query(**asked)
+    with caller.turn, scope(caller.run.workspace_id):
+        _check_run(caller.run)
+        if not leases.held(caller.run).exists():
+            raise leases.LeaseLost("This run is over: nothing is looked for any more.")
+        page = pending.find_page(caller.run, collection, query)
     documents = [
         {"key": row.key, "value": row.value, "revision": str(row.revision), "updated_at": row.updated_at.isoformat()}
         for row in page.rows

@@ -17,11 +17,13 @@ from apps.functions.definition import Provenance, Settings
 from apps.functions.models import Origin, RetryClass
 from apps.runs import transitions, work
 from apps.runs.models import Run
+from apps.runs.requests import Caller
 from apps.runs.services import Family, cancel_run, start_run
 from apps.runs.states import RunState
-from apps.store import commit, pending
+from apps.store import commit, pending, requests
 from apps.store.commit import StoreConflict, settle
 from apps.store.models import Document, DocumentVersion, PendingWrite
+from apps.store.queries import Page
 from apps.store.services import find_document, write_document
 from apps.vault.masking import Mask
 from tests.runs.conftest import begin, change, see, write
@@ -357,6 +359,37 @@ def test_a_cancelled_run_leaves_nothing(cast, stored) -> None:
         )
         cancel_run(actor=cast.developer, run_id=run.pk)
     assert (see(cast, run).state, stored("a"), pending_count(cast)) == ("cancelled", None, 0)
+
+
+def test_a_run_that_asks_for_much_at_once_takes_one_connection_at_a_time(cast, monkeypatch) -> None:
+    """Else the slow filters of one box would take all of a worker's, and the leases of its other runs with them."""
+    caller = Caller(claimed(cast, begin(cast, write(cast, KEEP), key="x", value=0)), lambda: False)
+    at_once, most, pause = [], [], threading.Event()
+
+    def slow(*given: Any) -> Page[Any]:
+        at_once.append(1)
+        most.append(len(at_once))
+        pause.wait(0.05)
+        at_once.pop()
+        return Page([], None)
+
+    monkeypatch.setattr(pending, "find_page", slow)
+
+    def ask() -> None:
+        try:
+            requests.query_documents(caller, {"collection": "notes"})
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=ask) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1] * 5
+    finish(cast, caller.run)
+    with pytest.raises(leases.LeaseLost):
+        requests.query_documents(caller, {"collection": "notes"})
 
 
 def test_a_run_that_wrote_nothing_costs_its_end_one_query(cast, django_assert_num_queries) -> None:
