@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
-from benchmarks import approvals, babyagi, boxes, growth, idle, log_lines, page, runs, workers
+from benchmarks import approvals, babyagi, boxes, growth, idle, imports, log_lines, page, runs, workers
 from benchmarks.figures import Figure, store, table
 
 GROUPS: dict[str, Callable[[Path], list[Figure]]] = {
     "boxes": lambda folder: boxes.measure(),
     "runs": runs.measure,
+    "imports": imports.measure,
     "logs": log_lines.measure,
     "babyagi": babyagi.measure,
     "growth": growth.measure,

@@ -35,10 +35,10 @@ def measure(folder: Path) -> list[Figure]:
         hosts = [_run(installation, "acme", OF_A_HOST, f"host_{n}", hosts=[f"n{n}.example.com"]) for n in range(SAMPLES)]
         first = [_environment_of_unmet(installation, wheel) for wheel in WHEELS]
         for package in MET:
-            _environment(installation, package)
-        copied = [_environment(installation, WHEELS[-1], package) for package in MET]
+            environment_ready(installation, package)
+        copied = [environment_ready(installation, WHEELS[-1], package) for package in MET]
         stages = _stages_of_a_copy(installation, folder / "copy", percentile(copied, 50))
-        added = [_environment(installation, WHEELS[-1], package) for package in NEW]
+        added = [environment_ready(installation, WHEELS[-1], package) for package in NEW]
         shared = [_run(installation, SECOND, OF_PACKAGES, f"frame_{n}", requirements=[wheel]) for n, wheel in enumerate(WHEELS)]
     return [
         *_figures("vote → start of a run that waited for a host", hosts),
@@ -69,10 +69,10 @@ def _environment_of_unmet(installation: Installation, requirement: str) -> float
     unpacked = installation.home / trees.FOLDER
     if unpacked.exists():
         unpacked.rename(installation.home / f"unpacked-before-{requirement}")
-    return _environment(installation, requirement)
+    return environment_ready(installation, requirement)
 
 
-def _environment(installation: Installation, *requirements: str) -> float:
+def environment_ready(installation: Installation, *requirements: str) -> float:
     """Seconds from the vote to the environment of what was not asked for together before."""
     asked = checked(installation.api("developer").post("/packages", json={"requirements": requirements, "reason": REASON}))
     voted_at = _vote(installation, "acme", _request(installation, OF_A_SET, asked["id"]))

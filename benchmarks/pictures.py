@@ -38,6 +38,9 @@ class Chart:
 CHARTS = (
     Chart("boxes", "A line of Python, from handing it in to its result", lambda figure: "p50" in figure.name),
     Chart("runs", "A run over HTTP, with and without a kept box", lambda figure: figure.name.endswith(("p50", "each"))),
+    Chart(
+        "imports", "A run that uses pandas, its imports done with it and beforehand", lambda figure: figure.peer_value is not None
+    ),
     Chart("babyagi", "Stored functions, beside BabyAGI", lambda figure: figure.unit == "ms"),
     Chart("growth", "The same request to a large and to a small installation", lambda figure: figure.unit == "ms"),
     Chart("workers", "The same batch with more workers on two cores", lambda figure: True),

@@ -17,10 +17,12 @@ What you get         Outcome(kind, message, started, kernel, seconds, result, er
 What makes boxes     Driver: check() -> Health, edition() -> str, start(labels=…, size=…) -> Box,
                      unpack(wheels=…, output=…, …) -> BuildOutcome, sweep(is_live) -> list[str], tie() -> Tie,
                      thaw_all()  (driver.py)
-What keeps them warm Pool: take(labels=…, size=…, lane=…, kind=…, cancelled=…) as a context, report() -> PoolReport,
-                     close()  (pool.py). With a kind (Job.kind) a box is kept for further jobs of it  (shelf.py)
+What keeps them warm Pool: take(labels=…, size=…, lane=…, kind=…, keeps=…, imports=…, cancelled=…) as a context,
+                     report() -> PoolReport, close()  (pool.py). With a kind (Job.kind) a box is kept for further jobs of it
+                     (shelf.py), or another is prepared in which its imports are done  (preparing.py)
 What a box does      run(job, on_event=…, on_request=…, cancelled=…) -> Outcome, once; freeze(), thaw(), ping(),
-                     claim(labels), renew(), is_renewed(seconds), destroy() (idempotent; `with` does it)  (box.py)
+                     claim(labels), renew(), is_renewed(seconds), import_beforehand(imports, seconds),
+                     destroy() (idempotent; `with` does it)  (box.py)
 What it can reach    nothing, or the job's hosts through a proxy of its own  (egress/)
 What is mounted      assemble(trees, output, …) -> its digest, of what was unpacked; environment_digest(folder),
                      verify_environment(folder, digest)  (environment.py)
@@ -75,10 +77,12 @@ from sandbox.limits import LIMITS
 from sandbox.outcome import JobError, Kind, Outcome
 from sandbox.placing import place_runner
 from sandbox.pool import Pool, PoolLimits, PoolReport
+from sandbox.runner.spans import LOADING
 
 __all__ = [
     "GVISOR",
     "LIMITS",
+    "LOADING",
     "ArtifactAbandoned",
     "ArtifactData",
     "ArtifactEnded",

@@ -17,7 +17,7 @@ from sandbox.doorway import Doorway
 from sandbox.egress import EgressProxy, Policy, parse_grant
 from sandbox.errors import BoxSpent, InvalidJob
 from sandbox.events import OnEvent, OnRequest, refuse_requests
-from sandbox.job import BoxSize, Job, Limits
+from sandbox.job import BoxSize, Imports, Job, Limits
 from sandbox.limits import Amount
 from sandbox.listening import Answers, Listener
 from sandbox.outcome import Evidence, Kind, Outcome, decide
@@ -146,6 +146,22 @@ class Box:
             except (OSError, EOFError, ProtocolError):
                 self._state = _State.SPENT
         return self._state is _State.READY
+
+    def import_beforehand(self, imports: Imports, seconds: float) -> bool:
+        """Have what the next job will import imported by the process that waits for it. From then on the box is only good for
+        jobs of those sources. One that takes longer is of no use any more; gives whether it is.
+        """
+        if self._state is not _State.READY:
+            return False
+        order = {"environment": imports.environment, "sources": [asdict(source) for source in imports.sources]}
+        try:
+            self._connection.sendall(frames.frame_json(frames.IMPORT, order))
+            has_imported = hear_one(self._connection, frames.IMPORTED, seconds) is not None
+        except (OSError, EOFError, ProtocolError):
+            has_imported = False
+        if not has_imported:
+            self._state = _State.SPENT
+        return has_imported
 
     def run(
         self,

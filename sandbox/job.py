@@ -88,6 +88,14 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Imports:
+    """What a job will import, known before the job: the sources that say it and the packages that they need."""
+
+    sources: tuple[Source, ...]
+    environment: str | None
+
+
+@dataclass(frozen=True)
 class InputFile:
     """A file that the job finds in `inputs/`: from the host's memory or from a path of the host."""
 
@@ -119,7 +127,8 @@ class Job:
     `environment` is the digest of a package environment, a folder under the driver's environments. `secrets` are in the
     environment variables of the tool's process alone. `hosts` are what it may reach: `name`, which means port 443, or
     `name:port`; without any the box has no way out. `local_hosts` is the operator's list of names that may be at addresses
-    which are not public. `shares_box`: it may follow a job of the same kind in a box that is kept.
+    which are not public. `shares_box`: it may follow a job of the same kind in a box that is kept. `imports_first`: what its
+    sources import may be imported before it comes, so without its secrets, by the process that it will run in.
     """
 
     sources: tuple[Source, ...]
@@ -131,6 +140,7 @@ class Job:
     local_hosts: frozenset[str] = frozenset()
     limits: Limits = field(default_factory=Limits)
     shares_box: bool = False
+    imports_first: bool = False
 
     def __post_init__(self) -> None:
         names = [source.name for source in self.sources]
@@ -150,15 +160,21 @@ class Job:
             raise InvalidJob("Two input files have the same name.")
 
     def kind(self, owner: str) -> str | None:
-        """Equal for jobs of one owner that are alike in all but arguments, input files and time; None for one that shares no box.
+        """Equal for jobs of one owner that are alike in all but arguments, input files and time; None for one to which any box
+        is the same.
 
         Of the limits only those count that are the box's. Means nothing outside of this process.
         """
-        if not self.shares_box:
+        if not (self.shares_box or self.imports_first):
             return None
         alike = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in _OF_ONE_JOB}
         alike |= {"secrets": sorted(self.secrets.items()), "local_hosts": sorted(self.local_hosts), "limits": self.limits.size}
         return hmac.digest(_SALT, repr((owner, sorted(alike.items()))).encode(), "sha256").hex()
+
+    @property
+    def imports(self) -> Imports | None:
+        """What may be imported before it comes."""
+        return Imports(self.sources, self.environment) if self.imports_first else None
 
 
 @dataclass(frozen=True)

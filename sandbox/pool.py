@@ -18,7 +18,8 @@ from sandbox.disposal import Disposal
 from sandbox.driver import DEFAULT_SIZE, NO_LABELS, Driver, Labels
 from sandbox.engine_watch import EngineWatch
 from sandbox.errors import PoolBusy, SandboxError, SandboxUnavailable, TakeCancelled
-from sandbox.job import BoxSize
+from sandbox.job import BoxSize, Imports
+from sandbox.preparing import Preparer
 from sandbox.shelf import RENEWAL_SECONDS, Shelf
 from sandbox.waiting_line import WaitingLine
 
@@ -43,7 +44,7 @@ class PoolLimits:
     `look_seconds`: how often it is asked whether boxes are still made of the same.
 
     A box that is kept for one kind of job does at most `kept_jobs`, and is given up after `kept_idle_seconds` without one;
-    `kept_most` are kept at a time.
+    `kept_most` are kept at a time, and as many prepared for a kind.
     """
 
     minimum: int = 2
@@ -113,6 +114,14 @@ class Pool:
         self._starting = self._refilling = 0
         self._courtesy_until = 0.0
         self._pause, self._not_before, self._look_at = _FIRST_PAUSE, 0.0, time.monotonic() + self._limits.look_seconds
+        self._preparer = Preparer(
+            obtain=lambda size: self._obtain(NO_LABELS, size, "", lambda: self._closed),
+            stock=self._shelf.stock,
+            count=self._shelf.count,
+            dispose=self._disposal.put,
+            idle_seconds=self._limits.kept_idle_seconds,
+            most=self._limits.kept_most,
+        )
         self._threads = [threading.Thread(target=self._refill, name=f"box-refill-{n}", daemon=True) for n in range(_REFILLERS)]
         for thread in self._threads:
             thread.start()
@@ -132,19 +141,25 @@ class Pool:
         size: BoxSize | None = None,
         lane: str = "",
         kind: str | None = None,
+        keeps: bool = True,
+        imports: Imports | None = None,
         cancelled: Callable[[], bool] = never,
     ) -> Iterator[Box]:
         """A box for one job, thawed and answering; removed afterwards. Started afresh when none is warm.
 
         Takers who must wait are served by turns between their lanes. With a `kind` (Job.kind) the box is one that did
-        nothing but jobs of this kind, and is kept for the next unless its job did not end by itself.
+        nothing but jobs of this kind, and is kept for the next unless its job did not end by itself; with `keeps` false each
+        has one job. With `imports` the next one for this kind has done them when its job comes.
 
         Raises: SandboxUnavailable, PoolBusy after `wait_seconds`, TakeCancelled, SandboxError after `close`.
         """
         wanted = size or self._size
         if kind is not None:
-            make = partial(self._obtain_kept, kind, labels, wanted, lane, cancelled)
-            with self._shelf.lend(kind, labels, make=make, may_keep=self._may_be_kept) as box:
+            obtain = partial(self._obtain_kept, kind) if keeps else self._obtain
+            make, may_keep = partial(obtain, labels, wanted, lane, cancelled), self._may_be_kept if keeps else _is_never_kept
+            with self._shelf.lend(kind, labels, make=make, may_keep=may_keep, imports=imports) as box:
+                if imports is not None and not keeps:
+                    self._preparer.expect(kind, wanted, imports)
                 yield box
             return
         box = self._obtain(labels, wanted, lane, cancelled)
@@ -179,6 +194,7 @@ class Pool:
         self._watch.close()
         for thread in self._threads:
             thread.join()
+        self._preparer.close()
         self._shelf.close()
         while self._warm:
             self._disposal.put(self._warm.pop().box)
@@ -345,6 +361,10 @@ class Pool:
         for warm in [each for each in self._warm if is_over(each)]:
             self._warm.remove(warm)
             self._disposal.put(warm.box)
+
+
+def _is_never_kept(_box: Box) -> bool:
+    return False
 
 
 def _wake(box: Box, labels: Labels) -> bool:

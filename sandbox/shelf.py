@@ -1,4 +1,5 @@
-"""Boxes that are kept between jobs of one kind, frozen while nobody needs them, and removed when nobody does for a while.
+"""Boxes for jobs of one kind, frozen while nobody needs them, and removed when nobody does for a while: kept from one job to
+the next, or made ready for one job that has not come yet.
 
 A box of a kind is cheap only once it is there. So who wants one while all of its kind are at work waits for them as long as
 its turn there comes sooner than another box could be made; more boxes are made only for jobs that take long, or many at once.
@@ -13,21 +14,28 @@ from dataclasses import dataclass, field
 
 from sandbox.box import Box
 from sandbox.driver import NO_LABELS, Labels
+from sandbox.job import Imports
 
 logger = logging.getLogger(__name__)
 
 # How long a box may take to make itself ready for one more job. Usually some 0.1 s.
 RENEWAL_SECONDS = 10.0
+# How long the imports of a job may take before it comes. pandas takes about one second in a box.
+IMPORT_SECONDS = 20.0
 
 
 @dataclass(eq=False)
 class _Place:
-    """One box on the shelf. `settling` is held by whoever waits for it to be ready, freezes or thaws it."""
+    """One box on the shelf. `settling` is held by whoever waits for it to be ready, freezes or thaws it.
+
+    `lent_at` is None for one that has had no job; such a one will have one only.
+    """
 
     key: str
     box: Box
     until: float
-    lent_at: float
+    lent_at: float | None = None
+    imports: Imports | None = None
     is_settled: bool = False
     settling: threading.Lock = field(default_factory=threading.Lock)
 
@@ -71,10 +79,19 @@ class Shelf:
             return sum(kind.waiting for kind in self._kinds.values())
 
     @contextlib.contextmanager
-    def lend(self, key: str, labels: Labels, *, make: Callable[[], Box], may_keep: Callable[[Box], bool]) -> Iterator[Box]:
+    def lend(
+        self,
+        key: str,
+        labels: Labels,
+        *,
+        make: Callable[[], Box],
+        may_keep: Callable[[Box], bool],
+        imports: Imports | None = None,
+    ) -> Iterator[Box]:
         """A box of this kind for one job, thawed, ready and claimed: the one used last, or one that `make` gives.
 
-        Afterwards it is kept for the next job of its kind if it still may be; the longest idle makes room.
+        Afterwards it is kept for the next job of its kind if it still may be; the longest idle makes room. While it waits it
+        does that job's imports.
         """
         place = self._turn(key)
         try:
@@ -84,11 +101,31 @@ class Shelf:
                 yield box
             finally:
                 if may_keep(box):
-                    self._put(_Place(key, box, lent_at=began, until=time.monotonic() + self._idle_seconds))
+                    self._put(_Place(key, box, self._until(), lent_at=began, imports=imports))
                 else:
                     self._dispose(box)
         finally:
             self._leave(key)
+
+    def stock(self, key: str, box: Box) -> None:
+        """Put a box here that is ready for a job of this kind and has had none.
+
+        Raises: OSError when it cannot be frozen; then it is not here.
+        """
+        box.freeze()
+        place = _Place(key, box, self._until(), is_settled=True)
+        with self._change:
+            if self._closed:
+                self._dispose(box)
+                return
+            self._places.append(place)
+            self._make_room()
+            self._change.notify_all()
+
+    def count(self, key: str) -> int:
+        """How many boxes of a kind wait here."""
+        with self._change:
+            return sum(place.key == key for place in self._places)
 
     def clear(self) -> None:
         """Give up every box that is here now. One that is being frozen at this moment is given up afterwards."""
@@ -105,6 +142,9 @@ class Shelf:
         self._thread.join()
         with self._change:
             self._remove(list(self._places))
+
+    def _until(self) -> float:
+        return time.monotonic() + self._idle_seconds
 
     def _turn(self, key: str) -> _Place | None:
         """Wait for a box that is at work if that pays. None is the right to have one made. Ends with `_leave`."""
@@ -196,7 +236,7 @@ class Shelf:
     def _settle(self, place: _Place) -> None:
         """Freeze a box once it is ready; give up one that does not become it."""
         try:
-            if self._is_renewed(place):
+            if self._is_renewed(place) and self._has_imported(place):
                 place.box.freeze()
                 with self._change:
                     place.is_settled = True
@@ -215,7 +255,7 @@ class Shelf:
             place.box.thaw()
             # Also one that has just become ready: it may have died since it said so.
             if self._is_renewed(place) and place.box.ping():
-                place.box.claim(labels, name=NO_LABELS)
+                place.box.claim(labels, name=None if place.lent_at is None else NO_LABELS)
                 return True
             logger.warning("box.not_renewed box=%s", place.box.id)
         except OSError as error:  # its control group or its folder is gone
@@ -226,6 +266,9 @@ class Shelf:
         """Wait for a box that was asked to make itself ready, and see how long its turn was."""
         if not place.box.is_renewed(RENEWAL_SECONDS):
             return False
-        if not place.is_settled and (kind := self._kinds.get(place.key)):
+        if place.lent_at is not None and not place.is_settled and (kind := self._kinds.get(place.key)):
             kind.turn_seconds = time.monotonic() - place.lent_at
         return True
+
+    def _has_imported(self, place: _Place) -> bool:
+        return place.imports is None or place.box.import_beforehand(place.imports, IMPORT_SECONDS)

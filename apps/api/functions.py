@@ -25,7 +25,8 @@ from apps.workspaces.services import require
 router = Router()
 LONGEST_WAIT = 60.0  # seconds that a request may wait for its run's end
 LOOK_EVERY = 1.0  # seconds
-SETTINGS = {"hosts", "secrets", "limits", "retry_class", "retry", "isolation", "logging"}  # of a version, beside its code
+# Of a version, beside its code.
+SETTINGS = {"hosts", "secrets", "limits", "retry_class", "retry", "isolation", "imports_first", "logging"}
 
 
 @router.get("", response=Page[FunctionOut], summary="Functions of the library, newest first")
@@ -46,6 +47,7 @@ def create(request: ApiRequest, body: FunctionIn) -> Status[FunctionOut]:
         retry_class=body.retry_class,
         retry=body.retry,
         isolation=Isolation(body.isolation),
+        imports_first=body.imports_first,
         logging=body.logging,
     )
     made = create_function(actor=request.membership, settings=settings, **body.dict(exclude=SETTINGS))
@@ -69,6 +71,8 @@ def write_version(request: ApiRequest, name: str, body: VersionIn) -> Status[Fun
         settings = replace(settings, retry_class=body.retry_class, retry=body.retry)
     if body.isolation is not None:
         settings = replace(settings, isolation=Isolation(body.isolation))
+    if body.imports_first is not None:
+        settings = replace(settings, imports_first=body.imports_first)
     if body.logging is not None:
         settings = replace(settings, logging=body.logging)
     save_version(actor=request.membership, function=function, settings=settings, **body.dict(exclude=SETTINGS))

@@ -180,6 +180,7 @@ class LimitOut(Schema):
 
 
 RETRY_CLASS = Field(None, description="on_lost when left out, never for what has secrets or hosts")
+IMPORTS_FIRST = "whether what it imports is imported beforehand, in a box that waits for the next run; without its secrets"
 LOGGING = "level (debug, info, warning, error), sample (one run in so many keeps its output), store_arguments"
 RETRY_SETTINGS: dict[str, int] = Field({}, description="for on_error: max_attempts, backoff_seconds, backoff_cap_seconds")
 
@@ -195,6 +196,7 @@ class FunctionIn(Schema):
     retry_class: RetryClass | None = Field(None, description="on_lost when left out, never for what has secrets or hosts")
     retry: dict[str, int] = RETRY_SETTINGS
     isolation: IsolationGiven = "run"
+    imports_first: bool = Field(default=False, description=IMPORTS_FIRST)
     logging: dict[str, Any] = Field({}, description=LOGGING)
     hosts: list[str] = Field([], description="`name`, which means port 443, or `name:port`; people decide on them")
     secrets: list[str] = Field([], description="names of secrets for functions; people decide on them")
@@ -208,6 +210,7 @@ class VersionIn(Schema):
     retry_class: RetryClass | None = Field(None, description="left out: as the active version has it")
     retry: dict[str, int] = RETRY_SETTINGS
     isolation: IsolationGiven | None = Field(None, description="left out: as the active version has it")
+    imports_first: bool | None = Field(None, description=f"{IMPORTS_FIRST}; left out: as the active version has it")
     logging: dict[str, Any] | None = Field(None, description=f"{LOGGING}; left out: as the active version has it")
     hosts: list[str] | None = Field(None, description="left out: as the active version has them")
     secrets: list[str] | None = Field(None, description="left out: as the active version has them")
@@ -227,6 +230,7 @@ class FunctionOut(Schema):
     retry_class: str
     retry: dict[str, int]
     isolation: str
+    imports_first: bool
     logging: dict[str, Any]
     hosts: list[str]
     secrets: list[str]
@@ -248,6 +252,7 @@ class FunctionOut(Schema):
             retry_class=version.retry_class if version else "",
             retry=version.retry if version else {},
             isolation=version.isolation if version else Isolation.RUN,
+            imports_first=version.imports_first if version else False,
             logging=version.logging if version else {},
             hosts=version.hosts if version else [],
             secrets=version.secrets if version else [],

@@ -64,6 +64,7 @@ class Settings:
     retry: Mapping[str, int] = field(default_factory=dict)
     logging: Mapping[str, Any] = field(default_factory=dict)
     isolation: Isolation = Isolation.RUN
+    imports_first: bool = False
 
     def check(self) -> None:
         """Refuse what can never be granted.
@@ -85,8 +86,16 @@ class Settings:
         if version is None:
             return cls()
         secrets, hosts, retry_class = tuple(version.secrets), tuple(version.hosts), RetryClass(version.retry_class)
-        isolation = Isolation(version.isolation)
-        return cls(secrets, hosts, version.limits, retry_class, version.retry, version.logging, isolation)
+        return cls(
+            secrets,
+            hosts,
+            version.limits,
+            retry_class,
+            version.retry,
+            version.logging,
+            Isolation(version.isolation),
+            imports_first=version.imports_first,
+        )
 
     @property
     def effective_retry_class(self) -> RetryClass:

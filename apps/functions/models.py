@@ -145,6 +145,8 @@ class FunctionVersion(TenantModel):
     retry = models.JSONField(default=dict)  # how often and how far apart, where that differs from the usual
     logging = models.JSONField(default=dict)  # see functions.logging; empty for the usual
     isolation = models.CharField(max_length=10, choices=Isolation.choices, default=Isolation.RUN)
+    # Whether what it imports may be imported before a run of it is asked for, in the box that waits for it.
+    imports_first = models.BooleanField(default=False)
     digest = models.CharField(max_length=64)
 
     origin = models.CharField(max_length=10, choices=Origin.choices)
@@ -172,8 +174,8 @@ class FunctionVersion(TenantModel):
         immutable = (
             "function", "number", "source", "entry", "is_async", "description", "input_schema", "output_schema",
             "imports", "hints", "requirements", "dependencies", "secrets", "hosts", "limits", "retry_class", "retry",
-            "logging", "isolation", "digest", "origin", "task_id", "prompt", "model", "derived_from", "author",
-            "author_name", "created_at",
+            "logging", "isolation", "imports_first", "digest", "origin", "task_id", "prompt", "model", "derived_from",
+            "author", "author_name", "created_at",
         )  # fmt: skip
 
     def __str__(self) -> str:
@@ -200,6 +202,7 @@ class FunctionVersion(TenantModel):
             **({"retry": self.retry} if self.retry else {}),
             **({"logging": self.logging} if self.logging else {}),
             **({} if self.isolation == Isolation.RUN else {"isolation": self.isolation}),
+            **({"imports_first": True} if self.imports_first else {}),
         }
 
     def compute_digest(self) -> str:

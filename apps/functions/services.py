@@ -263,6 +263,7 @@ def _version(actor: Membership, function: Function, draft: _Draft, number: int) 
         retry=dict(settings.retry),
         logging=clean_logging(settings.logging),
         isolation=settings.isolation,
+        imports_first=settings.imports_first,
         origin=_origin(actor, provenance),
         task_id=provenance.task_id,
         prompt=cleaned(provenance.prompt),

@@ -143,7 +143,6 @@ def _prepare(run: Run) -> tuple[Job, list[FunctionVersion]]:
         Attempt.objects.create(run=run, number=run.attempt, worker=run.leased_by)
         closure, arguments = _frozen_closure(run), arguments_of(run)
         run.version = next(part for part in closure if part.pk == run.version_id)
-        shares_box = run.version.isolation == Isolation.FUNCTION
         files = tuple(
             InputFile(input_name(link.artifact), blobs.path_of(run.workspace_id, link.artifact.sha256))
             for link in RunInput.objects.filter(run=run).select_related("artifact")
@@ -161,7 +160,8 @@ def _prepare(run: Run) -> tuple[Job, list[FunctionVersion]]:
         files=files,
         local_hosts=frozenset(settings.EGRESS_ALLOWED_LOCAL_HOSTS),
         limits=limits,
-        shares_box=shares_box,
+        shares_box=run.version.isolation == Isolation.FUNCTION,
+        imports_first=run.version.imports_first,
     )
     return job, closure
 
@@ -191,6 +191,8 @@ def _execute(run: Run, job: Job, pulse: leases.Heartbeat) -> tuple[Outcome, list
             size=job.limits.size,
             lane=str(run.workspace_id),
             kind=job.kind(str(run.workspace_id)),
+            keeps=job.shares_box,
+            imports=job.imports,
             cancelled=_should_stop,
         ) as box:
             answer = refuse_secrets(mask, answer_for(run, _should_stop))

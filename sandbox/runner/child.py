@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import cleaning, confinement, errors_seen, failure, frames
+from . import cleaning, confinement, errors_seen, failure, frames, importing
 from .encoding import encode
 from .line import Line
 from .settings import Settings
@@ -90,7 +90,7 @@ def _wait_and_run(settings: Settings, pipes: Pipes, *, is_kept: bool) -> int:
     if is_kept:
         frames.write_all(pipes.result[1], frames.frame(frames.READY))
     owner = os.getpid()
-    job = _receive_job(pipes.job[0], work / "inputs")
+    job = _receive_job(pipes, settings, work / "inputs")
     os.close(pipes.job[0])
     kind, payload = _run(job, settings, Line(pipes.requests[1], pipes.replies[0]), work)
     if os.getpid() != owner:
@@ -168,11 +168,15 @@ def _make_folders(settings: Settings) -> Path:
     return work
 
 
-def _receive_job(descriptor: int, inputs: Path) -> dict[str, Any]:
-    """The job, and its input files written out. An empty FILE frame ends each file."""
-    reader = frames.FrameReader({kind: frames.HOST_FRAMES[kind] for kind in (frames.RUN, frames.FILE)})
-    pending = _frames(descriptor, reader)
-    _, payload = next(pending)
+def _receive_job(pipes: Pipes, settings: Settings, inputs: Path) -> dict[str, Any]:
+    """The job, and its input files written out. An empty FILE frame ends each file. Before it, imports may be ordered."""
+    reader = frames.FrameReader({kind: frames.HOST_FRAMES[kind] for kind in (frames.IMPORT, frames.RUN, frames.FILE)})
+    pending = _frames(pipes.job[0], reader)
+    kind, payload = next(pending)
+    while kind == frames.IMPORT:
+        _import(json.loads(payload), settings)
+        frames.write_all(pipes.result[1], frames.frame(frames.READY))
+        kind, payload = next(pending)
     job: dict[str, Any] = json.loads(payload)
     for name in job["files"]:
         with (inputs / name).open("wb") as file:
@@ -181,6 +185,13 @@ def _receive_job(descriptor: int, inputs: Path) -> dict[str, Any]:
                     break
                 file.write(piece)
     return job
+
+
+def _import(order: Mapping[str, Any], settings: Settings) -> None:
+    owner = os.getpid()
+    importing.import_beforehand(settings.environments, order)
+    if os.getpid() != owner:
+        os._exit(0)  # a copy that a package forked: the job is not for it
 
 
 def _frames(descriptor: int, reader: frames.FrameReader) -> Any:

@@ -7,14 +7,14 @@ import struct
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-PROTOCOL = 3
+PROTOCOL = 4
 HEADER = struct.Struct(">IB")
 CHUNK = 64 * 1024
 
 # Host to box.
-RUN, BUILD, FILE, REPLY, PING, KEEP = 64, 65, 66, 67, 68, 69
+RUN, BUILD, FILE, REPLY, PING, KEEP, IMPORT = 64, 65, 66, 67, 68, 69, 70
 # Box to host, about the box itself.
-READY, STARTED, RESULT, ERROR, EXIT, PONG = 1, 2, 3, 4, 5, 6
+READY, STARTED, RESULT, ERROR, EXIT, PONG, IMPORTED = 1, 2, 3, 4, 5, 6, 7
 # Box to host, passed on from the tool's pipes.
 STDOUT, STDERR, SPAN_STARTED, SPAN_ENDED, SPANS_DROPPED, PROGRESS, LOG, REQUEST = 10, 11, 12, 13, 14, 15, 16, 17
 ARTIFACT_STARTED, ARTIFACT_DATA, ARTIFACT_ENDED, ARTIFACT_SKIPPED, ARTIFACT_ABANDONED = 20, 21, 22, 23, 24
@@ -55,6 +55,7 @@ BOX_FRAMES: Mapping[int, int] = {
     STARTED: SMALL,
     EXIT: SMALL,
     PONG: TOKEN,
+    IMPORTED: 0,
     WHEEL: SMALL,
     STDOUT: CHUNK,
     STDERR: CHUNK,
@@ -62,7 +63,15 @@ BOX_FRAMES: Mapping[int, int] = {
     **RESULT_FRAMES,
     **FILE_FRAMES,
 }
-HOST_FRAMES: Mapping[int, int] = {RUN: 64 << 20, BUILD: SMALL, FILE: CHUNK, REPLY: 4 << 20, PING: TOKEN, KEEP: 0}
+HOST_FRAMES: Mapping[int, int] = {
+    RUN: 64 << 20,
+    BUILD: SMALL,
+    FILE: CHUNK,
+    REPLY: 4 << 20,
+    PING: TOKEN,
+    KEEP: 0,
+    IMPORT: 64 << 20,
+}
 
 
 class ProtocolError(Exception):

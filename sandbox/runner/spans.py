@@ -14,6 +14,9 @@ from typing import Any
 from . import errors_seen, frames
 
 PREVIEW = 500
+# What Python calls the code of a module outside of its functions; no function can have this name.
+LOADING = "<module>"
+_WORTH_TELLING_SECONDS = 0.1
 Send = Callable[[int, dict[str, Any]], None]
 
 
@@ -104,6 +107,14 @@ class SpanRecorder:
     def begin(self, name: str, arguments: dict[str, Any]) -> "_Span":
         """A call that leaves the box: told as begun now, and as ended by its `finish`. See `_Span.reveal`."""
         return _Span(self, name, "", (), arguments, is_elsewhere=True)
+
+    def loaded(self, name: str, seconds: float) -> None:
+        """Tell that a function's module has been executed, its imports included, if that took long."""
+        if seconds < _WORTH_TELLING_SECONDS or not (number := self.number()):
+            return
+        fields = {"id": number, "parent": None, "function": LOADING}
+        self._send(frames.SPAN_STARTED, {**fields, "arguments": name})
+        self._send(frames.SPAN_ENDED, {**fields, "seconds": round(seconds, 6), "result": None, "arguments": None})
 
     def may_show(self, outer: Place | None, name: str) -> bool:
         """Whether arguments and result of a call from there may be told: what a discreet function was given, it may pass on."""

@@ -34,7 +34,7 @@ def main(settings: Settings) -> None:
     run = _Run(settings, control, child, pipes)
     _tell_ready(control)
     incoming = frames.receive(control, frames.HOST_FRAMES)
-    kind, payload = _first_order(control, child, incoming)
+    kind, payload = run.first_order(incoming)
     if kind == frames.RUN:
         run.supervise(payload, incoming)
     else:
@@ -74,7 +74,7 @@ def _serve_kept(settings: Settings, control: socket.socket) -> bool:
     run = _Run(settings, control, child, pipes)
     _tell_ready(control)
     incoming = frames.receive(control, frames.HOST_FRAMES)
-    kind, payload = _first_order(control, child, incoming)
+    kind, payload = run.first_order(incoming)
     if kind != frames.RUN:
         return False
     run.supervise(payload, incoming)
@@ -91,17 +91,6 @@ def _says_ready(descriptor: int) -> bool:
 
 def _tell_ready(control: socket.socket) -> None:
     control.sendall(frames.frame_json(frames.READY, {"protocol": frames.PROTOCOL, **describe_kernel()}))
-
-
-def _first_order(control: socket.socket, child: int, incoming: Iterator[tuple[int, bytes]]) -> tuple[int, bytes]:
-    """What the host wants, after all its pings. Without the child there is no answer any more, and no order."""
-    for kind, payload in incoming:
-        if kind != frames.PING:
-            return kind, payload
-        if os.waitpid(child, os.WNOHANG) != (0, 0):
-            break
-        control.sendall(frames.frame(frames.PONG, payload))
-    return frames.PING, b""
 
 
 def describe_kernel() -> dict[str, str]:
@@ -148,6 +137,24 @@ class _Run:
         self.selector.select(0)
         self._drain()
         collector.is_surely_empty(Path("/"))
+
+    def first_order(self, incoming: Iterator[tuple[int, bytes]]) -> tuple[int, bytes]:
+        """What the host wants, after all its pings and imports. Without the child there is no answer any more, and no order."""
+        for kind, payload in incoming:
+            if kind not in (frames.PING, frames.IMPORT):
+                return kind, payload
+            if os.waitpid(self.child, os.WNOHANG) != (0, 0) or (kind == frames.IMPORT and not self._has_imported(payload)):
+                break
+            self.control.sendall(frames.frame(frames.PONG, payload) if kind == frames.PING else frames.frame(frames.IMPORTED))
+        return frames.PING, b""
+
+    def _has_imported(self, order: bytes) -> bool:
+        """Have the child import what the job will need, and wait for its word; how long is the host's decision."""
+        self._write(self.job, frames.frame(frames.IMPORT, order))
+        os.set_blocking(self.pipes.result[0], True)
+        has_imported = _says_ready(self.pipes.result[0])
+        os.set_blocking(self.pipes.result[0], False)
+        return has_imported
 
     def close(self) -> None:
         """There will be no job: the child has been ended."""

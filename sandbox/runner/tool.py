@@ -5,6 +5,7 @@ import importlib
 import inspect
 import linecache
 import sys
+import time
 import types
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -90,7 +91,9 @@ class Tool:
         namespace["func"] = self._func
         for dependency in source["dependencies"]:
             namespace[dependency.rsplit(".", maxsplit=1)[-1]] = self._declare(name, dependency)
+        began = time.perf_counter()
         exec(compile(source["text"], file_name(name), "exec", dont_inherit=True), namespace)
+        self._recorder.loaded(name, time.perf_counter() - began)
         if not callable(function := namespace.get(entry)):
             raise EntryMissing(f"{name} does not define a function {entry!r}.")
         return self._recorder.wrap(name, file_name(name), function)
@@ -120,5 +123,7 @@ def use_environment(environments: str, digest: str | None) -> None:
     folder = Path(environments) / digest
     if not folder.is_dir():
         raise EnvironmentMissing(f"the packages {digest[:12]} are not in this box")
+    if str(folder) in sys.path:
+        return  # since its imports were done beforehand
     sys.path.insert(0, str(folder))
     importlib.invalidate_caches()

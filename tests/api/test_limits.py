@@ -47,6 +47,14 @@ def test_a_function_is_written_with_its_isolation_and_a_version_keeps_it_unless_
     assert caller.post("/functions/whisper/versions", {"source": SOURCE, "isolation": "none"}).status_code == 422
 
 
+def test_a_function_says_whether_its_imports_come_first_and_a_version_keeps_it_unless_told(caller) -> None:
+    assert caller.post("/functions", {"source": SOURCE}).json()["imports_first"] is False
+    versions = "/functions/whisper/versions"
+    assert caller.post(versions, {"source": SOURCE, "imports_first": True}).json()["imports_first"] is True
+    assert caller.post(versions, {"source": f"{SOURCE}#"}).json()["imports_first"] is True
+    assert caller.post(versions, {"source": SOURCE, "imports_first": False}).json()["imports_first"] is False
+
+
 def test_a_function_is_written_with_its_limits_and_a_version_keeps_them_unless_told(caller) -> None:
     limits = {"memory_bytes": 512 * MIB, "cores": 0.5}
     assert caller.post("/functions", {"source": SOURCE, "limits": limits}).json()["limits"] == limits

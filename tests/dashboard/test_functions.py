@@ -10,8 +10,9 @@ from django.test import Client
 from apps.core.tenancy import scope
 from apps.functions.models import Function, FunctionVersion
 from apps.packages.models import PackageSet
-from apps.runs.models import Artifact, Run, RunInput
-from tests.dashboard.conftest import SOURCE, make_function
+from apps.runs.models import Artifact, Run, RunInput, Span
+from sandbox import LOADING
+from tests.dashboard.conftest import SOURCE, make_function, make_run
 
 NEW = "/w/acme/functions/new"
 
@@ -98,6 +99,27 @@ def test_a_function_that_keeps_its_box_says_so_and_stays_so_until_it_is_unticked
     with scope(cast.acme.pk):
         kept = FunctionVersion.objects.order_by("number").values_list("isolation", flat=True)
         assert list(kept) == ["function", "function", "run"]
+
+
+def test_imports_that_take_long_are_said_and_done_beforehand_with_one_click(client, cast) -> None:
+    url = client.post(NEW, {"source": SOURCE, "limit_wall_seconds": "2 min"}).headers["Location"]
+    with scope(cast.acme.pk):
+        version = FunctionVersion.objects.select_related("function").get()
+        for _ in range(3):
+            run = make_run(cast.developer, version, state="succeeded", seconds=1.0)
+            Span.objects.create(run=run, attempt=1, key="1", function_name=LOADING, seconds=0.8)
+    page = client.get(url).content.decode()
+    assert "(80 %) are spent before its first line" in page
+    done = client.post(f"{url}imports-first", follow=True).content.decode()
+    assert "Version 2 does its imports beforehand." in done
+    assert "are spent before its first line" not in done
+    with scope(cast.acme.pk):
+        second = FunctionVersion.objects.get(number=2)
+        assert (second.imports_first, second.source, second.limits) == (True, version.source, version.limits)
+    assert "checked" in client.get(f"{url}edit").content.decode().partition('name="imports_first"')[2].partition(">")[0]
+    client.post(f"{url}edit", {"source": SOURCE})
+    with scope(cast.acme.pk):
+        assert not FunctionVersion.objects.get(number=3).imports_first
 
 
 def test_limits_are_written_as_people_write_them(client, cast) -> None:

@@ -41,6 +41,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("function-edit", "GET"): Row(D, 200),
     ("function-edit", "POST"): Row(D, 422),
     ("function-run", "POST"): Row(R, 422, {"version": "version_id"}),
+    ("function-imports-first", "POST"): Row(D, 302),
     ("runs-list", "GET"): Row(V, 200),
     ("run-detail", "GET"): Row(V, 200),
     ("run-cancel", "POST"): Row(R, 302),

@@ -213,6 +213,7 @@ def test_saving_what_is_already_active_adds_no_version(make, save) -> None:
         {"settings": Settings(limits={"wall_seconds": 60})},
         {"settings": Settings(retry_class=RetryClass.ON_ERROR)},
         {"settings": Settings(isolation=Isolation.FUNCTION)},
+        {"settings": Settings(imports_first=True)},
     ],
 )
 def test_the_digest_covers_everything_that_matters(make, save, change, admin) -> None:
@@ -226,6 +227,7 @@ def test_the_digest_of_a_version_with_a_box_per_run_is_what_it_was_before_there_
     version = make(CLEAN).active_version
     assert version.isolation == Isolation.RUN
     assert "isolation" not in version.content()
+    assert "imports_first" not in version.content()
 
 
 def test_the_entry_of_a_version_stays_the_function_s_name(make, save) -> None:
@@ -234,11 +236,14 @@ def test_the_entry_of_a_version_stays_the_function_s_name(make, save) -> None:
         save(function, "def wash(): ...")
 
 
-@pytest.mark.parametrize("column", ["source", "digest", "input_schema", "number", "prompt", "requirements", "isolation"])
+@pytest.mark.parametrize(
+    "column", ["source", "digest", "input_schema", "number", "prompt", "requirements", "isolation", "imports_first"]
+)
 def test_the_database_refuses_to_change_a_version(make, column) -> None:
     version = make(CLEAN).active_version
+    other = {"number": 7, "imports_first": True}.get(column, "x")
     with pytest.raises(IntegrityError), transaction.atomic():
-        FunctionVersion.objects.filter(pk=version.pk).update(**{column: 7 if column == "number" else "x"})
+        FunctionVersion.objects.filter(pk=version.pk).update(**{column: other})
     assert FunctionVersion.objects.get(pk=version.pk).source == CLEAN
 
 

@@ -1,8 +1,6 @@
 """A set-up on a machine that a test makes up: facts are given, programs answer what the test says."""
 
-import os
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from io import StringIO
@@ -96,13 +94,6 @@ def start_sleeper(supervisor: Supervisor) -> int:
     supervisor.start("sleeper")
     supervisor.wait_until_up("sleeper")
     return pid_of(supervisor)
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        os.sched_yield()
 
 
 def is_running(pid: int) -> bool:

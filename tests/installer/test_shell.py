@@ -11,8 +11,9 @@ import pytest
 
 from installer.errors import SetupError, explain
 from installer.shell import Shell
+from tests.waiting import wait_for
 
-from .conftest import DEADLINE_SECONDS, is_running, wait_for
+from .conftest import DEADLINE_SECONDS, is_running
 
 
 def test_output_comes_back_and_lies_in_the_log(tmp_path: Path) -> None:

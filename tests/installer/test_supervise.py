@@ -16,8 +16,9 @@ from installer.control import Control
 from installer.errors import SetupError
 from installer.setup import Setup
 from installer.supervise import Program, Supervisor, configuration, runs_here
+from tests.waiting import wait_for
 
-from .conftest import is_running, pid_of, start_sleeper, wait_for
+from .conftest import is_running, pid_of, start_sleeper
 
 pytestmark = pytest.mark.processes
 

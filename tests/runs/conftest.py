@@ -1,5 +1,6 @@
 """Functions to run, and the worker's step played in the test's own thread, on real gVisor."""
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,6 +16,7 @@ from apps.runs.models import Run
 from apps.runs.services import find_run, start_run
 from apps.runs.work import perform_next_run
 from sandbox import FakeDriver, Pool, PoolLimits
+from tests.waiting import wait_for
 
 
 @pytest.fixture(scope="session")
@@ -26,8 +28,12 @@ def _boxes_closed() -> Iterator[None]:
 
 @pytest.fixture
 def cast(transactional_cast, _boxes_closed):
-    """Runs are executed by other threads and connections, so what a test writes must be committed."""
-    return transactional_cast
+    """Runs are executed by other threads and connections, so what a test writes must be committed.
+
+    What a box asked for may still be worked at when its run has ended; the tables are emptied after that.
+    """
+    yield transactional_cast
+    wait_for(lambda: not any(thread.name == "box-request" for thread in threading.enumerate()))
 
 
 def write(cast: Any, source: str, **settings: Any) -> FunctionVersion:

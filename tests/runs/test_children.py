@@ -1,7 +1,6 @@
 """Runs that a run's code starts. One thread is the only worker unless a test says otherwise; boxes are the fake driver's."""
 
 import threading
-import time
 from datetime import timedelta
 
 import pytest
@@ -19,6 +18,7 @@ from apps.runs.models import Run, Span
 from apps.runs.services import Family, cancel_run, start_run
 from apps.workspaces.models import Membership
 from tests.runs.conftest import begin, change, see, write
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.usefixtures("fake_boxes")
 DOUBLE = "def double(n: int) -> int:\n    return 2 * n\n"
@@ -60,13 +60,6 @@ def in_background(act):
     thread = threading.Thread(target=act_and_close)
     thread.start()
     return thread
-
-
-def wait_for(condition) -> None:
-    deadline, pause = time.monotonic() + 60, threading.Event()
-    while not condition():
-        assert time.monotonic() < deadline
-        pause.wait(0.02)
 
 
 def test_a_function_called_by_name_runs_in_its_own_box_on_the_only_worker(cast, double, caller) -> None:

@@ -6,10 +6,12 @@ from apps.core import blobs
 from apps.core.tenancy import scope
 from apps.functions.definition import Settings
 from apps.functions.models import Isolation
+from apps.runs import boxes
 from apps.runs.models import Artifact, LogChunk, Span
 from apps.runs.services import find_run
 from apps.runs.work import perform_next_run
 from tests.runs.conftest import begin, write
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.gvisor
 
@@ -49,6 +51,16 @@ def test_runs_of_a_function_that_keeps_its_box_follow_each_other_in_fresh_proces
     (first, files), (second, files_then) = (run.result for run in runs)
     assert second > first > 1, "one box, whose second run has another supervisor"
     assert sorted(files) == sorted(files_then) == ["left", "work"]
+
+
+def test_a_function_whose_imports_come_first_is_run_in_boxes_that_were_prepared_for_it(cast) -> None:
+    version = write(cast, "import sqlite3\n\ndef count() -> int:\n    return 1\n", settings=Settings(imports_first=True))
+    for _ in range(2):
+        started = begin(cast, version)
+        assert perform_next_run()
+        with scope(cast.acme.pk):
+            assert find_run(started.pk).state == "succeeded"
+        wait_for(lambda: boxes.pool().report().kept == 1)
 
 
 def test_a_file_that_the_tool_saves_becomes_an_artifact(cast, run_now) -> None:

@@ -1,7 +1,6 @@
 """Runs that outlast many leases, and cancelling them in the middle of whatever they do. Hours are played in seconds."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 
@@ -14,6 +13,7 @@ from apps.runs.models import Run
 from apps.runs.services import cancel_run, find_run
 from apps.runs.work import perform_next_run, sweep_runs
 from tests.runs.conftest import begin, write
+from tests.waiting import wait_for
 
 MIB = 1 << 20
 PATIENCE = 30.0
@@ -46,15 +46,6 @@ def working(cast: SimpleNamespace, fake_boxes: None) -> Iterator[Callable[..., R
 def seen(cast: SimpleNamespace, run: Run) -> Run:
     with scope(cast.acme.pk):
         return find_run(run.pk)
-
-
-def wait_for(is_so: Callable[[], bool], seconds: float = PATIENCE) -> float:
-    """How long it took."""
-    began, pause = time.monotonic(), threading.Event()
-    while not is_so():
-        assert time.monotonic() - began < seconds
-        pause.wait(0.05)
-    return time.monotonic() - began
 
 
 def test_a_run_that_outlasts_many_leases_is_nobody_s_but_its_worker_s(cast, working, settings) -> None:

@@ -15,7 +15,8 @@ from sandbox.docker_vessel import end_processes_of, processes_of
 from sandbox.fake_driver import FakeTie
 from tests.chaos.engine import Engine
 from tests.sandbox.conftest import IMAGE
-from tests.sandbox.test_pool import wait_for, waiting
+from tests.sandbox.test_pool import waiting
+from tests.waiting import wait_for
 
 
 class Leaving(FakeDriver):

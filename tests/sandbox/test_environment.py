@@ -10,7 +10,6 @@ import socket
 import stat
 import subprocess
 import threading
-import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -38,6 +37,7 @@ from sandbox.runner.builder import compile_module
 from sandbox.runner.files_pipe import Write, fork_streaming
 from sandbox.runner.frames import ProtocolError
 from sandbox.runner.settings import Settings
+from tests.waiting import wait_for
 
 HONEST = {"demo/__init__.py": b"VALUE = 42\n", "demo/data.txt": b"data", "demo-1.data/purelib/extra.py": b"import demo\n"}
 
@@ -210,19 +210,12 @@ def test_nothing_that_a_wheel_has_started_is_left_when_the_next_begins(tmp_path:
         supervisor._build(Settings(confined=False, wheels=str(tmp_path)), theirs, {})
     assert started[0].stdout is not None
     left = int(started[0].stdout.readline())
-    wait_until(lambda: is_ended(left))
+    wait_for(lambda: is_ended(left))
 
 
 def is_ended(pid: int) -> bool:
     status = Path(f"/proc/{pid}/stat")
     return not status.exists() or ") Z " in status.read_text()
-
-
-def wait_until(is_so: Callable[[], bool], seconds: float = 5) -> None:
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def frames_of(name: str, *files: str) -> Iterator[bytes]:

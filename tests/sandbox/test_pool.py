@@ -3,7 +3,6 @@
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +26,7 @@ from sandbox import (
 from sandbox.cgroup import CgroupV1
 from sandbox.fake_driver import _descendants
 from sandbox.placing import runner_digest
+from tests.waiting import wait_for
 
 NONE_WARM = PoolLimits(minimum=0, maximum=0, starts=1)
 
@@ -47,13 +47,6 @@ def pool(fake: FakeDriver) -> Iterator[Pool]:
 
 def waiting(pool: Pool) -> list[Box]:
     return [warm.box for warm in pool._warm]
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        threading.Event().wait(0.01)
 
 
 class GatedDriver(FakeDriver):

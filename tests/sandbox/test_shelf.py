@@ -14,15 +14,9 @@ import pytest
 from sandbox import Box, Driver, Kind, Pool
 from sandbox.shelf import AtWork
 from tests.sandbox.keeping import do, pool_of, run_kind
+from tests.waiting import wait_for
 
 gvisor_only = pytest.mark.gvisor
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        threading.Event().wait(0.01)
 
 
 def test_a_kind_finds_its_box_again_and_no_other_kind_does(fake: Driver) -> None:

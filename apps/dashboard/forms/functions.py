@@ -66,6 +66,12 @@ class FunctionForm(LoggingForm, LimitsForm):
         help_text="Faster for short runs. Each still gets a fresh process and empty folders; only runs of this workspace with "
         "the same code, packages and secrets follow each other in a box.",
     )
+    imports_first = forms.BooleanField(
+        label="Do its imports beforehand",
+        required=False,
+        help_text="For functions whose packages take long to import. After a run a box for the next one waits in which that is "
+        "done, without arguments and secrets. For a minute; then nobody needs it.",
+    )
 
     def clean_source(self) -> str:
         return str(self.cleaned_data["source"]).replace("\r\n", "\n")
@@ -109,7 +115,7 @@ def version_initial(function: Function, version: FunctionVersion | None) -> dict
     if version is not None:
         initial |= {"source": version.source, "requirements": "\n".join(version.requirements)}
         initial |= limit_initial(version.limits)
-        initial |= {"keeps_box": version.isolation == Isolation.FUNCTION}
+        initial |= {"keeps_box": version.isolation == Isolation.FUNCTION, "imports_first": version.imports_first}
         initial |= {"retry_class": version.retry_class, **version.retry}
         initial |= logging_initial(version.logging)
         initial |= {"hosts": "\n".join(version.hosts), "secrets": " ".join(version.secrets)}

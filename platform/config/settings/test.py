@@ -1,7 +1,9 @@
 """For pytest: the real engines, throw-away keys, a throw-away home."""
 
+import atexit
 import base64
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -12,6 +14,14 @@ os.environ.setdefault("SELFSMITH_VAULT_ROOT_KEY", base64.b64encode(b"only-for-te
 from config.settings.base import *  # noqa: F403  the environment above must come first
 
 HOME = Path(tempfile.mkdtemp(prefix="selfsmith-test-"))
+
+
+@atexit.register
+def _remove_home(owner: int = os.getpid()) -> None:
+    if os.getpid() == owner:  # not a process that a test forked
+        shutil.rmtree(HOME, ignore_errors=True)
+
+
 STATIC_ROOT = HOME / "static"
 STATIC_ROOT.mkdir()
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
