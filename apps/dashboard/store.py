@@ -11,7 +11,7 @@ from django.urls import path
 from apps.core.errors import DomainError
 from apps.dashboard.access import FORM, POST, PageRequest, page
 from apps.dashboard.filters import search_text
-from apps.dashboard.forms.store import ChangeForm, DocumentForm
+from apps.dashboard.forms.store import ChangeForm, DeleteForm, DocumentForm
 from apps.dashboard.paging import ROWS, CountOf
 from apps.dashboard.respond import UNPROCESSABLE, attempt, go, refuse, show
 from apps.dashboard.wording import as_json
@@ -135,8 +135,10 @@ def store_document_edit(request: PageRequest, document_id: UUID) -> HttpResponse
 
 @page(Permission.DEVELOP, POST)
 def store_document_delete(request: PageRequest, document_id: UUID) -> HttpResponse:
-    document = get_document(actor=request.membership, document_id=document_id)
-    delete_document(actor=request.membership, document_id=document_id)
+    """What the page has shown, if it says so: not what somebody has written since."""
+    document, form = get_document(actor=request.membership, document_id=document_id), DeleteForm(request.POST)
+    shown = form.cleaned_data["seen"] if form.is_valid() else None
+    delete_document(actor=request.membership, document_id=document_id, seen=Seen(shown) if shown else None)
     return go(request, "store-collection", collection_id=document.collection_id, say="Deleted.")
 
 

@@ -119,9 +119,9 @@ def delete_document(*, actor: Membership, document_id: UUID, seen: Seen | None =
 def _check_unchanged(document: Document | None, seen: Seen | None) -> None:
     if seen is not None and seen.revision != (document.revision if document else None):
         raise ChangedMeanwhile(
-            "Somebody else, or a run, has changed this document since you opened it. Nothing was saved: look at what it is now."
+            "Somebody else, or a run, has changed this document since you opened it. Nothing was done: look at what it is now."
             if document and seen.revision
             else "There is a document under this key already."
             if document
-            else "This document has been deleted since you opened it. Nothing was saved."
+            else "This document has been deleted since you opened it. Nothing was done."
         )

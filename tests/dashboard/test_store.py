@@ -161,6 +161,18 @@ def test_the_second_of_two_who_edit_is_told_keeps_their_text_and_overwrites_noth
         assert Document.objects.get().value == 2
 
 
+def test_what_was_changed_since_the_page_was_opened_is_not_deleted(cast, sign_in) -> None:
+    document = put(cast, "a", 1)
+    put(cast, "a", 2)
+    delete, client = f"{URL}documents/{document.pk}/delete", sign_in(cast.developer)
+    refused = client.post(delete, {"seen": str(document.revision)})
+    assert (refused.status_code, "has changed this document" in refused.content.decode()) == (412, True)
+    shown = re.search(r'name="seen" value="([^"]+)"', client.get(f"{URL}documents/{document.pk}/").content.decode())
+    assert client.post(delete, {"seen": shown[1]}).status_code == 302
+    with scope(cast.acme.pk):
+        assert not Document.objects.exists()
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [

@@ -11,7 +11,7 @@ from apps.store.commit import KEPT_VERSIONS
 from apps.store.models import Collection, Document, DocumentVersion, PendingWrite
 from apps.store.pending import ChangedMeanwhile, Seen
 from apps.store.services import NoSuchDocument, delete_document, find_document, get_document, write_document
-from apps.workspaces.services import PermissionMissing
+from apps.workspaces.services import PermissionMissing, remove_member
 
 
 def write(actor: Any, value: Any, key: str = "a", **more: Any) -> Document:
@@ -67,7 +67,7 @@ def test_another_workspace_s_documents_are_not_found_and_have_keys_of_their_own(
 def test_the_second_of_two_who_edit_is_told_and_nothing_is_overwritten(in_acme, cast) -> None:
     opened = write(cast.developer, 1).revision
     write(cast.admin, 2, seen=Seen(opened))
-    with pytest.raises(ChangedMeanwhile, match="Nothing was saved"):
+    with pytest.raises(ChangedMeanwhile, match="Nothing was done"):
         write(cast.developer, 3, seen=Seen(opened))
     with pytest.raises(ChangedMeanwhile, match="already"):
         write(cast.developer, 3, seen=Seen(None))
@@ -90,6 +90,14 @@ def test_the_last_former_values_are_kept_with_who_wrote_them(in_acme, cast) -> N
     former = list(DocumentVersion.objects.order_by("number").values_list("number", "value"))
     assert former == [(number, number - 1) for number in range(3, KEPT_VERSIONS + 3)]
     assert DocumentVersion.objects.get(number=4).member == cast.developer
+
+
+def test_who_wrote_a_document_can_leave_and_the_document_stays(in_acme, cast) -> None:
+    write(cast.developer, 1)
+    write(cast.developer, 2)
+    remove_member(actor=cast.owner, membership_id=cast.developer.pk)
+    assert (Document.objects.get().member, DocumentVersion.objects.get().member) == (None, None)
+    assert write(cast.admin, 3).version == 3
 
 
 def test_the_database_refuses_to_move_a_document_or_to_forge_a_former_value(in_acme, cast) -> None:

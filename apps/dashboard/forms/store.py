@@ -32,3 +32,9 @@ class ChangeForm(DocumentForm):
     collection = None  # type: ignore[assignment]  # how Django takes a field away
     key = None  # type: ignore[assignment]
     seen = forms.UUIDField(widget=forms.HiddenInput)
+
+
+class DeleteForm(forms.Form):
+    """Cleaned: seen (the revision that the page has shown)."""
+
+    seen = forms.UUIDField(required=False)
