@@ -3,7 +3,7 @@
 from ninja import NinjaAPI
 
 from apps.api import (
-    approvals, events, files, functions, graph, limits, packages, packs, rules, runs, schedules, tasks, tokens, versions,
+    approvals, events, files, functions, graph, limits, packages, packs, rules, runs, schedules, store, tasks, tokens, versions,
 )  # fmt: skip
 from apps.api.authentication import authenticate
 from apps.api.problems import install_problems
@@ -21,6 +21,7 @@ api.add_router("/runs", runs.router, tags=["runs"])
 api.add_router("/events", events.router, tags=["events"])
 api.add_router("/rules", rules.router, tags=["rules"])
 api.add_router("/schedules", schedules.router, tags=["schedules"])
+api.add_router("/store", store.router, tags=["store"])
 api.add_router("/tasks", tasks.router, tags=["tasks"])
 api.add_router("/packages", packages.router, tags=["packages"])
 api.add_router("/approvals", approvals.router, tags=["approvals"])

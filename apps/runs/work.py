@@ -35,7 +35,7 @@ from apps.vault.envelope import NotSealedHere
 from apps.vault.keys import RootKeyUnusable
 from apps.vault.masking import Mask
 from apps.vault.services import NoSuchSecret
-from sandbox import InputFile, InvalidJob, Job, Kind, Limits, Outcome, SandboxError, Source, TakeCancelled
+from sandbox import InputFile, InvalidJob, Job, JobError, Kind, Limits, Outcome, SandboxError, Source, TakeCancelled
 
 log = logging.getLogger(__name__)
 HANDED_BACK = "handed_back"  # how an attempt ended whose worker was stopped in order
@@ -214,20 +214,29 @@ def _finish(run: Run, outcome: Outcome, artifacts: list[Artifact]) -> None:
             leases.assert_held(run)
             _retry_or_lose(run, outcome.message)
     elif outcome.kind is not Kind.ERROR or not _try_again(run, outcome):
-        error = vars(outcome.error) if outcome.error else None
-        _end(
-            run,
-            STATE_OF_OUTCOME[outcome.kind],
-            artifacts,
-            outcome=outcome.kind,
-            message=_message(run, outcome),
-            result=outcome.result,
-            error=error,
-            kernel=outcome.kernel[:300],
-            seconds=outcome.seconds,
-            limit_reached=outcome.limit or "",
-            used=dict(outcome.used),
-        )
+        try:
+            _end_by_outcome(run, outcome, artifacts)
+        except transitions.CannotSucceed as refusal:
+            error = JobError(type(refusal).__name__, refusal.message)
+            _finish(run, replace(outcome, kind=Kind.ERROR, message=refusal.message, result=None, error=error), artifacts)
+
+
+def _end_by_outcome(run: Run, outcome: Outcome, artifacts: list[Artifact]) -> None:
+    """Raises: transitions.CannotSucceed."""
+    error = vars(outcome.error) if outcome.error else None
+    _end(
+        run,
+        STATE_OF_OUTCOME[outcome.kind],
+        artifacts,
+        outcome=outcome.kind,
+        message=_message(run, outcome),
+        result=outcome.result,
+        error=error,
+        kernel=outcome.kernel[:300],
+        seconds=outcome.seconds,
+        limit_reached=outcome.limit or "",
+        used=dict(outcome.used),
+    )
 
 
 def _message(run: Run, outcome: Outcome) -> str:

@@ -1,4 +1,4 @@
-"""The module `func` that every tool has: its inputs, its artifacts, its progress, other functions, its host."""
+"""The module `func` that every tool has: its inputs, its artifacts, its progress, other functions, the store, its host."""
 
 import types
 from collections.abc import Callable, Iterable, Mapping
@@ -12,6 +12,7 @@ from .library import NotForCode, members_of
 from .line import HostRefused, Line
 from .progress import Progress
 from .spans import current
+from .store import Store, StoreConflict
 
 
 def make_module(
@@ -66,15 +67,13 @@ def make_module(
 
     members = (
         call, call_async, progress, log, _emitter(line), ask_host, open_artifact,
-        files.read_input, files.save_artifact, RunFailed, HostRefused, NotForCode,
+        files.read_input, files.save_artifact, RunFailed, HostRefused, NotForCode, StoreConflict,
     )  # fmt: skip
-    vars(module).update(
-        members_of(line, call),
-        __getattr__=declared.by_attribute,
-    )
-    vars(module).update(
-        {member.__name__: member for member in members}, map=map_items, inputs=files.inputs, artifacts=files.artifacts
-    )
+    others = {
+        "map": map_items, "inputs": files.inputs, "artifacts": files.artifacts, "store": Store(line),
+        "__getattr__": declared.by_attribute,
+    }  # fmt: skip
+    vars(module).update({member.__name__: member for member in members} | members_of(line, call) | others)
     return module
 
 

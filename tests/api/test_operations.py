@@ -80,6 +80,11 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", "/schedules/{schedule_id}"): Row(V, 200),
     ("PUT", "/schedules/{schedule_id}"): Row(D, 200, {"cron": "0 19 * * *", "is_active": False}),
     ("DELETE", "/schedules/{schedule_id}"): Row(D, 204),
+    ("GET", "/store"): Row(V, 200),
+    ("GET", "/store/{collection}"): Row(V, 200),
+    ("GET", "/store/{collection}/{key}"): Row(V, 200),
+    ("PUT", "/store/{collection}/{key}"): Row(D, 200, {"value": {"n": 2}}),
+    ("DELETE", "/store/{collection}/{key}"): Row(D, 204),
     ("GET", "/tasks"): Row(V, 200),
     ("POST", "/tasks"): Row(D, 201, {"prompt": "Do it.", "model": "{model_id}", "files": ["{file_id}"]}),
     ("GET", "/tasks/{task_id}"): Row(V, 200),
@@ -101,6 +106,7 @@ def values_of(things: SimpleNamespace) -> dict[str, Any]:
         "model_id": things.model.pk, "package_set_id": things.package_set.pk, "request_id": things.request.pk,
         "digest": things.request.digest, "number": things.version.number,
         "event_id": things.event.pk, "rule_id": things.rule.pk, "schedule_id": things.schedule.pk,
+        "collection": things.collection.name, "key": things.document.key,
     }  # fmt: skip
 
 
@@ -123,7 +129,7 @@ def answer(caller: Caller, operation: tuple[str, str], values: dict[str, Any]) -
         elif method in ("PUT", "DELETE"):
             response = caller.send(method, path.format(**values), json.dumps(filled(TABLE[operation].body, values)))
         else:
-            response = caller.post(path.format(**values), filled(TABLE[operation].body, values))
+            response = caller.send(method, path.format(**values), json.dumps(filled(TABLE[operation].body, values)))
         transaction.set_rollback(True)
     return response
 

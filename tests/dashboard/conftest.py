@@ -22,6 +22,7 @@ from apps.packages.states import PackageState
 from apps.runs.models import LogChunk, Run
 from apps.runs.services import store_upload
 from apps.runs.states import RunState
+from apps.store.services import write_document
 from apps.triggers.events import record_event
 from apps.triggers.models import Event, Rule
 from apps.triggers.schedules import create_schedule
@@ -111,10 +112,12 @@ def make_things(member: Membership) -> SimpleNamespace:
     schedule = create_schedule(actor=member, name="every_morning", cron="0 9 * * *", now=timezone.now())
     create_token(actor=member, name="A script", lifetime=None)
     token = ApiToken.objects.get(membership=member)
+    document = write_document(actor=member, collection="visits", key="home", value={"n": 1})
     return SimpleNamespace(
         function=version.function, version=version, run=run, task=task, artifact=file, package_set=package_set,
         request=package_set.request, secret=secret, model=model, member=member, token=token,
         rule=rule, event=event, schedule=schedule,
+        document=document, collection=document.collection,
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from apps.core.tenancy import scope
 from apps.dashboard.paging import ROWS
 from apps.llm.models import ConnectionState
 from apps.runs.models import Run
+from apps.store.services import write_document
 from apps.triggers.schedules import create_schedule
 from apps.vault.services import set_secret
 from tests.dashboard.conftest import make_event, make_function, make_model, make_package_set, make_rule, make_run, make_task
@@ -46,6 +47,7 @@ MAKERS: dict[str, Callable[[SimpleNamespace, str], Any]] = {
     "rules": make_delivery,
     "events": make_delivery,
     "schedules": lambda cast, name: create_schedule(actor=cast.developer, name=name, cron="0 9 * * *", now=timezone.now()),
+    "store": lambda cast, name: write_document(actor=cast.admin, collection=name, key="a", value=1),
     "audit": lambda cast, name: record(actor=cast.admin, action=name),
 }
 

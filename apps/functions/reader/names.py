@@ -25,7 +25,7 @@ class FreeName:
 
 
 FUNC = frozenset({
-    "HostRefused", "NotForCode", "RunFailed", "activate_function_version", "add_function", "add_key", "add_trigger",
+    "HostRefused", "NotForCode", "RunFailed", "StoreConflict", "activate_function_version", "add_function", "add_key", "add_trigger",
     "artifacts", "ask_host", "call", "call_async", "db", "display", "emit", "execute_function", "executor", "functions",
     "get_all_functions", "get_all_imports", "get_all_secret_keys", "get_function", "get_function_imports",
     "get_function_versions", "get_logs", "get_triggers_for_function", "inputs", "load_function_pack",

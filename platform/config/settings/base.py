@@ -46,6 +46,7 @@ INSTALLED_APPS = [
     "apps.packages",
     "apps.functions",
     "apps.runs",
+    "apps.store",
     "apps.triggers",
     "apps.agents",
     "apps.monitoring",
