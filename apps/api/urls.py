@@ -3,7 +3,21 @@
 from ninja import NinjaAPI
 
 from apps.api import (
-    approvals, events, files, functions, graph, limits, packages, packs, rules, runs, schedules, store, tasks, tokens, versions,
+    approvals,
+    events,
+    files,
+    functions,
+    graph,
+    limits,
+    packages,
+    packs,
+    rules,
+    runs,
+    schedules,
+    store,
+    tasks,
+    tokens,
+    versions,
 )  # fmt: skip
 from apps.api.authentication import authenticate
 from apps.api.problems import install_problems
