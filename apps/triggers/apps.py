@@ -23,5 +23,6 @@ class TriggersConfig(AppConfig):
         on("run.finished", reactions.tell_run)
         on("artifacts.stored", reactions.tell_artifacts)
         on("function.version_saved", reactions.tell_version)
+        on("function.version_activated", reactions.tell_activation)
         on("request.approved", reactions.tell_request)
         on("task.finished", reactions.tell_task)

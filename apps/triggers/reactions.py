@@ -48,8 +48,17 @@ def tell_artifacts(*, run_id: UUID, artifacts: list[Artifact], **_: Any) -> None
 
 
 def tell_version(*, function_id: str, version_id: str, **_: Any) -> None:
-    """A version was saved, which is active at once."""
+    """A version was saved. Whether it is active at once, the next event tells."""
     version = FunctionVersion.objects.select_related("function").get(pk=version_id)
+    _tell_of_version(version, types.FUNCTION_CREATED if version.number == 1 else types.FUNCTION_UPDATED)
+
+
+def tell_activation(*, function_id: str, version_id: str, **_: Any) -> None:
+    """Another version than before is the active one: a new one, or an earlier one again."""
+    _tell_of_version(FunctionVersion.objects.select_related("function").get(pk=version_id), types.FUNCTION_ACTIVATED)
+
+
+def _tell_of_version(version: FunctionVersion, event_type: str) -> None:
     function = version.function
     if function.task_id is not None:
         return
@@ -63,7 +72,7 @@ def tell_version(*, function_id: str, version_id: str, **_: Any) -> None:
         "source_is_left_out": not is_short,
     }
     record_event(
-        type=types.FUNCTION_CREATED if version.number == 1 else types.FUNCTION_UPDATED,
+        type=event_type,
         source=f"/functions/{function.name}", subject=function.name, data=data, function=function,
     )  # fmt: skip
 

@@ -31,6 +31,7 @@ RUN_TYPES = tuple(f"run.{state}" for state in ("succeeded", "failed", "timed_out
 ARTIFACT_STORED = "artifact.stored"
 RULE_FAILED, RULE_FIRED = "rule.failed", "rule.fired"
 FUNCTION_CREATED, FUNCTION_UPDATED = "function.created", "function.updated"
+FUNCTION_ACTIVATED = "function.activated"
 PACKAGE_APPROVED = "package.approved"
 TASK_TYPES = tuple(f"task.{state}" for state in ("completed", "failed", "cancelled", "over_budget"))
 
@@ -50,6 +51,7 @@ PLATFORM: dict[str, EventType] = {
         EventType(ARTIFACT_STORED, "A run stored files", FILES_DATA),
         EventType(FUNCTION_CREATED, "A function was created", VERSION_DATA),
         EventType(FUNCTION_UPDATED, "A function was updated", VERSION_DATA),
+        EventType(FUNCTION_ACTIVATED, "A version became active", VERSION_DATA),
         EventType(PACKAGE_APPROVED, "Packages were approved", "request, reason", of_function=False),
         *(EventType(name, f"A task {_words(name)}", "task, state", of_function=False) for name in TASK_TYPES),
         EventType(RULE_FAILED, "A rule failed", RULE_DATA),

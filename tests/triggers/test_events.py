@@ -8,9 +8,10 @@ from django.test.utils import CaptureQueriesContext
 
 from apps.core.events import emit
 from apps.core.tenancy import scope
+from apps.functions.activation import activate_version, roll_back
 from apps.functions.definition import Provenance
 from apps.functions.models import Function, Origin
-from apps.functions.services import create_function
+from apps.functions.services import create_function, save_version
 from apps.runs.models import Artifact, Run
 from apps.runs.services import KeyReused, start_run
 from apps.runs.states import TERMINAL, RunState
@@ -56,6 +57,17 @@ def test_a_saved_function_is_told_as_created_then_as_updated(play: Play, shout: 
     [created], [updated] = play.events("function.created"), play.events("function.updated")
     assert (created.data["version"], created.data["source"]) == (1, SHOUT)
     assert (updated.data["version"], updated.data["source"], updated.function) == (2, louder, shout)
+
+
+def test_which_version_is_active_is_told_when_it_changes_and_a_draft_is_only_an_update(play: Play, shout: Function) -> None:
+    with scope(play.cast.acme.pk):
+        function = Function.objects.select_related("active_version__function").get(pk=shout.pk)
+        first = function.active_version
+        draft = save_version(actor=play.cast.developer, function=function, source=f"{SHOUT}#", activate=False)
+        activate_version(actor=play.cast.developer, version=draft)
+        roll_back(actor=play.cast.developer, version=first)
+    assert [each.data["version"] for each in play.events("function.updated")] == [2]
+    assert [each.data["version"] for each in play.events("function.activated")] == [1, 2, 1]
 
 
 def test_what_a_task_makes_for_itself_is_nobodys_news(play: Play) -> None:
