@@ -465,6 +465,11 @@ def test_what_takes_much_room_is_kept_a_portion_at_a_time(cast, run_code, put, s
         ("list(func.store.query('notes', prefix=7))", "visible text"),
         ("func.ask_host('store.query', collection='notes', limit='all')", "a whole number"),
         ("func.ask_host('store.query', collection='notes', after='x')", "no such page"),
+        (
+            "from base64 import b64encode\n"
+            "func.ask_host('store.query', collection='notes', after=b64encode(b'[' * 100_000).decode())",
+            "no such page",
+        ),
         ("func.ask_host('store.put', collection=['notes'], key={}, value=1)", "A collection's name"),
         ("func.ask_host('store.put', collection='notes', key='a', value=1, seen='x')", "What was seen"),
         ("func.ask_host('store.put', collection='notes', key='a', value=1, seen=[1])", "What was seen"),
