@@ -79,7 +79,7 @@ def settle(*, run_id: UUID, state: str, **_: Any) -> None:
         rows = list(writes.defer("value").order_by("number"))
         if not rows:
             return
-        _keep(Run.objects.get(pk=run_id), rows)
+        _keep(Run.objects.only("root", "attempt", "function").get(pk=run_id), rows)
     writes.delete()
 
 

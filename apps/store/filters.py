@@ -14,6 +14,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db.models import BooleanField, Expression, F, Func, JSONField, Q, TextField, Value
 
 from apps.core.errors import Invalid
+from apps.store.values import BadDocument, measure
 
 MOST_CONDITIONS = 50
 MOST_VALUES = 100  # of one $in
@@ -122,12 +123,10 @@ def _path(steps: list[str]) -> Value:
 
 def _json(value: Any) -> Func:
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    except ValueError:
-        raise BadFilter("A filter compares with a number that is not finite.") from None
-    if "\\u0000" in text:  # also when it is written out: nobody looks for that
-        raise BadFilter("A filter holds a NUL character, which no document has.")
-    return Func(Value(_text(text)), template="(%(expressions)s)::jsonb", output_field=JSONField())
+        measure(value)
+    except BadDocument as refusal:
+        raise BadFilter(f"A filter compares with what no document can be. {refusal.message}") from refusal
+    return Func(Value(json.dumps(value, ensure_ascii=False)), template="(%(expressions)s)::jsonb", output_field=JSONField())
 
 
 def _text(text: str) -> str:

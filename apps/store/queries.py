@@ -5,10 +5,9 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import accumulate
 from typing import Any, Protocol
-from uuid import UUID
 
 from django.db import OperationalError, connection
 from django.db.models import Q, QuerySet
@@ -20,6 +19,7 @@ from apps.store.filters import read_filter
 PATIENCE_SECONDS = 3
 LARGEST_PAGE = 200
 _HIGHEST = "\U0010ffff"
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # no document was written before
 ORDERS = ("key", "-key", "updated_at", "-updated_at")
 
 
@@ -43,12 +43,8 @@ class Row(Protocol):
     """A document, or a pending write of one."""
 
     key: str
-    value: Any
     size: int
     updated_at: datetime
-
-    @property
-    def revision(self) -> UUID: ...
 
 
 class Named(Protocol):
@@ -107,9 +103,16 @@ def _read_cursor(order: str, given: Any) -> tuple[Any, ...] | None:
             (key,) = place
             return (_text(key),)
         at, key = place
-        return datetime.fromisoformat(at), _text(key)
-    except (ValueError, TypeError, AttributeError):
+        return _time(at), _text(key)
+    except (ValueError, TypeError, AttributeError, RecursionError):
         raise BadCursor("There is no such page: take the cursor that came with the page before, with the same order.") from None
+
+
+def _time(at: Any) -> datetime:
+    moment = datetime.fromisoformat(at)
+    if moment < EARLIEST:  # TypeError for one without a zone
+        raise ValueError
+    return moment
 
 
 def _text(key: Any) -> str:

@@ -76,7 +76,7 @@ def check_value(value: Any) -> int:
     """
     if value is None:
         raise BadDocument("A document is not null: delete it instead.")
-    size = _measure(value, 1)
+    size = measure(value)
     if size > DOCUMENT_BYTES:
         raise DocumentTooLarge(
             f"A document may have {DOCUMENT_BYTES // 1024} KiB as JSON, and this one has {size / 1024:.0f}: "
@@ -86,15 +86,16 @@ def check_value(value: Any) -> int:
     return size
 
 
-def _measure(value: Any, depth: int) -> int:
+def measure(value: Any, depth: int = 1) -> int:
+    """The bytes of a JSON value. Raises: BadDocument for what the database cannot keep, or not so deep."""
     if depth > DEEPEST:
         raise BadDocument(f"A document may be nested {DEEPEST} deep.")
     if isinstance(value, str):
         return _measure_text(value)
     if isinstance(value, list):
-        return 2 + sum(1 + _measure(item, depth + 1) for item in value)
+        return 2 + sum(1 + measure(item, depth + 1) for item in value)
     if isinstance(value, dict):
-        return 2 + sum(2 + _measure_text(key) + _measure(item, depth + 1) for key, item in value.items())
+        return 2 + sum(2 + _measure_text(key) + measure(item, depth + 1) for key, item in value.items())
     if isinstance(value, float):
         if not math.isfinite(value):
             raise BadDocument("A document holds a number that is not finite.")

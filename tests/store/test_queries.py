@@ -1,5 +1,7 @@
 """Filters and pages, by PostgreSQL itself."""
 
+import base64
+import json
 from typing import Any
 
 import pytest
@@ -83,6 +85,7 @@ def test_a_filter_finds_what_it_says(people, where: Any, keys: list[str]) -> Non
         {"a": {"$in": []}}, {"a": {"$in": list(range(101))}}, {"a": {"$exists": 1}}, {"a": {"$eq": 1, "b": 2}},
         {"": 1}, {"a..b": 1}, {".": 1}, {".".join("a" * 11): 1}, {"x" * 201: 1}, {"a\x00": 1}, {"a": "\x00"},
         {"a": {"$gt": "\x00"}}, {"\ud800": 1}, {"a": ["\ud800"]}, {"a": float("nan")}, {"a": {"$lt": float("inf")}},
+        {"a": json.loads("[" * 40 + "]" * 40)},
         {str(number): 1 for number in range(MOST_CONDITIONS + 1)},
         {"$and": [{"$and": [{"$and": [{"$and": [{"$and": [{"$and": [{"a": 1}]}]}]}]}]}]},
     ],
@@ -135,7 +138,17 @@ def test_values_are_read_of_those_documents_only_that_a_page_has_room_for(people
     assert second.count("::uuid") == 3, second  # the workspace, ada and bob
 
 
-@pytest.mark.parametrize("after", ["x", "!", 7, "bnVsbA", "WyJhIiwgMV0", "WzFd", "WyJhXHUwMDAwIl0", "Wy" * 5000], ids=str)
+def cursor(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+CURSORS = [
+    *("x", "!", 7, [], "Wy" * 5000, cursor("null"), cursor("[1]"), cursor('["a\\u0000"]'), cursor("[" * 100_000)),
+    *(cursor('["a", 1]'), cursor('["2026-01-02T03:04:05", "a"]'), cursor('["0001-01-01T00:00:00+23:59", "a"]')),
+]
+
+
+@pytest.mark.parametrize("after", CURSORS, ids=lambda after: str(after)[:20])
 @pytest.mark.parametrize("order", ["key", "-updated_at"])
 def test_a_cursor_that_nobody_gave_is_refused(after: Any, order: str) -> None:
     with pytest.raises(BadCursor):

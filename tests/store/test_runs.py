@@ -1,6 +1,7 @@
 """What runs write is kept with their success or not at all. Boxes are the fake driver's unless a test says otherwise."""
 
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +17,7 @@ from apps.core.tenancy import scope
 from apps.functions.definition import Provenance, Settings
 from apps.functions.models import Origin, RetryClass
 from apps.runs import transitions, work
-from apps.runs.models import Run
+from apps.runs.models import Artifact, Run
 from apps.runs.requests import Caller
 from apps.runs.services import Family, cancel_run, start_run
 from apps.runs.states import RunState
@@ -242,22 +243,22 @@ def test_a_called_run_writes_nothing_after_the_end_of_its_root(cast) -> None:
     assert pending_count(cast) == 0
 
 
-def test_a_document_that_was_changed_after_the_run_read_it_ends_the_run_and_says_so(cast, run_code, stored, put) -> None:
-    """The change falls between the run's last word and its end."""
-    put("n", 1)
-    run = begin(cast, write(cast, COUNT))
+def overtake(monkeypatch: pytest.MonkeyPatch, act: Callable[[], Any]) -> None:
+    """Somebody else acts once, between the next run's last word and its end."""
     before = work._finish
 
     def overtaken(*given: Any) -> None:
-        work._finish = before
-        put("n", 100)
+        monkeypatch.setattr(work, "_finish", before)
+        act()
         before(*given)
 
-    work._finish = overtaken
-    try:
-        ended = work_off(cast, run)
-    finally:
-        work._finish = before
+    monkeypatch.setattr(work, "_finish", overtaken)
+
+
+def test_a_document_that_was_changed_after_the_run_read_it_ends_the_run_and_says_so(cast, stored, put, monkeypatch) -> None:
+    put("n", 1)
+    overtake(monkeypatch, lambda: put("n", 100))
+    ended = work_off(cast, begin(cast, write(cast, COUNT)))
     assert (ended.state, ended.outcome, ended.result) == ("failed", "error", None)
     assert ended.error["type"] == "StoreConflict"
     assert "changed “notes/n” after this run had read it" in ended.message
@@ -267,18 +268,20 @@ def test_a_document_that_was_changed_after_the_run_read_it_ends_the_run_and_says
         assert AuditRecord.objects.filter(action="run.failed").count() == 1
 
 
+def test_files_of_a_run_that_ends_by_a_conflict_are_kept_once(cast, run_code, put, monkeypatch) -> None:
+    put("n", 1)
+    overtake(monkeypatch, lambda: put("n", 100))
+    ended = run_code("func.save_artifact('a.txt', 'x')\nfunc.store.put('notes', 'n', func.store.get('notes', 'n') + 1)")
+    assert ended.error["type"] == "StoreConflict"
+    with scope(cast.acme.pk):
+        assert [file.name for file in Artifact.objects.filter(run=ended)] == ["a.txt"]
+
+
 def test_a_conflict_is_tried_again_by_its_retry_class(cast, stored, put, monkeypatch) -> None:
     put("n", 1)
     retried = Settings(retry_class=RetryClass.ON_ERROR, retry={"max_attempts": 3, "backoff_seconds": 1, "backoff_cap_seconds": 1})
+    overtake(monkeypatch, lambda: put("n", 100))
     run = begin(cast, write(cast, COUNT, settings=retried))
-    before = work._finish
-
-    def overtaken(*given: Any) -> None:
-        monkeypatch.setattr(work, "_finish", before)
-        put("n", 100)
-        before(*given)
-
-    monkeypatch.setattr(work, "_finish", overtaken)
     assert work_off(cast, run).state == "queued"
     change(cast, run, not_before=Now())
     ended = work_off(cast, run)
@@ -465,6 +468,11 @@ def test_what_takes_much_room_is_kept_a_portion_at_a_time(cast, run_code, put, s
         ("list(func.store.query('notes', prefix=7))", "visible text"),
         ("func.ask_host('store.query', collection='notes', limit='all')", "a whole number"),
         ("func.ask_host('store.query', collection='notes', after='x')", "no such page"),
+        (
+            "from base64 import b64encode\n"
+            "func.ask_host('store.query', collection='notes', after=b64encode(b'[' * 100_000).decode())",
+            "no such page",
+        ),
         ("func.ask_host('store.put', collection=['notes'], key={}, value=1)", "A collection's name"),
         ("func.ask_host('store.put', collection='notes', key='a', value=1, seen='x')", "What was seen"),
         ("func.ask_host('store.put', collection='notes', key='a', value=1, seen=[1])", "What was seen"),
