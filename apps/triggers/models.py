@@ -47,7 +47,7 @@ class Event(TenantModel):
     emitted_by = models.ForeignKey(
         "workspaces.Membership", on_delete=models.SET_NULL, null=True, related_name="+", db_index=False
     )
-    replay_of = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, related_name="replays", db_index=False)
+    replay_of = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, related_name="+", db_index=False)
     root = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, related_name="+", db_index=False)
     depth = models.PositiveSmallIntegerField(default=0)
     key = models.CharField(max_length=200, null=True)

@@ -20,7 +20,7 @@ from apps.runs.services import KeyReused
 from apps.triggers import mapping
 from apps.triggers.events import BadEventData, check_data, deliver, record_event, told_before
 from apps.triggers.models import Delivery, Event, Rule, Schedule
-from apps.triggers.states import DeliveryKind
+from apps.triggers.states import OPEN, DeliveryKind
 from apps.triggers.types import PLATFORM, RULE_FIRED, check_own_type, check_type, schedule_of
 from apps.workspaces.models import Membership
 from apps.workspaces.roles import Permission
@@ -141,6 +141,8 @@ def delete_rule(*, actor: Membership, rule_id: UUID) -> None:
         PermissionMissing, NoSuchRule
     """
     require(actor, Permission.DEVELOP)
+    # First what workers may be at, as they take it before the rule: the other way round the two could wait for each other.
+    list(Delivery.objects.filter(rule=rule_id, state__in=OPEN).select_for_update().values_list("pk"))
     rule = _locked(rule_id, until_no_event_is_on_its_way=True)
     record(actor=actor, action="rule.deleted", subject=rule, **_told_of(rule))
     rule.delete()
