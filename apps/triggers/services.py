@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 
 from apps.audit.services import record
 from apps.core.canonical import digest_of
-from apps.core.errors import Conflict, Invalid, LimitReached, NotFound
+from apps.core.errors import Conflict, Invalid, NotFound
 from apps.core.tenancy import current_workspace_id, scope
 from apps.functions.models import Function
 from apps.functions.reader.literals import storable
@@ -48,9 +48,8 @@ class BadRule(Invalid):
     code = "bad_rule"
 
 
-class TooManyRules(LimitReached):
+class TooManyRules(Conflict):
     code = "too_many_rules"
-    status = 422
 
 
 class RuleChanged(Conflict):
