@@ -1,5 +1,6 @@
 """Write schedules, and tell an event at each time at which one is due: once, however many schedulers look."""
 
+import logging
 from collections import deque
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,6 +20,7 @@ from apps.workspaces.models import Membership
 from apps.workspaces.roles import Permission
 from apps.workspaces.services import require
 
+log = logging.getLogger(__name__)
 AT_ONCE = 100
 PUNCTUAL = timedelta(minutes=1)  # a tick that is told so late was not missed
 MOST_CAUGHT_UP = 10
@@ -107,7 +109,16 @@ def tell_due_schedules() -> int:
     with every_workspace(reason="the scheduler looks for schedules that are due"):
         due = Schedule.objects.filter(is_active=True, next_at__lte=Now()).order_by("next_at")
         found = list(due.values_list("workspace_id", "pk")[:AT_ONCE])
-    return sum(_tell_due(workspace_id, pk) for workspace_id, pk in found)
+    return sum(_tell_due_or_log(workspace_id, pk) for workspace_id, pk in found)
+
+
+def _tell_due_or_log(workspace_id: UUID, pk: UUID) -> int:
+    """One that breaks, as when its time zone has gone from the machine, must not keep the others of every workspace."""
+    try:
+        return _tell_due(workspace_id, pk)
+    except Exception:
+        log.exception("triggers.schedule_broken schedule=%s", pk)
+        return 0
 
 
 def _tell_due(workspace_id: UUID, pk: UUID) -> int:
@@ -126,12 +137,11 @@ def _tell_due(workspace_id: UUID, pk: UUID) -> int:
 def _ticks_until(schedule: Schedule, now: datetime) -> tuple[list[datetime], int, datetime]:
     """The last times that have become due since it was looked at, how many more there were, and when it is due next."""
     last: deque[datetime] = deque(maxlen=MOST_CAUGHT_UP)
-    due, earliest = 0, max(schedule.next_at, now - LOOKED_BACK)
-    for tick in ticks(schedule.cron, schedule.time_zone, after=earliest - ONE_STEP):
+    earliest = max(schedule.next_at, now - LOOKED_BACK)
+    for due, tick in enumerate(ticks(schedule.cron, schedule.time_zone, after=earliest - ONE_STEP)):
         if tick > now:
             return list(last), max(0, due - 1), tick
         last.append(tick)
-        due += 1
     raise RuntimeError(f"The schedule {schedule.pk} is never due again.")  # fifty years hence
 
 

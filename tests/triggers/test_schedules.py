@@ -120,6 +120,16 @@ def test_after_a_month_a_week_is_looked_through_and_the_last_time_told(play: Pla
         assert Schedule.objects.get(pk=made.pk).next_at > datetime.now(UTC) - timedelta(seconds=5)
 
 
+def test_a_schedule_that_breaks_keeps_no_other(play: Play, caplog: pytest.LogCaptureFixture) -> None:
+    broken = schedule(play, "broken")
+    schedule(play)
+    with scope(play.cast.acme.pk):
+        Schedule.objects.filter(pk=broken.pk).update(time_zone="Mars/Olympus", next_at=NOW - timedelta(days=1))
+    assert tell_due_schedules() == 1
+    assert f"triggers.schedule_broken schedule={broken.pk}" in caplog.text
+    assert len(play.events("schedule.every_minute")) == 1
+
+
 def test_what_was_told_is_never_told_again(play: Play) -> None:
     made = schedule(play)
     assert tell_due_schedules() == 1
