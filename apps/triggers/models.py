@@ -41,18 +41,23 @@ class Event(TenantModel):
     subject = models.CharField(max_length=300, blank=True, default="")
     time = models.DateTimeField(db_default=Now())
     data = models.JSONField(default=dict)
-    function = models.ForeignKey("functions.Function", on_delete=models.SET_NULL, null=True, related_name="+")
+    # No index where nothing is looked up by it: an event is written at the end of every run.
+    function = models.ForeignKey("functions.Function", on_delete=models.SET_NULL, null=True, related_name="+", db_index=False)
     run = models.ForeignKey("runs.Run", on_delete=models.SET_NULL, null=True, related_name="events")
-    emitted_by = models.ForeignKey("workspaces.Membership", on_delete=models.SET_NULL, null=True, related_name="+")
-    replay_of = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, related_name="replays")
-    root = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, related_name="+")
+    emitted_by = models.ForeignKey(
+        "workspaces.Membership", on_delete=models.SET_NULL, null=True, related_name="+", db_index=False
+    )
+    replay_of = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, related_name="+", db_index=False)
+    root = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, related_name="+", db_index=False)
     depth = models.PositiveSmallIntegerField(default=0)
     key = models.CharField(max_length=200, null=True)
 
     objects: ClassVar = TenantManager.from_queryset(EventQuerySet)()  # type: ignore[assignment]  # narrower than its base
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["workspace", "key"], name="triggers_event_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["workspace", "key"], condition=Q(key__isnull=False), name="triggers_event_once"),
+        ]
         indexes = [
             models.Index(fields=["workspace", "-id"], name="triggers_event_newest"),
             models.Index(fields=["workspace", "type", "-id"], name="triggers_event_type"),

@@ -1,5 +1,7 @@
 """Write schedules, and tell an event at each time at which one is due: once, however many schedulers look."""
 
+import logging
+from collections import deque
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -18,10 +20,12 @@ from apps.workspaces.models import Membership
 from apps.workspaces.roles import Permission
 from apps.workspaces.services import require
 
+log = logging.getLogger(__name__)
 AT_ONCE = 100
 PUNCTUAL = timedelta(minutes=1)  # a tick that is told so late was not missed
 MOST_CAUGHT_UP = 10
-MOST_LOOKED_AT = 10_000  # ticks of one schedule that was not looked at for long: a week of minutes
+LOOKED_BACK = timedelta(days=7)  # for what was missed: a week of minutes takes a tenth of a second
+ONE_STEP = timedelta(minutes=1)  # between two ticks at least
 
 
 class NoSuchSchedule(NotFound):
@@ -105,7 +109,16 @@ def tell_due_schedules() -> int:
     with every_workspace(reason="the scheduler looks for schedules that are due"):
         due = Schedule.objects.filter(is_active=True, next_at__lte=Now()).order_by("next_at")
         found = list(due.values_list("workspace_id", "pk")[:AT_ONCE])
-    return sum(_tell_due(workspace_id, pk) for workspace_id, pk in found)
+    return sum(_tell_due_or_log(workspace_id, pk) for workspace_id, pk in found)
+
+
+def _tell_due_or_log(workspace_id: UUID, pk: UUID) -> int:
+    """One that breaks, as when its time zone has gone from the machine, must not keep the others of every workspace."""
+    try:
+        return _tell_due(workspace_id, pk)
+    except Exception:
+        log.exception("triggers.schedule_broken schedule=%s", pk)
+        return 0
 
 
 def _tell_due(workspace_id: UUID, pk: UUID) -> int:
@@ -115,36 +128,35 @@ def _tell_due(workspace_id: UUID, pk: UUID) -> int:
         if schedule is None:
             return 0  # another scheduler has it, or it was changed
         now: datetime = schedule.looked_at
-        missed, following = _ticks_until(schedule, now)
-        told = [tick for tick in _to_be_told(schedule, missed, now) if _tell(schedule, tick, skipped=len(missed) - 1)]
+        last, missed, following = _ticks_until(schedule, now)
+        told = [tick for tick in _to_be_told(schedule, last, now) if _tell(schedule, tick, missed=missed)]
         Schedule.objects.filter(pk=pk).update(next_at=following)
         return len(told)
 
 
-def _ticks_until(schedule: Schedule, now: datetime) -> tuple[list[datetime], datetime]:
-    """What has become due since it was looked at last, and when it is due next."""
-    missed = [schedule.next_at]
-    for tick in ticks(schedule.cron, schedule.time_zone, after=schedule.next_at):
+def _ticks_until(schedule: Schedule, now: datetime) -> tuple[list[datetime], int, datetime]:
+    """The last times that have become due since it was looked at, how many more there were, and when it is due next."""
+    last: deque[datetime] = deque(maxlen=MOST_CAUGHT_UP)
+    earliest = max(schedule.next_at, now - LOOKED_BACK)
+    for due, tick in enumerate(ticks(schedule.cron, schedule.time_zone, after=earliest - ONE_STEP)):
         if tick > now:
-            return missed, tick
-        missed.append(tick)
-        if len(missed) >= MOST_LOOKED_AT:
-            break
-    return missed, next(ticks(schedule.cron, schedule.time_zone, after=now))
+            return list(last), max(0, due - 1), tick
+        last.append(tick)
+    raise RuntimeError(f"The schedule {schedule.pk} is never due again.")  # fifty years hence
 
 
-def _to_be_told(schedule: Schedule, missed: list[datetime], now: datetime) -> list[datetime]:
+def _to_be_told(schedule: Schedule, last: list[datetime], now: datetime) -> list[datetime]:
     """By the schedule's way to catch up: nothing of what was missed, the last of it, or all up to ten, oldest first."""
     if schedule.catch_up == CatchUp.SKIP:
-        return [tick for tick in missed[-1:] if now - tick <= PUNCTUAL]
-    return missed[-MOST_CAUGHT_UP:] if schedule.catch_up == CatchUp.ALL else missed[-1:]
+        return [tick for tick in last[-1:] if now - tick <= PUNCTUAL]
+    return last if schedule.catch_up == CatchUp.ALL else last[-1:]
 
 
-def _tell(schedule: Schedule, tick: datetime, *, skipped: int) -> bool:
+def _tell(schedule: Schedule, tick: datetime, *, missed: int) -> bool:
     key = f"schedule {schedule.pk} {tick.astimezone(UTC).isoformat()}"
     if told_before(key):
         return False
-    data = {"schedule": schedule.name, "due_at": tick.isoformat(), "time_zone": schedule.time_zone, "missed": skipped}
+    data = {"schedule": schedule.name, "due_at": tick.isoformat(), "time_zone": schedule.time_zone, "missed": missed}
     record_event(
         type=schedule_type(schedule.name), source=f"/schedules/{schedule.name}", subject=schedule.name, data=data, key=key
     )

@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 
 from apps.audit.services import record
 from apps.core.canonical import digest_of
-from apps.core.errors import Conflict, Invalid, LimitReached, NotFound
+from apps.core.errors import Conflict, Invalid, NotFound
 from apps.core.tenancy import current_workspace_id, scope
 from apps.functions.models import Function
 from apps.functions.reader.literals import storable
@@ -20,7 +20,7 @@ from apps.runs.services import KeyReused
 from apps.triggers import mapping
 from apps.triggers.events import BadEventData, check_data, deliver, record_event, told_before
 from apps.triggers.models import Delivery, Event, Rule, Schedule
-from apps.triggers.states import DeliveryKind
+from apps.triggers.states import OPEN, DeliveryKind
 from apps.triggers.types import PLATFORM, RULE_FIRED, check_own_type, check_type, schedule_of
 from apps.workspaces.models import Membership
 from apps.workspaces.roles import Permission
@@ -48,9 +48,8 @@ class BadRule(Invalid):
     code = "bad_rule"
 
 
-class TooManyRules(LimitReached):
+class TooManyRules(Conflict):
     code = "too_many_rules"
-    status = 422
 
 
 class RuleChanged(Conflict):
@@ -141,6 +140,8 @@ def delete_rule(*, actor: Membership, rule_id: UUID) -> None:
         PermissionMissing, NoSuchRule
     """
     require(actor, Permission.DEVELOP)
+    # First what workers may be at, as they take it before the rule: the other way round the two could wait for each other.
+    list(Delivery.objects.filter(rule=rule_id, state__in=OPEN).select_for_update().values_list("pk"))
     rule = _locked(rule_id, until_no_event_is_on_its_way=True)
     record(actor=actor, action="rule.deleted", subject=rule, **_told_of(rule))
     rule.delete()

@@ -12,6 +12,7 @@ class DeliveryState(StrEnum):
     FAILED = "failed"
 
 
+OPEN = (DeliveryState.QUEUED, DeliveryState.WORKING)
 TERMINAL = (DeliveryState.STARTED, DeliveryState.SKIPPED, DeliveryState.REFUSED, DeliveryState.FAILED)
 
 

@@ -76,10 +76,16 @@ def _perform(delivery: Delivery) -> None:
 
 
 def _look_at(delivery: Delivery) -> None:
-    """Read what the decision needs. By its id, and not with the claim: that one must not look at all rules to find the next."""
+    """Read what the decision needs. By its id, and not with the claim: that one must not look at all rules to find the next.
+
+    Raises:
+        leases.LeaseLost: its rule was removed, and it with the rule.
+    """
     related = ("event", "rule__target__active_version", "rule__error_handler__active_version")
     with scope(delivery.workspace_id):
-        found = Delivery.objects.select_related(*related).get(pk=delivery.pk)
+        found = Delivery.objects.select_related(*related).filter(pk=delivery.pk).first()
+    if found is None:
+        raise leases.LeaseLost("The rule was removed.")
     delivery.event, delivery.rule = found.event, found.rule
 
 

@@ -82,6 +82,15 @@ def test_a_form_that_was_opened_before_somebody_elses_change_overwrites_nothing(
         assert Rule.objects.get().condition == "event.data.n == 1"
 
 
+def test_one_rule_too_many_is_told_in_the_form(cast, shout, sign_in, settings) -> None:
+    settings.TRIGGER_FAN_OUT = 1
+    client = sign_in(cast.developer)
+    assert client.post("/w/acme/rules/new", form_of(shout)).status_code == 302
+    late = client.post("/w/acme/rules/new", form_of(shout, name="Another"))
+    assert (late.status_code, "1 rules wait for the same events" in text_of(late)) == (409, True)
+    assert client.post("/w/acme/rules/new", form_of(shout)).status_code == 409, "nor does a name come twice"
+
+
 def test_trying_shows_what_the_form_would_do_and_stores_nothing(cast, shout, sign_in) -> None:
     with scope(cast.acme.pk):
         make_event(data={"text": "hello <b>", "n": 5})

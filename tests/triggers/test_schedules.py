@@ -109,12 +109,25 @@ def test_what_nobody_told_is_caught_up_as_the_schedule_says(play: Play, catch_up
     assert all(event.data["missed"] == 30 for event in events)
 
 
-def test_a_week_of_minutes_is_looked_through_at_once(play: Play) -> None:
+def test_after_a_month_a_week_is_looked_through_and_the_last_time_told(play: Play) -> None:
     made = schedule(play, catch_up="last")
     due_since(play, made, days=30)
     assert tell_due_schedules() == 1
+    [event] = play.events("schedule.every_minute")
+    assert datetime.now(UTC) - datetime.fromisoformat(event.data["due_at"]) < timedelta(minutes=2), "the last one, not one of old"
+    assert event.data["missed"] == pytest.approx(7 * 24 * 60, abs=3)
     with scope(play.cast.acme.pk):
         assert Schedule.objects.get(pk=made.pk).next_at > datetime.now(UTC) - timedelta(seconds=5)
+
+
+def test_a_schedule_that_breaks_keeps_no_other(play: Play, caplog: pytest.LogCaptureFixture) -> None:
+    broken = schedule(play, "broken")
+    schedule(play)
+    with scope(play.cast.acme.pk):
+        Schedule.objects.filter(pk=broken.pk).update(time_zone="Mars/Olympus", next_at=NOW - timedelta(days=1))
+    assert tell_due_schedules() == 1
+    assert f"triggers.schedule_broken schedule={broken.pk}" in caplog.text
+    assert len(play.events("schedule.every_minute")) == 1
 
 
 def test_what_was_told_is_never_told_again(play: Play) -> None:

@@ -367,6 +367,28 @@ def test_a_rule_that_is_removed_leaves_its_runs(play: Play, shouting: Callable[.
         assert (Run.objects.count(), Delivery.objects.count(), Event.objects.filter(type="order.paid").count()) == (1, 0, 1)
 
 
+def test_a_rule_that_is_removed_under_a_workers_hands_starts_nothing(
+    play: Play, shouting: Callable[..., Rule], monkeypatch
+) -> None:
+    rule = shouting()
+    for step in ("_look_at", "_decide"):
+        if step == "_decide":
+            rule = shouting()
+        play.emit(text="a")
+        honest = getattr(work, step)
+
+        def remove_first(delivery: Delivery, honest: Any = honest, rule: Rule = rule) -> Any:
+            with scope(play.cast.acme.pk):
+                delete_rule(actor=play.cast.developer, rule_id=rule.pk)
+            return honest(delivery)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(work, step, remove_first)
+            assert work.perform_next_delivery()
+    with scope(play.cast.acme.pk):
+        assert (Run.objects.count(), Delivery.objects.count()) == (0, 0)
+
+
 def test_due_deliveries_are_counted_for_the_scheduler(play: Play, shouting: Callable[..., Rule]) -> None:
     shouting()
     play.emit(text="a")

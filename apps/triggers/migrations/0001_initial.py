@@ -1,5 +1,3 @@
-
-
 import apps.core.ids
 import apps.triggers.states
 import django.db.models.deletion
@@ -29,10 +27,10 @@ class Migration(migrations.Migration):
                 ('data', models.JSONField(default=dict)),
                 ('depth', models.PositiveSmallIntegerField(default=0)),
                 ('key', models.CharField(max_length=200, null=True)),
-                ('emitted_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='workspaces.membership')),
-                ('function', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='functions.function')),
-                ('replay_of', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='replays', to='triggers.event')),
-                ('root', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='triggers.event')),
+                ('emitted_by', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='workspaces.membership')),
+                ('function', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='functions.function')),
+                ('replay_of', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='triggers.event')),
+                ('root', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='triggers.event')),
                 ('run', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='events', to='runs.run')),
                 ('workspace', models.ForeignKey(editable=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='workspaces.workspace')),
             ],
@@ -105,7 +103,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='event',
-            constraint=models.UniqueConstraint(fields=('workspace', 'key'), name='triggers_event_once'),
+            constraint=models.UniqueConstraint(condition=models.Q(('key__isnull', False)), fields=('workspace', 'key'), name='triggers_event_once'),
         ),
         migrations.AddIndex(
             model_name='rule',
