@@ -69,7 +69,7 @@ def _chosen(request: PageRequest) -> list[PackFile]:
 
 def _text(file: "UploadedFile[bytes]") -> str:
     try:
-        return file.read().decode("utf-8")
+        return bytes(file.read()).decode("utf-8")
     except UnicodeDecodeError:
         raise NoPackFile(f"“{(file.name or '')[:100]}” is no text in UTF-8. Nothing was loaded.") from None
 

@@ -153,7 +153,6 @@ def _save(actor: Membership, candidate: _Candidate) -> Loaded:
     function = candidate.function
     existing = Function.objects.library().select_related("active_version").filter(name=function.name).first()
     settings = Settings(secrets=tuple(function.secrets))
-    stated = {"source": function.source, "requirements": candidate.requirements, "settings": settings}
     if existing is None:
         made = create_function(
             actor=actor,
@@ -161,11 +160,20 @@ def _save(actor: Membership, candidate: _Candidate) -> Loaded:
             description=function.description or None,
             tags=clean_tags(function.tags),
             provenance=FROM_A_PACK,
-            **stated,
+            source=function.source,
+            requirements=candidate.requirements,
+            settings=settings,
         )
         return Loaded(function.name, candidate.file, function.line, "new", 1 if made.active_version else 0)
     before = existing.active_version.number if existing.active_version else 0
-    version = save_version(actor=actor, function=existing, provenance=FROM_A_PACK, **stated)
+    version = save_version(
+        actor=actor,
+        function=existing,
+        source=function.source,
+        requirements=candidate.requirements,
+        settings=settings,
+        provenance=FROM_A_PACK,
+    )
     change = "none" if version.number == before else "changed"
     return Loaded(function.name, candidate.file, function.line, change, version.number)
 

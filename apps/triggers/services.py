@@ -182,7 +182,7 @@ def emit_event(
     require(actor, Permission.RUN)
     if not storable(subject) or len(subject) > MAX_SUBJECT:
         raise BadEventData(f"A subject may have {MAX_SUBJECT} characters, and no NUL among them.")
-    told = {"type": check_own_type(type), "subject": subject, "data": check_data(data)}
+    told: dict[str, Any] = {"type": check_own_type(type), "subject": subject, "data": check_data(data)}
     key = f"told {actor.pk} {digest_of(idempotency_key)}" if idempotency_key else None
     if key and (earlier := told_before(key)):
         if told != {name: getattr(earlier, name) for name in told}:

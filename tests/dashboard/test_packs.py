@@ -41,7 +41,7 @@ def look(client: Client, *files: tuple[str, bytes]):
 
 def sent_back(page: str) -> dict[str, str]:
     """What the page's form would send, as a browser does."""
-    texts = re.findall(r'<textarea name="(pack-\d+)" hidden[^>]*>\n(.*?)</textarea>', page, re.DOTALL)
+    texts = re.findall(r'<textarea name="(pack-\d+)" hidden>\n(.*?)</textarea>', page, re.DOTALL)
     hidden = re.findall(r'<input type="hidden" name="(name-\d+)" value="([^"]*)">', page)
     return {key: html.unescape(value).replace("\n", "\r\n") for key, value in [*texts, *hidden]} | {"load": "yes"}
 

@@ -67,9 +67,9 @@ def _binds_func(table: symtable.SymbolTable) -> bool:
 
 def _attributes_of_func(tree: ast.Module) -> Iterator[ast.Attribute]:
     for node in ast.walk(tree):
-        is_asked_of_func = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "func"
-        if is_asked_of_func and node.attr not in FUNC and not node.attr.startswith("_"):
-            yield node
+        match node:
+            case ast.Attribute(value=ast.Name(id="func"), attr=name) if name not in FUNC and not name.startswith("_"):
+                yield node
 
 
 def _tables(root: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
