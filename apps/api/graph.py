@@ -3,7 +3,7 @@
 from ninja import Query, Router
 
 from apps.api.authentication import ApiRequest, in_scope
-from apps.api.schemas import GraphOut, GraphWanted
+from apps.api.graph_schemas import GraphOut, GraphWanted
 from apps.functions.graph import read_graph, select_drawable
 
 router = Router()

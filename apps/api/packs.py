@@ -3,7 +3,7 @@
 from ninja import Router
 
 from apps.api.authentication import ApiRequest, in_scope
-from apps.api.schemas import PackReportOut, PacksIn
+from apps.api.pack_schemas import PackReportOut, PacksIn
 from apps.functions.packs import PackFile, load_packs
 
 router = Router()

@@ -1,4 +1,7 @@
-"""The JSON of the API: what comes in is checked here for shape, what goes out is listed here and nowhere else."""
+"""The JSON of the API: what comes in is checked here for shape, what goes out is listed here and nowhere else.
+
+That of packs and of the graph stands in modules beside it.
+"""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -8,12 +11,9 @@ from ninja import Field, Schema
 
 from apps.agents.models import Step, Task
 from apps.approvals.models import ApprovalRequest
-from apps.functions.graph import Around, Edge, Graph, Node, Selection
 from apps.functions.limits import LIMITS, Amount, Limit, Unit
 from apps.functions.models import Function, Isolation, RetryClass
-from apps.functions.packs import MAX_FILES
 from apps.packages.models import PackageSet
-from apps.runs.health import Health
 from apps.runs.models import Artifact, Attempt, Connection, Run
 from apps.store.models import Collection, Document
 
@@ -226,36 +226,6 @@ class VersionIn(Schema):
     secrets: list[str] | None = Field(None, description="left out: as the version that was edited has them")
 
 
-class PackFileIn(Schema):
-    name: str = Field(max_length=200, description="shown beside what is found in it")
-    text: str
-
-
-class PacksIn(Schema):
-    files: list[PackFileIn] = Field(min_length=1, max_length=MAX_FILES)
-    only_look: bool = Field(default=False, description="tell what would happen and keep nothing")
-
-
-class PackLoadedOut(Schema):
-    name: str
-    file: str
-    line: int
-    change: Literal["new", "changed", "none"]
-    version: int
-
-
-class PackRefusedOut(Schema):
-    name: str = Field(description="empty where a whole file could not be read")
-    file: str
-    line: int
-    reason: str
-
-
-class PackReportOut(Schema):
-    loaded: list[PackLoadedOut]
-    refused: list[PackRefusedOut]
-
-
 class FunctionOut(Schema):
     """A function as its active version makes it; `archived_at` is null for what is in the library."""
 
@@ -302,71 +272,6 @@ class FunctionOut(Schema):
             logging=version.logging if version else {},
             hosts=version.hosts if version else [],
             secrets=version.secrets if version else [],
-        )
-
-
-class GraphWanted(Schema):
-    """Which part of the graph. What words, tag, health and trouble choose keeps its direct neighbours beside it."""
-
-    search: str = Field("", max_length=200)
-    kind: list[str] = Field([], description="function, package, secret, host; all when left out")
-    tag: str = Field("", max_length=200)
-    health: Health | None = None
-    troubled: bool = Field(default=False, description="only what is missing, circular, refused or has no active version")
-    focus: str = Field("", description="the key of one node; see `around`")
-    around: Around = Field(Around.EVERYTHING, description="of the focus: neighbours, uses or used_by (both through others)")
-
-    def selection(self) -> Selection:
-        kinds, health = frozenset(self.kind), self.health or ""
-        return Selection(self.search, kinds, self.tag, health, self.troubled, self.focus, self.around)
-
-
-class NodeOut(Schema):
-    """A function, package, secret (its name only), host or whatever else is used or uses others."""
-
-    key: str = Field(description="`kind:name`, which edges, cycles and `focus` name it by")
-    kind: str
-    name: str
-    id: UUID | None = Field(description="the row behind it, where there is one")
-    description: str
-    tags: list[str]
-    health: str = Field(description="of a function: healthy, unsteady, failing or never_run; empty for everything else")
-    problems: list[str]
-    is_missing: bool = Field(description="something names it and it is not there")
-    is_context: bool = Field(description="not chosen itself: a direct neighbour of what was")
-
-    @staticmethod
-    def of(node: Node) -> "NodeOut":
-        names = ("key", "kind", "name", "description", "health", "problems", "is_missing", "is_context")
-        return NodeOut(id=node.row_id, tags=list(node.tags), **{name: getattr(node, name) for name in names})
-
-
-class EdgeOut(Schema):
-    """`source` uses `target`. `problem` says why that cannot work now; it is empty where it can."""
-
-    source: str
-    target: str
-    note: str
-    problem: str
-    is_circular: bool
-
-    @staticmethod
-    def of(edge: Edge) -> "EdgeOut":
-        names = ("source", "target", "note", "problem", "is_circular")
-        return EdgeOut(**{name: getattr(edge, name) for name in names})
-
-
-class GraphOut(Schema):
-    nodes: list[NodeOut]
-    edges: list[EdgeOut]
-    cycles: list[list[str]] = Field(description="groups of functions that need each other in a circle, by key")
-
-    @staticmethod
-    def of(graph: Graph) -> "GraphOut":
-        return GraphOut(
-            nodes=[NodeOut.of(node) for node in graph.nodes.values()],
-            edges=[EdgeOut.of(edge) for edge in graph.edges],
-            cycles=[list(cycle) for cycle in graph.cycles],
         )
 
 

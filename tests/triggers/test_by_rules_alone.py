@@ -94,4 +94,4 @@ def test_a_file_that_a_run_leaves_is_an_event_before_the_runs_end_is_one(play: P
     runs = let_everything_happen(play)
     assert [(run.function.name, run.result) for run in runs] == [("report", "done"), ("note", "out.csv is ready")]
     of_report = [event.type for event in play.events() if event.function == report]
-    assert of_report == ["function.created", "artifact.stored", "run.succeeded"]
+    assert of_report == ["function.created", "function.activated", "artifact.stored", "run.succeeded"]
