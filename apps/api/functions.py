@@ -9,16 +9,20 @@ from uuid import UUID
 from ninja import HeaderEx, P, Router, Status
 
 from apps.api.authentication import ApiRequest, in_scope
+from apps.api.health_schemas import HealthOut
 from apps.api.paging import USUAL, page_of
 from apps.api.schemas import FunctionIn, FunctionOut, Page, RunIn, RunOut
 from apps.core.nudges import waiting_for
 from apps.core.tenancy import scope
 from apps.functions.definition import Settings
+from apps.functions.folders import find_folder
 from apps.functions.models import Function, Isolation
 from apps.functions.services import NoSuchFunction, create_function, find_function
+from apps.runs.health import record_of
 from apps.runs.models import Run
 from apps.runs.removal import delete_function
 from apps.runs.services import find_artifact, find_run, start_run
+from apps.runs.suggestions import suggestions_for
 from apps.workspaces.models import Membership
 from apps.workspaces.roles import Permission
 from apps.workspaces.services import require
@@ -28,7 +32,7 @@ LONGEST_WAIT = 60.0  # seconds that a request may wait for its run's end
 type Shelf = Literal["library", "archive"]
 LOOK_EVERY = 1.0  # seconds
 # Of a version, beside its code.
-SETTINGS = {"hosts", "secrets", "limits", "retry_class", "retry", "isolation", "imports_first", "logging"}
+NOT_CODE = {"folder", "hosts", "secrets", "limits", "retry_class", "retry", "isolation", "imports_first", "logging"}
 
 
 @router.get("", response=Page[FunctionOut], summary="Functions of the library, or archived ones, newest first")
@@ -38,7 +42,12 @@ def list_functions(
 ) -> object:
     require(request.membership, Permission.VIEW)
     rows = Function.objects.archived() if shelf == "archive" else Function.objects.library()
-    return page_of(rows.search(search).select_related("active_version"), after=after, limit=limit, show=FunctionOut.of)
+    return page_of(
+        rows.search(search).select_related("active_version", "owner__user", "folder"),
+        after=after,
+        limit=limit,
+        show=FunctionOut.of,
+    )
 
 
 @router.post("", response={201: FunctionOut}, summary="Write a function")
@@ -54,7 +63,8 @@ def create(request: ApiRequest, body: FunctionIn) -> Status[FunctionOut]:
         imports_first=body.imports_first,
         logging=body.logging,
     )
-    made = create_function(actor=request.membership, settings=settings, **body.dict(exclude=SETTINGS))
+    folder = find_folder(actor=request.membership, path=body.folder) if body.folder else None
+    made = create_function(actor=request.membership, folder=folder, settings=settings, **body.dict(exclude=NOT_CODE))
     return Status(201, FunctionOut.of(made))
 
 
@@ -62,6 +72,13 @@ def create(request: ApiRequest, body: FunctionIn) -> Status[FunctionOut]:
 @in_scope
 def show(request: ApiRequest, name: str) -> FunctionOut:
     return FunctionOut.of(found_function(request.membership, name))
+
+
+@router.get("/{name}/health", response=HealthOut, summary="What its latest runs came to, and what they suggest")
+@in_scope
+def health(request: ApiRequest, name: str) -> HealthOut:
+    function = found_function(request.membership, name)
+    return HealthOut.of(record_of(function), suggestions_for(function))
 
 
 @router.delete("/{name}", response={204: None}, summary="Delete an archived function with its versions and runs")

@@ -196,6 +196,7 @@ class FunctionIn(Schema):
     requirements: list[str] = []
     dependencies: list[str] | None = DEPENDENCIES
     tags: list[str] = []
+    folder: str = Field("", max_length=200, description="the path of a folder that is there; empty for the top of the library")
     limits: LimitsGiven = {}
     retry_class: RetryClass | None = Field(None, description="on_lost when left out, never for what has secrets or hosts")
     retry: dict[str, int] = RETRY_SETTINGS
@@ -233,6 +234,8 @@ class FunctionOut(Schema):
     name: str
     description: str
     tags: list[str]
+    folder: str = Field(description="the path; empty at the top of the library")
+    owner: str | None
     archived_at: datetime | None
     version: int | None
     digest: str
@@ -257,6 +260,8 @@ class FunctionOut(Schema):
             name=function.name,
             description=function.description,
             tags=function.tags,
+            folder=function.folder.path if function.folder else "",
+            owner=str(function.owner) if function.owner else None,
             archived_at=function.archived_at,
             version=version.number if version else None,
             digest=version.digest if version else "",

@@ -6,6 +6,7 @@ from apps.api import (
     approvals,
     events,
     files,
+    folders,
     functions,
     graph,
     limits,
@@ -26,7 +27,10 @@ api = NinjaAPI(title="Selfsmith", version="1", auth=authenticate, urls_namespace
 install_problems(api)
 api.add_router("/tokens", tokens.router, tags=["tokens"])
 api.add_router("/files", files.router, tags=["files"])
+api.add_router("/functions", folders.function_router, tags=["functions"])
 api.add_router("/functions", functions.router, tags=["functions"])
+api.add_router("/folders", folders.router, tags=["functions"])
+api.add_router("/groups", folders.group_router, tags=["members"])
 api.add_router("/packs", packs.router, tags=["packs"])
 api.add_router("/functions", versions.router, tags=["functions"])
 api.add_router("/graph", graph.router, tags=["functions"])

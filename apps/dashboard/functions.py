@@ -6,27 +6,32 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import OuterRef, Subquery
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import Exists, OuterRef, Subquery
 from django.http import HttpResponse
 from django.urls import path
+from django.utils import timezone
 
 from apps.approvals.states import RequestState
 from apps.core.errors import DomainError, NotFound
 from apps.dashboard.access import FORM, POST, PageRequest, page
 from apps.dashboard.diffs import shown_comparison
+from apps.dashboard.duration_bars import duration_bars
 from apps.dashboard.filters import search_text
+from apps.dashboard.forms.folders import MoveForm, OwnerForm
 from apps.dashboard.forms.functions import FunctionForm, VersionForm, version_initial
 from apps.dashboard.limits import version_rows
 from apps.dashboard.paging import CountOf, paginate
 from apps.dashboard.respond import UNPROCESSABLE, attempt, go, refuse, show
 from apps.dashboard.uploads import store_files
+from apps.functions.access import ways_up
 from apps.functions.capabilities import standing_of
 from apps.functions.definition import Provenance, Settings, filled_retry, with_grants
 from apps.functions.editing import EditConflict
 from apps.functions.form import Field, form_fields, parse_form, refill
 from apps.functions.impact import impact_of
 from apps.functions.limits import workspace_maxima
-from apps.functions.models import CapabilityRequest, Function, FunctionVersion, Origin
+from apps.functions.models import CapabilityRequest, Folder, Function, FunctionQuerySet, FunctionVersion, Origin
 from apps.functions.services import (
     DetailsChanged,
     create_function,
@@ -38,14 +43,17 @@ from apps.functions.services import (
     update_details,
 )
 from apps.packages.states import TERMINAL, PackageState
-from apps.runs.loading import loading_worth_saving
+from apps.runs.health import LOOKED_BACK, last_ends, record_of
 from apps.runs.models import Run
 from apps.runs.services import start_run
+from apps.runs.states import FAILED
+from apps.runs.suggestions import UNUSED_FOR, put_away, suggestions_for
 from apps.triggers.models import Rule
 from apps.workspaces.roles import Permission
 
 ARCHIVE = "archive"
-SHELVES = [("", "In use"), (ARCHIVE, "Archived")]
+FAILING, UNUSED = "failing", "unused"
+SHELVES = [("", "In use"), (FAILING, "Failing"), (UNUSED, "Unused"), (ARCHIVE, "Archived")]
 SHOWN_RUNS = 10
 SHOWN_RULES = 10
 MANY_RUNS = 1000  # of one function; beyond, a list does not count further
@@ -71,13 +79,37 @@ def functions_list(request: PageRequest) -> HttpResponse:
     query = search_text(request)
     runs = Run.objects.filter(function=OuterRef("pk")).order_by()
     shelf = request.GET.get("shelf", "")
-    shelved = Function.objects.archived() if shelf == ARCHIVE else Function.objects.library()
-    rows = shelved.search(query).for_list().defer("active_version__source")
+    folder = request.GET.get("folder", "").replace("\x00", "")[:200]
+    rows = _on_shelf(shelf).under(folder).search(query).for_list().defer("active_version__source")
     rows = rows.annotate(
-        runs_count=CountOf(runs.values("pk")[:MANY_RUNS]), last_run_state=Subquery(runs.order_by("-pk").values("state")[:1])
+        runs_count=CountOf(runs.values("pk")[:MANY_RUNS]), ends=ArraySubquery(last_ends().values("state")[:LOOKED_BACK])
     )
-    told = {"page": paginate(request, rows), "query": query, "many_runs": MANY_RUNS, "shelf": shelf, "shelves": SHELVES}
+    told = {
+        "page": paginate(request, rows),
+        "query": query,
+        "many_runs": MANY_RUNS,
+        "shelf": shelf,
+        "shelves": SHELVES,
+        "folder": folder,
+        "ways_up": ways_up(folder)[::-1] if folder else [],
+        "folders": Folder.objects.directly_under(folder),
+        "kept": [("shelf", shelf), ("folder", folder)],
+        "kept_place": [("folder", folder), ("q", query)],
+    }
     return show(request, "functions/list.html", told, part="results")
+
+
+def _on_shelf(shelf: str) -> FunctionQuerySet:
+    """Which functions a list shows; any other word than those of `SHELVES` shows what is in use, as an old bookmark should."""
+    in_use: FunctionQuerySet = Function.objects.library()
+    if shelf == ARCHIVE:
+        return Function.objects.archived()
+    if shelf == FAILING:
+        return in_use.annotate(last_end=Subquery(last_ends().values("state")[:1])).filter(last_end__in=FAILED)
+    if shelf == UNUSED:
+        since = timezone.now() - UNUSED_FOR
+        return in_use.filter(~Exists(Run.objects.filter(function=OuterRef("pk"), created_at__gte=since)), created_at__lt=since)
+    return in_use
 
 
 @page(Permission.VIEW)
@@ -117,6 +149,18 @@ def _with_imports_first(request: PageRequest, function: Function, version: Funct
             Origin(version.origin), prompt=version.prompt, model=version.model, derived_from=version.derived_from
         ),
     )
+
+
+@page(Permission.DEVELOP, POST)
+def function_put_away(request: PageRequest, function_id: UUID) -> HttpResponse:
+    """A suggestion about the version that the page showed is not made again."""
+    function = get_function(actor=request.membership, function_id=function_id)
+    version = _version_sent(request, function)
+    try:
+        put_away(actor=request.membership, version=version, kind=request.POST.get("kind", ""))
+    except ValueError:
+        raise NoSuchPage("There is no such suggestion.") from None
+    return go(request, "function-detail", function_id=function.pk, say="It is not suggested again for this version.")
 
 
 @page(Permission.RUN, POST)
@@ -297,6 +341,8 @@ def _told(
     limits = version_rows(version)
     impact = impact_of(function)
     capabilities = _standing(version)
+    ran = record_of(function)
+    may_change = request.membership.can(Permission.DEVELOP) and function.task_id is None
     return {
         "function": function,
         "version": version,
@@ -314,7 +360,11 @@ def _told(
         "capabilities": capabilities,
         "grant_notice": _grant_notice(capabilities),
         "errors": errors,
-        "loading": loading_worth_saving(version) if version.pk == function.active_version_id else None,
+        "suggestions": suggestions_for(function) if version.pk == function.active_version_id else [],
+        "record": ran,
+        "bars": duration_bars(ran),
+        "move": MoveForm(initial={"folder": function.folder and function.folder.path}) if may_change else None,
+        "hand_over": OwnerForm(initial={"owner": function.owner_id}) if may_change else None,
         "kept_seconds": settings.BOXES_KEPT_IDLE_SECONDS,
         "rules": Rule.objects.needing(function).order_by("name")[:SHOWN_RULES],
         "shown_rules": SHOWN_RULES,
@@ -362,4 +412,5 @@ urlpatterns = [
     path("functions/<uuid:function_id>/edit", function_edit, name="function-edit"),
     path("functions/<uuid:function_id>/run", function_run, name="function-run"),
     path("functions/<uuid:function_id>/imports-first", function_imports_first, name="function-imports-first"),
+    path("functions/<uuid:function_id>/put-away", function_put_away, name="function-put-away"),
 ]

@@ -10,12 +10,13 @@ from apps.audit.services import record
 from apps.core.errors import Conflict, NotFound
 from apps.core.events import emit
 from apps.core.tenancy import current_workspace_id, scope
+from apps.functions.access import require_access
 from apps.functions.capabilities import ensure_capabilities
 from apps.functions.closure import resolve_closure
 from apps.functions.definition import Settings
 from apps.functions.environments import ensure_environment
 from apps.functions.limits import check_maxima, workspace_maxima
-from apps.functions.models import Function, FunctionVersion, Origin
+from apps.functions.models import FolderAction, Function, FunctionVersion, Origin
 from apps.packages.models import PackageSet
 from apps.workspaces.models import Membership
 from apps.workspaces.roles import Permission
@@ -51,7 +52,7 @@ def activate_version(*, actor: Membership, version: FunctionVersion, instead_of:
         instead_of: the number of the version that was active when the actor decided; another one refuses.
 
     Raises:
-        PermissionMissing, NoSuchFunction (a task's own), FunctionArchived, ActiveChanged, UnknownDependency,
+        PermissionMissing, FolderForbids, NoSuchFunction (a task's own), FunctionArchived, ActiveChanged, UnknownDependency,
         DependencyCycle, ClosureTooLarge, ContradictingRequirements, InvalidLimit, LimitAboveMaximum, UnknownSecret,
         AuthorUnknown
     """
@@ -135,6 +136,7 @@ def _change_active(actor: Membership, version: FunctionVersion, instead_of: int 
     with scope(current_workspace_id()):  # a savepoint: who catches a refusal keeps no half of it
         hold_graph()
         function = held_function(version.function_id)
+        require_access(actor, [function], FolderAction.EDIT)
         _check_function(function, instead_of)
         chosen = FunctionVersion.objects.select_related("package_set").get(pk=version.pk)
         chosen.function = function

@@ -8,10 +8,11 @@ from apps.audit.services import record
 from apps.core.errors import Conflict
 from apps.core.events import emit
 from apps.core.tenancy import current_workspace_id, scope
+from apps.functions.access import require_access
 from apps.functions.activation import NoSuchFunction, held_function, hold_graph
 from apps.functions.closure import resolve_closure
 from apps.functions.impact import impact_of
-from apps.functions.models import Function
+from apps.functions.models import FolderAction, Function
 from apps.workspaces.models import Membership
 from apps.workspaces.roles import Permission
 from apps.workspaces.services import require
@@ -43,11 +44,11 @@ def archive_function(*, actor: Membership, function: Function) -> Function:
     """Hide a function from lists, agents, other functions and new runs. Runs that were started go on.
 
     Raises:
-        PermissionMissing, NoSuchFunction (a task's own), FunctionInUse
+        PermissionMissing, FolderForbids, NoSuchFunction (a task's own), FunctionInUse
     """
     require(actor, Permission.DEVELOP)
     with scope(current_workspace_id()):
-        held = _held(function)
+        held = _held(actor, function)
         if held.archived_at is None:
             refuse_used(held)
             Function.objects.filter(pk=held.pk).update(archived_at=Now())
@@ -61,11 +62,11 @@ def unarchive_function(*, actor: Membership, function: Function) -> Function:
     """Bring an archived function back, if all that it calls is still there.
 
     Raises:
-        PermissionMissing, NoSuchFunction, UnknownDependency, DependencyCycle, ClosureTooLarge
+        PermissionMissing, FolderForbids, NoSuchFunction, UnknownDependency, DependencyCycle, ClosureTooLarge
     """
     require(actor, Permission.DEVELOP)
     with scope(current_workspace_id()):
-        held = _held(function)
+        held = _held(actor, function)
         if held.archived_at is not None:
             if held.active_version is not None:
                 held.active_version.function = held
@@ -102,9 +103,10 @@ def refuse_used(function: Function) -> None:
         )
 
 
-def _held(function: Function) -> Function:
+def _held(actor: Membership, function: Function) -> Function:
     hold_graph()
     held = held_function(function.pk)
     if held.task_id is not None:
         raise NoSuchFunction(f"“{held.name}” belongs to a task and is in no library.")
+    require_access(actor, [held], FolderAction.EDIT)
     return held

@@ -1,10 +1,12 @@
 """A function and its immutable versions. Fields, constraints and facts about one row; what may be done is in services."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Self
 from uuid import UUID
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Q
@@ -64,13 +66,19 @@ class FunctionQuerySet(TenantQuerySet["Function"]):
             found = found.filter(Q(name__icontains=word) | Q(description__icontains=word) | Q(tags__contains=[word.lower()]))
         return found
 
+    def under(self, path: str) -> Self:
+        """Those in the folder of this path and in all below it; all of them for the empty path."""
+        return self.filter(Q(folder__path=path) | Q(folder__path__startswith=f"{path}/")) if path else self
+
     def tagged(self, tags: Iterable[str]) -> Self:
         """Those that carry all of the tags."""
         return self.filter(tags__contains=list(tags))
 
     def for_list(self) -> Self:
         """With what a list shows of each: active version, its package set, and who made the function."""
-        return self.select_related("active_version__package_set", "created_by__user").order_by("name", "id")
+        return self.select_related("active_version__package_set", "created_by__user", "owner__user", "folder").order_by(
+            "name", "id"
+        )
 
 
 class FunctionVersionQuerySet(TenantQuerySet["FunctionVersion"]):
@@ -103,6 +111,59 @@ class FunctionVersionQuerySet(TenantQuerySet["FunctionVersion"]):
         return self.select_related("function", "package_set").order_by("-number")
 
 
+class FolderQuerySet(TenantQuerySet["Folder"]):
+    """Folders of the scope's workspace."""
+
+    def directly_under(self, path: str) -> Self:
+        """The folders in the one of this path, or those at the top, by name."""
+        above = f"{path}/" if path else ""
+        return self.filter(path__startswith=above).exclude(path__regex=f"^{re.escape(above)}.*/").order_by("path")
+
+
+class Folder(TenantModel):
+    """A place in the library, named by its whole path such as `billing/reports`. Functions without one lie at the top."""
+
+    path = models.CharField(max_length=200)
+    created_at = models.DateTimeField(db_default=Now())
+
+    objects: ClassVar = TenantManager.from_queryset(FolderQuerySet)()  # type: ignore[assignment]  # narrower than its base
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["workspace", "path"], name="functions_folder_once")]
+
+    def __str__(self) -> str:
+        return self.path
+
+
+class FolderAction(models.TextChoices):
+    """What a folder may keep for some. Everybody who is in the workspace sees what is in it."""
+
+    RUN = "run", "Run what is in it"
+    EDIT = "edit", "Change what is in it"
+
+
+class FolderAccess(TenantModel):
+    """A role or a group that may do something in a folder and below. Without any row for an action the folder above decides."""
+
+    folder = models.ForeignKey(Folder, on_delete=models.CASCADE, related_name="access")
+    action = models.CharField(max_length=4, choices=FolderAction.choices)
+    role = models.CharField(max_length=12, blank=True, default="")
+    group = models.ForeignKey("workspaces.Group", on_delete=models.CASCADE, null=True, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["folder", "action", "role", "group"], nulls_distinct=False, name="functions_folder_access_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(role="", group__isnull=False) | ~Q(role="") & Q(group=None), name="functions_folder_access_to_one"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action} in {self.folder_id}"
+
+
 class Function(TenantModel):
     """A named callable. With a `task_id` it is that task's own and invisible in the library."""
 
@@ -114,6 +175,8 @@ class Function(TenantModel):
         "functions.FunctionVersion", null=True, blank=True, on_delete=models.PROTECT, related_name="active_for"
     )
     created_by = models.ForeignKey("workspaces.Membership", null=True, on_delete=models.SET_NULL, related_name="+")
+    owner = models.ForeignKey("workspaces.Membership", null=True, on_delete=models.SET_NULL, related_name="owned_functions")
+    folder = models.ForeignKey(Folder, null=True, on_delete=models.PROTECT, related_name="functions")
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(db_default=Now())
     archived_at = models.DateTimeField(null=True)  # since when it is out of lists and new runs; its versions and runs stay
@@ -153,6 +216,9 @@ class FunctionVersion(TenantModel):
     output_schema = models.JSONField()
     imports = models.JSONField(default=list)
     hints = models.JSONField(default=list)
+    # What tells sources that are alike, see functions.similarity; no part of the digest.
+    shape = ArrayField(models.BigIntegerField(), default=list)
+    shape_bands = ArrayField(models.BigIntegerField(), default=list)
     requirements = models.JSONField(default=list)
     dependencies = models.JSONField(default=list)
     secrets = models.JSONField(default=list)

@@ -12,6 +12,7 @@ from apps.core.canonical import digest_of
 from apps.core.errors import Conflict, Invalid, NotFound
 from apps.core.events import emit
 from apps.core.tenancy import current_workspace_id, scope
+from apps.functions.access import require_access, require_folder_access
 from apps.functions.activation import (
     NoSuchFunction,
     ask_for_capabilities,
@@ -31,8 +32,9 @@ from apps.functions.editing import Basis, check_basis
 from apps.functions.environments import closure_requirements, ensure_environment
 from apps.functions.limits import check_maxima, workspace_maxima
 from apps.functions.logging import clean_logging
-from apps.functions.models import Function, FunctionVersion, Origin
+from apps.functions.models import Folder, FolderAction, Function, FunctionVersion, Origin
 from apps.functions.reader.literals import cleaned
+from apps.functions.similarity import bands_of
 from apps.packages.requirements import parse_requirements
 from apps.workspaces.models import Membership
 from apps.workspaces.roles import Permission
@@ -88,6 +90,7 @@ def create_function(
     dependencies: Sequence[str] | None = None,
     description: str | None = None,
     tags: Iterable[str] = (),
+    folder: Folder | None = None,
     settings: Settings = NO_SETTINGS,
     provenance: Provenance = BY_HAND,
 ) -> Function:
@@ -98,15 +101,18 @@ def create_function(
         dependencies: names of other functions, if the author wants them compared with what the source uses. `clean@2` pins
             version 2 of it, for everything in the same box. Without any list a further version keeps the pins of the one before.
         description: in place of the docstring's.
+        folder: where it lies in the library; at the top without one.
 
     Raises:
-        PermissionMissing, InvalidName, NameTaken, SourceInvalid, SourceTooLarge, UnknownDependency, UnusedDependency,
-        DependencyCycle, ClosureTooLarge, BadPin, PinsDiffer, MissingPackage, BadRequirement, InvalidGrant, UnknownSecret,
-        InvalidLimit, LimitAboveMaximum, InvalidTag
+        PermissionMissing, FolderForbids, InvalidName, NameTaken, SourceInvalid, SourceTooLarge, UnknownDependency,
+        UnusedDependency, DependencyCycle, ClosureTooLarge, BadPin, PinsDiffer, MissingPackage, BadRequirement, InvalidGrant,
+        UnknownSecret, InvalidLimit, LimitAboveMaximum, InvalidTag
     """
     require(actor, Permission.DEVELOP)
     if name is not None:
         check_name(name)
+    if folder is not None:
+        require_folder_access(actor, folder.path, FolderAction.EDIT)
     draft = _draft(name, source, requirements, dependencies, settings, provenance)
     check_name(draft.analysis.entry)
     function = Function(
@@ -115,6 +121,8 @@ def create_function(
         tags=clean_tags(tags),
         task_id=provenance.task_id,
         created_by=actor,
+        owner=actor,
+        folder=folder,
     )
     with _all_or_nothing():
         hold_graph()
@@ -173,12 +181,13 @@ def update_details(*, actor: Membership, function: Function, description: str, t
         seen: `details_digest` of what the actor began with. What equals it was not touched, and is not written either.
 
     Raises:
-        PermissionMissing, InvalidTag, NoSuchFunction, DetailsChanged
+        PermissionMissing, FolderForbids, InvalidTag, NoSuchFunction, DetailsChanged
     """
     require(actor, Permission.DEVELOP)
     wanted = Function(description=cleaned(description), tags=clean_tags(tags))
     with _all_or_nothing():
         held = held_function(function.pk)
+        require_access(actor, [held], FolderAction.EDIT)
         now, then = details_digest(held), seen or details_digest(held)
         if details_digest(wanted) not in (now, then):
             if now != then:
@@ -316,6 +325,7 @@ def _add_next_version(
 ) -> FunctionVersion:
     hold_graph()
     held = held_function(function.pk)
+    require_access(actor, [held], FolderAction.EDIT)
     refuse_archived(held)
     newest = held.versions.order_by("-number").first()
     begun_with = _begun_with(held, basis)
@@ -390,6 +400,8 @@ def _version(
         output_schema=analysis.output_schema,
         imports=[asdict(item) for item in analysis.imports],
         hints=[asdict(hint) for hint in analysis.hints],
+        shape=list(analysis.shape),
+        shape_bands=bands_of(analysis.shape),
         requirements=draft.requirements,
         dependencies=draft.dependencies,
         secrets=sorted(set(settings.secrets)),

@@ -275,6 +275,24 @@ class Artifact(TenantModel):
         return self.media_type.startswith("text/") or self.media_type in ("application/json", "application/xml")
 
 
+class PutAway(TenantModel):
+    """A suggestion about a version that somebody does not want to see again."""
+
+    version = models.ForeignKey("functions.FunctionVersion", on_delete=models.CASCADE, related_name="+")
+    kind = models.CharField(max_length=20)
+    by = models.ForeignKey("workspaces.Membership", on_delete=models.SET_NULL, null=True, related_name="+")
+    at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["version", "kind"], name="runs_put_away_once")]
+
+    class Tenancy(TenantModel.Tenancy):
+        append_only = True
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.version_id}"
+
+
 class RunInput(TenantModel):
     """A stored file that a run finds in its `inputs/` folder."""
 

@@ -16,12 +16,13 @@ from apps.core.dispatch import wake
 from apps.core.errors import Conflict, Invalid, NotFound, TooLarge
 from apps.core.notify import publish
 from apps.core.tenancy import kept_alive
+from apps.functions.access import require_access
 from apps.functions.activation import refuse_archived
 from apps.functions.arguments import validate_arguments
 from apps.functions.capabilities import asked_together, ensure_capabilities
 from apps.functions.definition import filled_retry
 from apps.functions.limits import limits_for_run
-from apps.functions.models import FunctionVersion, RetryClass
+from apps.functions.models import FolderAction, FunctionVersion, RetryClass
 from apps.functions.services import ensure_environment, resolve_closure
 from apps.runs import deadlines, lanes, transitions
 from apps.runs.arguments import are_stored, keep_sealed, request_digest_of
@@ -101,8 +102,8 @@ def start_run(
         family: where it stands below the run whose code starts it.
 
     Raises:
-        PermissionMissing, FunctionArchived, ArgumentsInvalid, SameFileName, FilesTooLarge, UnknownDependency, DependencyCycle,
-        LimitAboveMaximum, UnknownSecret, KeyReused, QueueFull, BadDeadline
+        PermissionMissing, FolderForbids, FunctionArchived, ArgumentsInvalid, SameFileName, FilesTooLarge, UnknownDependency,
+        DependencyCycle, LimitAboveMaximum, UnknownSecret, KeyReused, QueueFull, BadDeadline
     """
     require(actor, Permission.RUN)
     times = deadlines.clocks(queue_seconds, total_seconds)
@@ -115,6 +116,7 @@ def start_run(
     check_room(limits := limits_for_run(version), files)
     lanes.check_queue()
     closure = resolve_closure(version)
+    require_access(actor, [part.function for part in closure], FolderAction.RUN)
     is_ready_now, frozen = _freeze(actor, version, closure, task_id)
     run = Run.objects.create(
         state=RunState.QUEUED if is_ready_now else RunState.AWAITING_APPROVAL,

@@ -41,6 +41,32 @@ class Membership(TenantModel):
         return permission in PERMISSIONS[Role(self.role)]
 
 
+class Group(TenantModel):
+    """Members who are meant together, whatever their roles: a folder of functions can be for them alone."""
+
+    name = models.CharField(max_length=60)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["workspace", "name"], name="workspaces_group_name_once")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class GroupMember(TenantModel):
+    """A member's place in a group; it goes with either."""
+
+    group = models.ForeignKey(Group, on_delete=models.CASCADE, related_name="places")
+    member = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="+")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["group", "member"], name="workspaces_group_member_once")]
+
+    def __str__(self) -> str:
+        return f"{self.member_id} in {self.group_id}"
+
+
 class ApiToken(TenantModel):
     """A program's key to act for one member. Only a hash is kept; the token itself is shown once."""
 

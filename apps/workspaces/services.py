@@ -142,6 +142,19 @@ def find_membership(*, user: User, slug: str) -> Membership | None:
         return rows.filter(user=user, user__is_active=True, workspace__slug=slug).first()
 
 
+def find_member(*, actor: Membership, username: str) -> Membership:
+    """A member of the actor's workspace by the name of the account.
+
+    Raises:
+        PermissionMissing, NoSuchMember
+    """
+    require(actor, Permission.VIEW)
+    member = Membership.objects.select_related("user").filter(user__username=username.replace("\x00", "")).first()
+    if member is None:
+        raise NoSuchMember(f"There is no member {username[:150]} here.")
+    return member
+
+
 def memberships_of(user: User) -> list[Membership]:
     """All workspaces of a user, by name."""
     with every_workspace(reason="listing a user's own workspaces"):

@@ -31,6 +31,7 @@ class Row:
     body: dict[str, Any] = field(default_factory=dict)
     by_token: int = 0
     own: bool = False
+    query: str = ""
 
 
 VOTE = {"decision": "approve", "reason": "Fine.", "digest": "{digest}"}
@@ -53,6 +54,17 @@ TABLE: dict[tuple[str, str], Row] = {
     ("POST", "/functions/{name}/archive"): Row(D, 409),
     ("POST", "/functions/{name}/unarchive"): Row(D, 200),
     ("DELETE", "/functions/{name}"): Row(A, 409),
+    ("GET", "/functions/{name}/health"): Row(V, 200),
+    ("POST", "/functions/move"): Row(D, 200, {"functions": ["{name}"], "folder": "billing"}),
+    ("PUT", "/functions/{name}/owner"): Row(A, 200, {"owner": "developer"}),
+    ("GET", "/folders"): Row(V, 200),
+    ("POST", "/folders"): Row(D, 201, {"path": "billing/reports"}),
+    ("PATCH", "/folders"): Row(D, 200, {"path": "accounting"}, query="?path=billing"),
+    ("DELETE", "/folders"): Row(D, 204, query="?path=billing"),
+    ("PUT", "/folders/access"): Row(A, 200, {"action": "run", "roles": ["developer"]}, query="?path=billing"),
+    ("GET", "/groups"): Row(V, 200),
+    ("PUT", "/groups/{name}"): Row(A, 200, {"members": ["developer"]}),
+    ("DELETE", "/groups/{name}"): Row(A, 204),
     ("POST", "/functions/{name}/runs"): Row(R, 202, {"arguments": {"text": "hello"}}),
     ("POST", "/packs"): Row(D, 200, {"files": [{"name": "a.py", "text": "@func.register_function()\ndef packed(): ...\n"}]}),
     ("GET", "/graph"): Row(V, 200),
@@ -126,10 +138,9 @@ def answer(caller: Caller, operation: tuple[str, str], values: dict[str, Any]) -
             response = caller.get(path.format(**values))
         elif path == "/files":
             response = caller.upload(SimpleUploadedFile("notes.txt", b"hello"))
-        elif method in ("PUT", "DELETE"):
-            response = caller.send(method, path.format(**values), json.dumps(filled(TABLE[operation].body, values)))
         else:
-            response = caller.send(method, path.format(**values), json.dumps(filled(TABLE[operation].body, values)))
+            row = TABLE[operation]
+            response = caller.send(method, path.format(**values) + row.query, json.dumps(filled(row.body, values)))
         transaction.set_rollback(True)
     return response
 

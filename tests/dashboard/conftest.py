@@ -14,6 +14,7 @@ from apps.agents.models import Step, StepState, Task, TaskState, WaitsFor
 from apps.approvals.services import open_request
 from apps.core.canonical import digest_of
 from apps.core.tenancy import scope
+from apps.functions.folders import make_folder
 from apps.functions.models import Function, FunctionVersion
 from apps.llm.models import ConnectionState, Kind, LanguageModel
 from apps.llm.types import Message
@@ -27,6 +28,7 @@ from apps.triggers.events import record_event
 from apps.triggers.models import Event, Rule
 from apps.triggers.schedules import create_schedule
 from apps.vault.services import set_secret
+from apps.workspaces.groups import make_group
 from apps.workspaces.models import ApiToken, Membership
 from apps.workspaces.services import create_token
 
@@ -110,13 +112,15 @@ def make_things(member: Membership) -> SimpleNamespace:
     secret = set_secret(actor=member, name="TOKEN", value="s3cret-value", purpose="function")
     rule, event = make_rule(member, version.function), make_event()
     schedule = create_schedule(actor=member, name="every_morning", cron="0 9 * * *", now=timezone.now())
+    folder = make_folder(actor=member, path="billing")
+    group = make_group(actor=member, name="shout", members=[member])
     create_token(actor=member, name="A script", lifetime=None)
     token = ApiToken.objects.get(membership=member)
     document = write_document(actor=member, collection="visits", key="home", value={"n": 1})
     return SimpleNamespace(
         function=version.function, version=version, run=run, task=task, artifact=file, package_set=package_set,
         request=package_set.request, secret=secret, model=model, member=member, token=token,
-        rule=rule, event=event, schedule=schedule,
+        rule=rule, event=event, schedule=schedule, folder=folder, group=group,
         document=document, collection=document.collection,
     )  # fmt: skip
 

@@ -15,6 +15,8 @@ from django.utils.safestring import SafeString
 from apps.dashboard import icons, wording
 from apps.dashboard.highlighting import highlighted_lines
 from apps.dashboard.states import look_of
+from apps.runs.health import judge_health
+from apps.runs.states import RunState
 
 register = template.Library()
 
@@ -130,6 +132,24 @@ def current_section(context: Context) -> str:
     request = context.get("request")
     match = getattr(request, "resolver_match", None)
     return str(match.url_name).split("-")[0].removesuffix("s") if match and match.url_name else ""
+
+
+@register.filter
+def health(ends: Sequence[str]) -> str:
+    """`{% state function.ends|health %}`: from the ends of its last runs, newest first."""
+    return judge_health(list(ends))
+
+
+@register.filter
+def went_well(ends: Sequence[str]) -> int:
+    """How many of these ends are successes."""
+    return sum(end == RunState.SUCCEEDED for end in ends)
+
+
+@register.filter
+def folder_name(path: str) -> str:
+    """The last part of a folder's path."""
+    return path.rpartition("/")[2]
 
 
 @register.filter

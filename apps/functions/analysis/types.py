@@ -16,7 +16,8 @@ __all__ = ["Analysis", "FreeName", "Hint", "Import", "PackFunction", "PackImport
 class Analysis:
     """A source as read from its syntax tree; `entry` is empty and the schemas are empty where problems forbid them.
 
-    `calls` are the names that are used and defined nowhere: other functions, or mistakes.
+    `calls` are the names that are used and defined nowhere: other functions, or mistakes. `shape` is the sketch that tells
+    whether two sources are alike, see functions.similarity.
     """
 
     entry: str = ""
@@ -27,6 +28,7 @@ class Analysis:
     calls: tuple[FreeName, ...] = ()
     imports: tuple[Import, ...] = ()
     hints: tuple[Hint, ...] = ()
+    shape: tuple[int, ...] = ()
     problems: tuple[Problem, ...] = ()
 
     @property
@@ -41,6 +43,7 @@ def from_report(report: dict[str, Any]) -> Analysis:
         "calls": tuple(FreeName(**item) for item in report.get("calls", ())),
         "imports": tuple(Import(**item) for item in report.get("imports", ())),
         "hints": tuple(Hint(**item) for item in report.get("hints", ())),
+        "shape": tuple(report.get("shape", ())),
         "problems": tuple(Problem(**item) for item in report["problems"]),
     }
     return Analysis(**{**report, **lists})

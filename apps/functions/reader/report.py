@@ -14,6 +14,7 @@ from apps.functions.reader.literals import cleaned
 from apps.functions.reader.module import FunctionNode, Module, public_functions, read_module
 from apps.functions.reader.names import read_free_names
 from apps.functions.reader.problems import Problem, from_syntax_error
+from apps.functions.reader.shape import sketch
 from apps.functions.reader.signature import input_schema, output_schema
 
 BOX_GRAMMAR = (3, 13)
@@ -54,6 +55,7 @@ def _read_tree(source: str, tree: ast.Module, entry: str | None) -> Report:
         "calls": [asdict(name) for name in read_free_names(source, tree)],
         "imports": [asdict(item) for item in read_imports(tree, module)],
         "hints": [asdict(hint) for hint in read_hints(tree, module)],
+        "shape": sketch(tree),
     }
     chosen = _choose_entry(module, entry)
     if isinstance(chosen, Problem):
