@@ -138,6 +138,7 @@ class LimitOut(Schema):
         )  # fmt: skip
 
 
+EXAMPLES = "each with arguments, and result or raises (the name of an error's class); at most 20"
 DEPENDENCIES = Field(None, description="names, compared with what the source calls; `name@2` pins version 2")
 RETRY_CLASS = Field(None, description="on_lost when left out, never for what has secrets or hosts")
 IMPORTS_FIRST = "whether what it imports is imported beforehand, in a box that waits for the next run; without its secrets"
@@ -152,6 +153,7 @@ class FunctionIn(Schema):
     requirements: list[str] = []
     dependencies: list[str] | None = DEPENDENCIES
     tags: list[str] = []
+    examples: list[dict[str, Any]] = Field([], description=EXAMPLES)
     limits: LimitsGiven = {}
     retry_class: RetryClass | None = Field(None, description="on_lost when left out, never for what has secrets or hosts")
     retry: dict[str, int] = RETRY_SETTINGS
@@ -170,6 +172,7 @@ class VersionIn(Schema):
     newest_seen: int | None = Field(None, description="number of the newest version that was known; left out: `based_on`")
     activate: bool = Field(default=True, description="false keeps it a draft")
     note: str = Field("", description="what is new, at most 200 characters")
+    examples: list[dict[str, Any]] | None = Field(None, description=f"{EXAMPLES}; left out: as the version that was edited")
     requirements: list[str] = []
     dependencies: list[str] | None = DEPENDENCIES
     limits: LimitsGiven | None = Field(None, description="left out: as the version that was edited has them")
@@ -190,6 +193,7 @@ class FunctionOut(Schema):
     description: str
     tags: list[str]
     archived_at: datetime | None
+    needs_examples: bool
     version: int | None
     digest: str
     input_schema: dict[str, Any]
@@ -214,6 +218,7 @@ class FunctionOut(Schema):
             description=function.description,
             tags=function.tags,
             archived_at=function.archived_at,
+            needs_examples=function.needs_examples,
             version=version.number if version else None,
             digest=version.digest if version else "",
             input_schema=version.input_schema if version else {},

@@ -2,7 +2,7 @@
 
 from ninja import NinjaAPI
 
-from apps.api import approvals, files, functions, limits, packages, runs, tasks, tokens, versions
+from apps.api import approvals, examples, files, functions, limits, packages, runs, tasks, tokens, versions
 from apps.api.authentication import authenticate
 from apps.api.problems import install_problems
 
@@ -12,6 +12,7 @@ api.add_router("/tokens", tokens.router, tags=["tokens"])
 api.add_router("/files", files.router, tags=["files"])
 api.add_router("/functions", functions.router, tags=["functions"])
 api.add_router("/functions", versions.router, tags=["functions"])
+api.add_router("/functions", examples.router, tags=["functions"])
 api.add_router("/limits", limits.router, tags=["limits"])
 api.add_router("/runs", runs.router, tags=["runs"])
 api.add_router("/tasks", tasks.router, tags=["tasks"])

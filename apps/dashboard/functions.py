@@ -131,7 +131,7 @@ def function_new(request: PageRequest) -> HttpResponse:
     form = FunctionForm(request.POST or None, maxima=workspace_maxima())
     outcome = None
     if request.method == "POST" and form.is_valid():
-        given = {name: form.cleaned_data[name] for name in ("source", "requirements", "dependencies", "tags")}
+        given = {name: form.cleaned_data[name] for name in ("source", "requirements", "dependencies", "examples", "tags")}
         given |= {name: form.cleaned_data[name] or None for name in ("name", "description")}
         stated = {name: form.cleaned_data[name] for name in ("limits", "hosts", "secrets")}
         retry_class, retry = form.retry()
@@ -183,7 +183,7 @@ def _shown_after(version: FunctionVersion) -> str:
 def _save(request: PageRequest, function: Function, form: VersionForm, edited: FunctionVersion) -> FunctionVersion:
     """A version with the settings of the one that was edited, where the form does not speak of them."""
     given = form.cleaned_data
-    code = {name: given[name] for name in ("source", "requirements", "dependencies")}
+    code = {name: given[name] for name in ("source", "requirements", "dependencies", "examples")}
     before, retry = Settings.of(edited), form.retry()
     settings = with_grants(before, hosts=given["hosts"], secrets=given["secrets"])
     stated = {name: given[name] for name in ("limits", "logging", "imports_first")}

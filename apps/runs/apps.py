@@ -9,8 +9,9 @@ class RunsConfig(AppConfig):
     def ready(self) -> None:
         from apps.core.dispatch import register_work
         from apps.core.events import on
+        from apps.functions.activation import ask_before_activation
         from apps.packages.collection import ask_before_removing
-        from apps.runs import arguments, attacks, boxes, children, orphans, reactions, work
+        from apps.runs import arguments, attacks, boxes, children, examples, orphans, reactions, work
         from apps.runs.environments import is_environment_needed
         from apps.runs.requests import register_waiting_verb
 
@@ -21,6 +22,7 @@ class RunsConfig(AppConfig):
             attacks.WORK, step=attacks.fire_next_round, sweep=attacks.sweep_lost_rounds, pending=attacks.count_due_rounds
         )
         ask_before_removing(is_environment_needed)
+        ask_before_activation(examples.refuse_unmet)
         register_waiting_verb("runs.call", children.call_function)
         on("run.finished", arguments.drop_sealed)
         on("packages.ready", reactions.queue_waiting_runs)

@@ -136,6 +136,23 @@ class Run(Leased):
         return {"workspace": str(self.workspace_id), "run": str(self.pk), "attempt": str(self.attempt), "token": str(self.token)}
 
 
+class ExampleRun(TenantModel):
+    """A run that tried an example of its version. `number` counts examples from 1; all of a version are tried together."""
+
+    version = models.ForeignKey("functions.FunctionVersion", on_delete=models.CASCADE, related_name="example_runs")
+    number = models.PositiveSmallIntegerField()
+    run = models.OneToOneField(Run, on_delete=models.CASCADE, related_name="example")
+
+    class Meta:
+        indexes = [models.Index(fields=["version", "-id"], name="runs_example_latest")]
+
+    class Tenancy(TenantModel.Tenancy):
+        append_only = True
+
+    def __str__(self) -> str:
+        return f"example {self.number} of {self.version_id}"
+
+
 class SealedArguments(TenantModel):
     """The arguments of a run whose function keeps none: encrypted while it is open, removed in the transaction that ends it."""
 
