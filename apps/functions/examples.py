@@ -80,7 +80,7 @@ def _is_same(expected: Any, given: Any) -> bool:
 
 
 def _cleaned(number: int, example: Mapping[str, Any], schema: Mapping[str, Any]) -> Example:
-    if example.keys() not in ({"arguments", "result"}, {"arguments", RAISES}):
+    if set(example) not in ({"arguments", "result"}, {"arguments", RAISES}):
         raise InvalidExample(f"Example {number} needs “arguments”, and “result” or “{RAISES}”.", number=number)
     if RAISES in example and not (isinstance(example[RAISES], str) and _ERROR_NAME.fullmatch(example[RAISES])):
         raise InvalidExample(f"Example {number}: name the class of the error, such as ValueError.", number=number)

@@ -11,12 +11,13 @@ from apps.dashboard.states import LOOKS, look_of
 from apps.llm.models import ConnectionState
 from apps.packages.states import PackageState
 from apps.runs.attack_rounds import RoundState
+from apps.runs.examples import Verdict
 from apps.runs.states import RunState
 
 TONES = {"idle", "active", "waiting", "good", "bad"}
 
 
-@pytest.mark.parametrize("states", [RunState, TaskState, RequestState, Decision, PackageState, ConnectionState, RoundState])
+@pytest.mark.parametrize("states", [RunState, TaskState, RequestState, Decision, PackageState, ConnectionState, RoundState, Verdict])
 def test_every_state_has_a_look(states: type[Enum]) -> None:
     for state in states:
         assert look_of(str(state.value)).word
