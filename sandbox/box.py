@@ -147,16 +147,18 @@ class Box:
                 self._state = _State.SPENT
         return self._state is _State.READY
 
-    def import_beforehand(self, imports: Imports, seconds: float) -> bool:
+    def import_beforehand(self, imports: Imports, seconds: float, *, cancelled: Callable[[], bool] = never) -> bool:
         """Have what the next job will import imported by the process that waits for it. From then on the box is only good for
-        jobs of those sources. One that takes longer is of no use any more; gives whether it is.
+        jobs of those sources and limits. One that takes longer, or is cancelled, is of no use any more; gives whether it is.
         """
         if self._state is not _State.READY:
             return False
-        order = {"environment": imports.environment, "sources": [asdict(source) for source in imports.sources]}
+        order = frames.frame_json(frames.IMPORT, asdict(imports))
         try:
-            self._connection.sendall(frames.frame_json(frames.IMPORT, order))
-            has_imported = hear_one(self._connection, frames.IMPORTED, seconds) is not None
+            self._connection.settimeout(seconds)  # sources are more than goes into a socket at once
+            self._connection.sendall(order)
+            has_imported = hear_one(self._connection, frames.IMPORTED, seconds, cancelled=cancelled) is not None
+            self._connection.setblocking(False)  # noqa: FBT003 (the socket's own interface)
         except (OSError, EOFError, ProtocolError):
             has_imported = False
         if not has_imported:

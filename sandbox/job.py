@@ -4,7 +4,7 @@ import hmac
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -89,10 +89,13 @@ class Source:
 
 @dataclass(frozen=True)
 class Imports:
-    """What a job will import, known before the job: the sources that say it and the packages that they need."""
+    """What a job will import, known before the job: the sources that say it, the packages that they need, and the limits that
+    hold from the first import on: what runs before them could see to it that they never do.
+    """
 
     sources: tuple[Source, ...]
     environment: str | None
+    limits: Limits
 
 
 @dataclass(frozen=True)
@@ -163,18 +166,20 @@ class Job:
         """Equal for jobs of one owner that are alike in all but arguments, input files and time; None for one to which any box
         is the same.
 
-        Of the limits only those count that are the box's. Means nothing outside of this process.
+        Of the limits only those count that are the box's, or with `imports_first` all that are set before its imports. Means
+        nothing outside of this process.
         """
         if not (self.shares_box or self.imports_first):
             return None
         alike = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in _OF_ONE_JOB}
-        alike |= {"secrets": sorted(self.secrets.items()), "local_hosts": sorted(self.local_hosts), "limits": self.limits.size}
+        limits = replace(self.limits, wall_seconds=1) if self.imports_first else self.limits.size
+        alike |= {"secrets": sorted(self.secrets.items()), "local_hosts": sorted(self.local_hosts), "limits": limits}
         return hmac.digest(_SALT, repr((owner, sorted(alike.items()))).encode(), "sha256").hex()
 
     @property
     def imports(self) -> Imports | None:
         """What may be imported before it comes."""
-        return Imports(self.sources, self.environment) if self.imports_first else None
+        return Imports(self.sources, self.environment, self.limits) if self.imports_first else None
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,8 @@ class _Warm:
 class Pool:
     """Frozen boxes of one size, refilled as they are taken. Boxes of other sizes are started when asked for.
 
-    Where this process may not freeze them, a waiting box costs processor time, so that only one waits.
+    Where this process may not freeze them, a waiting box costs processor time, so that only one waits; and none does in which
+    imports were done, because what a package left running there would go on.
     """
 
     def __init__(
@@ -115,7 +116,7 @@ class Pool:
         self._courtesy_until = 0.0
         self._pause, self._not_before, self._look_at = _FIRST_PAUSE, 0.0, time.monotonic() + self._limits.look_seconds
         self._preparer = Preparer(
-            obtain=lambda size: self._obtain(NO_LABELS, size, "", lambda: self._closed),
+            obtain=self._obtain_spare,
             stock=self._shelf.stock,
             count=self._shelf.count,
             dispose=self._disposal.put,
@@ -154,6 +155,7 @@ class Pool:
         Raises: SandboxUnavailable, PoolBusy after `wait_seconds`, TakeCancelled, SandboxError after `close`.
         """
         wanted = size or self._size
+        imports = imports if self._can_freeze else None
         if kind is not None:
             obtain = partial(self._obtain_kept, kind) if keeps else self._obtain
             make, may_keep = partial(obtain, labels, wanted, lane, cancelled), self._may_be_kept if keeps else _is_never_kept
@@ -227,6 +229,12 @@ class Pool:
             return self._make({**self._labels, **labels}, size)
         finally:
             self._started()
+
+    def _obtain_spare(self, size: BoxSize) -> Box:
+        """One that no job waits for: whoever waits for a box comes first, however many follow each other."""
+        with self._change:
+            self._change.wait_for(lambda: not self._line or self._closed)
+        return self._obtain(NO_LABELS, size, "", lambda: self._closed)
 
     def _make(self, labels: Labels, size: BoxSize) -> Box:
         """Another box; how long it took counts for how many should wait, and for how long it pays to wait for one."""

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from sandbox.box import Box
-from sandbox.driver import NO_LABELS, Labels
+from sandbox.driver import DEFAULT_SIZE, NO_LABELS, Labels
+from sandbox.errors import SandboxError
 from sandbox.job import Imports
 
 logger = logging.getLogger(__name__)
@@ -22,6 +23,8 @@ logger = logging.getLogger(__name__)
 RENEWAL_SECONDS = 10.0
 # How long the imports of a job may take before it comes. pandas takes about one second in a box.
 IMPORT_SECONDS = 20.0
+# Imports that did not come to an end are not tried again for so long: the same code is likely to do the same.
+_PAUSE_SECONDS = 600.0
 
 
 @dataclass(eq=False)
@@ -37,7 +40,13 @@ class _Place:
     lent_at: float | None = None
     imports: Imports | None = None
     is_settled: bool = False
+    is_given_up: bool = False
     settling: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def has_imported(self) -> bool:
+        """Or will have, before it is settled."""
+        return self.imports is not None or self.lent_at is None
 
 
 @dataclass
@@ -62,12 +71,19 @@ class Shelf:
         self, *, idle_seconds: float, most: int, dispose: Callable[[Box], None], another_seconds: Callable[[], float]
     ) -> None:
         self._idle_seconds, self._most, self._dispose, self._another_seconds = idle_seconds, most, dispose, another_seconds
+        self._most_memory = most * DEFAULT_SIZE.memory_bytes  # of those that have imported
         self._places: list[_Place] = []  # the longest idle first
         self._kinds: dict[str, AtWork] = {}
+        self._no_imports_until: dict[str, float] = {}
         self._change = threading.Condition()
         self._closed = False
-        self._thread = threading.Thread(target=self._work, name="box-shelf", daemon=True)
-        self._thread.start()
+        # Those that import have a thread of their own: a package takes its time, and no other kind's box is to wait for it.
+        self._threads = [
+            threading.Thread(target=self._work, kwargs={"importing": importing}, name=f"box-shelf-{importing}", daemon=True)
+            for importing in (False, True)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def __len__(self) -> int:
         return len(self._places)
@@ -101,7 +117,8 @@ class Shelf:
                 yield box
             finally:
                 if may_keep(box):
-                    self._put(_Place(key, box, self._until(), lent_at=began, imports=imports))
+                    may_import = imports is not None and self._may_import(key, box)
+                    self._put(_Place(key, box, self._until(), lent_at=began, imports=imports if may_import else None))
                 else:
                     self._dispose(box)
         finally:
@@ -110,9 +127,10 @@ class Shelf:
     def stock(self, key: str, box: Box) -> None:
         """Put a box here that is ready for a job of this kind and has had none.
 
-        Raises: OSError when it cannot be frozen; then it is not here.
+        Raises: OSError when it cannot be frozen, SandboxError when this process may not do that; then it is not here.
         """
-        box.freeze()
+        if not box.freeze():
+            raise SandboxError("This process may not freeze boxes, so none can wait in which imports were done.")
         place = _Place(key, box, self._until(), is_settled=True)
         with self._change:
             if self._closed:
@@ -129,7 +147,10 @@ class Shelf:
 
     def clear(self) -> None:
         """Give up every box that is here now. One that is being frozen at this moment is given up afterwards."""
-        for place in list(self._places):
+        places = list(self._places)
+        for place in places:
+            place.is_given_up = True  # ends its imports
+        for place in places:
             with place.settling, self._change:
                 if place in self._places:
                     self._remove([place])
@@ -139,7 +160,8 @@ class Shelf:
         with self._change:
             self._closed = True
             self._change.notify_all()
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
         with self._change:
             self._remove(list(self._places))
 
@@ -208,6 +230,14 @@ class Shelf:
         """Only of those that nobody is busy with: it may be one more for a moment."""
         idle = [place for place in self._places if place.is_settled]
         self._remove(idle[: max(0, len(self._places) - self._most)])
+        # What a package took stays taken while its box waits; a box that has not imported holds next to nothing.
+        imported = [place for place in self._places if place.has_imported]
+        held = sum(place.box.size.memory_bytes for place in imported)
+        for place in [each for each in imported if each.is_settled]:
+            if held <= self._most_memory:
+                break
+            held -= place.box.size.memory_bytes
+            self._remove([place])
 
     def _remove(self, places: list[_Place]) -> None:
         for place in places:
@@ -215,22 +245,25 @@ class Shelf:
             self._forget(place.key)
             self._dispose(place.box)
 
-    def _work(self) -> None:
-        while (place := self._next_unsettled()) is not None:
+    def _work(self, *, importing: bool) -> None:
+        while (place := self._next_unsettled(importing=importing)) is not None:
             with place.settling:
                 if place in self._places:
                     self._settle(place)
 
-    def _next_unsettled(self) -> _Place | None:
-        """Wait for a box that is to be frozen, and see off those that were idle for too long. None once it is closed."""
+    def _next_unsettled(self, *, importing: bool) -> _Place | None:
+        """Wait for a box that is to be frozen, after its imports or without any; see off those that were idle for too long.
+        None once it is closed.
+        """
         with self._change:
             while not self._closed:
                 now = time.monotonic()
                 self._remove([place for place in self._places if place.is_settled and place.until <= now])
-                unsettled = next((place for place in self._places if not place.is_settled), None)
-                if unsettled is not None:
-                    return unsettled
-                self._change.wait(self._places[0].until - now if self._places else None)
+                unsettled = (place for place in self._places if not place.is_settled and importing is (place.imports is not None))
+                if (place := next(unsettled, None)) is not None:
+                    return place
+                ends = [place.until for place in self._places if place.is_settled]
+                self._change.wait(min(ends) - now if ends else None)
             return None
 
     def _settle(self, place: _Place) -> None:
@@ -271,4 +304,21 @@ class Shelf:
         return True
 
     def _has_imported(self, place: _Place) -> bool:
-        return place.imports is None or place.box.import_beforehand(place.imports, IMPORT_SECONDS)
+        if place.imports is None:
+            return True
+        has_imported = place.box.import_beforehand(
+            place.imports, IMPORT_SECONDS, cancelled=lambda: self._closed or place.is_given_up
+        )
+        if not has_imported and not place.is_given_up:
+            with self._change:
+                self._no_imports_until[place.key] = time.monotonic() + _PAUSE_SECONDS
+        return has_imported
+
+    def _may_import(self, key: str, box: Box) -> bool:
+        """Whether imports are worth doing beforehand: not in a box for which there is no room afterwards, nor those that lately
+        did not come to an end.
+        """
+        with self._change:
+            now = time.monotonic()
+            self._no_imports_until = {each: until for each, until in self._no_imports_until.items() if until > now}
+            return box.size.memory_bytes <= self._most_memory and key not in self._no_imports_until

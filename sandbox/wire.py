@@ -6,17 +6,21 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self
 
 from sandbox.runner import frames
 
 _RECEIVE = 256 * 1024
+_GLANCE_SECONDS = 0.1  # how long a cancellation may wait to be noticed
 
 
-def hear_one(connection: socket.socket, kind: int, seconds: float) -> bytes | None:
-    """The payload of the one frame that a box sends now, of this type; None when it does not come in time.
+def hear_one(
+    connection: socket.socket, kind: int, seconds: float, *, cancelled: Callable[[], bool] = lambda: False
+) -> bytes | None:
+    """The payload of the one frame that a box sends now, of this type; None when it does not come in time, or is not waited for
+    any longer.
 
     Raises: ProtocolError for any other frame, EOFError when the box hangs up, OSError.
     """
@@ -24,7 +28,12 @@ def hear_one(connection: socket.socket, kind: int, seconds: float) -> bytes | No
     poll = select.poll()
     poll.register(connection, select.POLLIN)
     deadline = time.monotonic() + seconds
-    while poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+    while not cancelled():
+        left = max(0.0, deadline - time.monotonic())
+        if not poll.poll(min(left, _GLANCE_SECONDS) * 1000):
+            if left <= _GLANCE_SECONDS:
+                break
+            continue
         if not (data := connection.recv(frames.CHUNK)):
             raise EOFError("the box has hung up")
         for _, payload in reader.feed(data):

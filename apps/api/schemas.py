@@ -1,4 +1,7 @@
-"""The JSON of the API: what comes in is checked here for shape, what goes out is listed here and nowhere else."""
+"""The JSON of the API: what comes in is checked here for shape, what goes out is listed here and nowhere else.
+
+That of packs and of the graph stands in modules beside it.
+"""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -12,6 +15,7 @@ from apps.functions.limits import LIMITS, Amount, Limit, Unit
 from apps.functions.models import Function, Isolation, RetryClass
 from apps.packages.models import PackageSet
 from apps.runs.models import Artifact, Attempt, Connection, Run
+from apps.store.models import Collection, Document
 
 
 class Problem(Schema):
@@ -26,6 +30,46 @@ class Page[Item](Schema):
 
     items: list[Item]
     next: UUID | None
+
+
+class CursorPage[Item](Schema):
+    """The same where the cursor is no id but a place in the order: give it back as it came."""
+
+    items: list[Item]
+    next: str | None
+
+
+class CollectionOut(Schema):
+    name: str
+    created_at: datetime
+
+    @staticmethod
+    def of(collection: Collection) -> "CollectionOut":
+        return CollectionOut.model_validate(collection, from_attributes=True)
+
+
+class DocumentIn(Schema):
+    value: Any = Field(description="any JSON but null, up to 256 KiB")
+
+
+class DocumentOut(Schema):
+    collection: str
+    key: str
+    value: Any
+    version: int
+    revision: UUID
+    size: int
+    run: UUID | None = Field(description="the run that wrote it")
+    member: str | None = Field(description="the person who wrote it")
+    created_at: datetime
+    updated_at: datetime
+
+    @staticmethod
+    def of(document: Document) -> "DocumentOut":
+        names = ("key", "value", "version", "revision", "size", "created_at", "updated_at")
+        values = {name: getattr(document, name) for name in names}
+        member = document.member.user.username if document.member else None
+        return DocumentOut(collection=document.collection.name, run=document.run_id, member=member, **values)
 
 
 class ArtifactOut(Schema):

@@ -2,7 +2,24 @@
 
 from ninja import NinjaAPI
 
-from apps.api import approvals, examples, files, functions, limits, packages, runs, tasks, tokens, versions
+from apps.api import (
+    approvals,
+    events,
+    examples,
+    files,
+    functions,
+    graph,
+    limits,
+    packages,
+    packs,
+    rules,
+    runs,
+    schedules,
+    store,
+    tasks,
+    tokens,
+    versions,
+)  # fmt: skip
 from apps.api.authentication import authenticate
 from apps.api.problems import install_problems
 
@@ -11,10 +28,16 @@ install_problems(api)
 api.add_router("/tokens", tokens.router, tags=["tokens"])
 api.add_router("/files", files.router, tags=["files"])
 api.add_router("/functions", functions.router, tags=["functions"])
+api.add_router("/packs", packs.router, tags=["packs"])
 api.add_router("/functions", versions.router, tags=["functions"])
 api.add_router("/functions", examples.router, tags=["functions"])
+api.add_router("/graph", graph.router, tags=["functions"])
 api.add_router("/limits", limits.router, tags=["limits"])
 api.add_router("/runs", runs.router, tags=["runs"])
+api.add_router("/events", events.router, tags=["events"])
+api.add_router("/rules", rules.router, tags=["rules"])
+api.add_router("/schedules", schedules.router, tags=["schedules"])
+api.add_router("/store", store.router, tags=["store"])
 api.add_router("/tasks", tasks.router, tags=["tasks"])
 api.add_router("/packages", packages.router, tags=["packages"])
 api.add_router("/approvals", approvals.router, tags=["approvals"])

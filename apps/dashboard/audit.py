@@ -22,6 +22,7 @@ PAGES = {
     "function": ("function-detail", "function_id"),
     "packageset": ("package-detail", "package_set_id"),
     "approvalrequest": ("approval-detail", "request_id"),
+    "document": ("store-document", "document_id"),
     "languagemodel": ("model-detail", "model_id"),
 }
 

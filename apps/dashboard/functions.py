@@ -21,12 +21,12 @@ from apps.dashboard.paging import CountOf, paginate
 from apps.dashboard.respond import UNPROCESSABLE, attempt, go, refuse, show
 from apps.dashboard.uploads import store_files
 from apps.functions.capabilities import standing_of
-from apps.functions.definition import Settings, filled_retry, with_grants
+from apps.functions.definition import Provenance, Settings, filled_retry, with_grants
 from apps.functions.editing import EditConflict
 from apps.functions.form import Field, form_fields, parse_form, refill
 from apps.functions.impact import impact_of
 from apps.functions.limits import workspace_maxima
-from apps.functions.models import CapabilityRequest, Function, FunctionVersion
+from apps.functions.models import CapabilityRequest, Function, FunctionVersion, Origin
 from apps.functions.services import (
     DetailsChanged,
     create_function,
@@ -87,11 +87,15 @@ def function_detail(request: PageRequest, function_id: UUID) -> HttpResponse:
 
 @page(Permission.DEVELOP, POST)
 def function_imports_first(request: PageRequest, function_id: UUID) -> HttpResponse:
-    """One click on the hint that it would pay: a version that differs in nothing else."""
+    """One click on the hint that it would pay: a version that differs in nothing else, of the one that the page showed."""
     function = get_function(actor=request.membership, function_id=function_id)
     version = function.active_version
     if version is None:
         raise NoSuchPage("There is no such version here.")
+    if request.POST.get("version") != str(version.pk):
+        changed = "Another version has become active meanwhile. You see it now: press the button again if it is meant too."
+        told = _told(request, function, version, form_fields(version.input_schema), [changed])
+        return show(request, "functions/detail.html", told, status=UNPROCESSABLE)
     outcome = attempt(request, lambda: _with_imports_first(request, function, version))
     if isinstance(outcome, DomainError):
         told = _told(request, function, version, form_fields(version.input_schema), [outcome.message])
@@ -100,12 +104,16 @@ def function_imports_first(request: PageRequest, function_id: UUID) -> HttpRespo
 
 
 def _with_imports_first(request: PageRequest, function: Function, version: FunctionVersion) -> FunctionVersion:
+    """Who clicks has not written the source: what a program wrote stays a program's, and inherits no grant."""
     return save_version(
         actor=request.membership,
         function=function,
         source=version.source,
         requirements=version.requirements,
         settings=replace(Settings.of(version), imports_first=True),
+        provenance=Provenance(
+            Origin(version.origin), prompt=version.prompt, model=version.model, derived_from=version.derived_from
+        ),
     )
 
 

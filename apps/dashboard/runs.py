@@ -11,6 +11,7 @@ from django.urls import path
 from apps.core.errors import NotFound
 from apps.dashboard.access import POST, PageRequest, page
 from apps.dashboard.calls import MOST_SPANS, call_tree
+from apps.dashboard.events import chain_of_run
 from apps.dashboard.filters import search_text, state_filter
 from apps.dashboard.limits import run_rows
 from apps.dashboard.log_lines import lines_of, text_of_run, text_of_run_later
@@ -103,6 +104,7 @@ def _told(request: PageRequest, run: Run) -> dict[str, Any]:
         "run": run,
         "children": children,
         "waits_for": _waits_for(attempts),
+        **chain_of_run(run),
         "keeps_arguments": run.logging.get("store_arguments", True),
         "lines": lines_of(list(LogChunk.objects.filter(run=run).order_by("-seq")[:SHOWN_CHUNKS])[::-1]),
         "spans": call_tree(run.spans.order_by("id")[:MOST_SPANS], children),

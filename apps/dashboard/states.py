@@ -34,11 +34,19 @@ LOOKS: dict[str, StateLook] = {
     "expired": _EXPIRED,
     # what a tool tried to reach; refused and failed read as above
     "allowed": StateLook("Allowed", "check-circle", "good"),
+    # how functions do
+    "healthy": StateLook("Healthy", "check-circle", "good"),
+    "unsteady": StateLook("Unsteady", "exclamation-triangle", "waiting"),
+    "failing": StateLook("Failing", "x-circle", "bad"),
+    "never_run": StateLook("Never run", "minus-circle", "idle"),
     # tasks and their steps
     "working": StateLook("Working", "arrow-path", "active"),
     "waiting": StateLook("Waiting", "hand-raised", "waiting"),
     "completed": StateLook("Completed", "check-circle", "good"),
     "over_budget": StateLook("Over budget", "banknotes", "bad"),
+    # events at rules
+    "started": StateLook("Started", "play", "good"),
+    "skipped": StateLook("Not met", "minus-circle", "idle"),
     # requests
     "open": StateLook("Open", "hand-raised", "waiting"),
     "approved": StateLook("Approved", "check-circle", "good"),

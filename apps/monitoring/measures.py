@@ -24,11 +24,14 @@ from apps.packages.models import PackageSet
 from apps.packages.states import PackageState
 from apps.runs.models import Run
 from apps.runs.states import OPEN, RunState
+from apps.triggers.models import Delivery
+from apps.triggers.states import DeliveryState
 
 LATELY = timedelta(hours=1)
 LONGEST = timedelta(days=2)
 QUEUES: dict[str, tuple[Callable[[], QuerySet[Any]], str]] = {
     "runs": (Run.objects.all, RunState.QUEUED),
+    "triggers": (Delivery.objects.all, DeliveryState.QUEUED),
     "tasks": (Task.objects.all, TaskState.QUEUED),
     "packages.resolve": (PackageSet.objects.all, PackageState.QUEUED),
     "packages.build": (PackageSet.objects.all, PackageState.APPROVED),
@@ -78,6 +81,7 @@ def take_measures() -> Measures:
             lost_lately=_lost_lately(),
             losses_lately={
                 "runs": _losses(Run),
+                "triggers": _losses(Delivery),
                 "tasks": _losses(Task),
                 "packages": _losses(PackageSet),
             },

@@ -10,10 +10,12 @@ class RunsConfig(AppConfig):
         from apps.core.dispatch import register_work
         from apps.core.events import on
         from apps.functions.activation import ask_before_activation
+        from apps.functions.graph import register_part
         from apps.packages.collection import ask_before_removing
-        from apps.runs import arguments, attacks, boxes, children, examples, orphans, reactions, work
+        from apps.runs import arguments, attacks, boxes, children, examples, library, orphans, reactions, work
         from apps.runs.environments import is_environment_needed
-        from apps.runs.requests import register_waiting_verb
+        from apps.runs.health import draw_health
+        from apps.runs.requests import register_verb, register_waiting_verb
 
         register_work("runs", step=work.perform_next_run, sweep=work.sweep_runs, pending=work.count_due_runs)
         register_work("runs.boxes", step=boxes.sweep_boxes, sweep=lambda: 0, pending=boxes.sweep_is_due)
@@ -23,7 +25,11 @@ class RunsConfig(AppConfig):
         )
         ask_before_removing(is_environment_needed)
         ask_before_activation(examples.refuse_unmet)
+        register_part(draw_health)
         register_waiting_verb("runs.call", children.call_function)
+        register_verb("functions.list", library.list_functions)
+        register_verb("functions.read", library.read_function)
+        register_verb("functions.versions", library.list_versions)
         on("run.finished", arguments.drop_sealed)
         on("packages.ready", reactions.queue_waiting_runs)
         on("packages.refused", reactions.refuse_waiting_runs)

@@ -112,7 +112,7 @@ def _start(run: Run, call: _Call) -> Run:
     leases.assert_held(run)
     left = _seconds_left(run)
     child = start_run(
-        actor=_person_behind(run),
+        actor=person_behind(run),
         version=version,
         arguments=_arguments(version, call),
         task_id=run.task_id,
@@ -127,7 +127,7 @@ def _start(run: Run, call: _Call) -> Run:
     return child
 
 
-def _person_behind(run: Run) -> Membership:
+def person_behind(run: Run) -> Membership:
     """Code has the rights of whoever asked for its run, as they are now."""
     members = Membership.objects.select_related("user")
     member = members.filter(pk=run.asked_by_id).first() if run.asked_by_id else None

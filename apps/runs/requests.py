@@ -17,11 +17,15 @@ from sandbox import HostRequest, RequestRefused
 
 @dataclass(frozen=True)
 class Caller:
-    """A run that executes here. `place` is its place among the worker's runs, which it lends while it waits."""
+    """A run that executes here. `place` is its place among the worker's runs, which it lends while it waits.
+
+    `turn` is for what it may ask only once at a time, because it takes long.
+    """
 
     run: Run
     stopped: Callable[[], bool]
     place: threading.Lock = field(default_factory=threading.Lock)
+    turn: threading.Lock = field(default_factory=threading.Lock)
 
 
 type Verb = Callable[[Run, dict[str, Any]], Any]

@@ -10,11 +10,21 @@ from django.db.models.functions import Coalesce, Now
 
 from apps.audit.services import Actor, record
 from apps.core import leases
+from apps.core.errors import Conflict
 from apps.core.events import emit
 from apps.core.notify import publish
 from apps.core.nudges import nudge
 from apps.runs.models import Run
 from apps.runs.states import TERMINAL, RunState
+
+
+class CannotSucceed(Conflict):
+    """Raised by whoever hears of a success with which something must come about that cannot.
+
+    The transaction is undone, so nothing has succeeded, and the worker ends the run as failed with this as its error.
+    """
+
+    code = "cannot_succeed"
 
 
 def leave(run: Run, *, to_state: RunState, **fields: Any) -> None:

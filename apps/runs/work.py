@@ -15,6 +15,7 @@ from django.db.models.functions import Coalesce, Now
 
 from apps.core import blobs, leases, stopping
 from apps.core.dispatch import MESSAGES_PER_LOOK, wake
+from apps.core.events import emit
 from apps.core.log_context import bound
 from apps.core.tenancy import scope
 from apps.functions.capabilities import NotGranted, UnknownSecret
@@ -34,7 +35,7 @@ from apps.vault.envelope import NotSealedHere
 from apps.vault.keys import RootKeyUnusable
 from apps.vault.masking import Mask
 from apps.vault.services import NoSuchSecret
-from sandbox import InputFile, InvalidJob, Job, Kind, Limits, Outcome, SandboxError, Source, TakeCancelled
+from sandbox import InputFile, InvalidJob, Job, JobError, Kind, Limits, Outcome, SandboxError, Source, TakeCancelled
 
 log = logging.getLogger(__name__)
 HANDED_BACK = "handed_back"  # how an attempt ended whose worker was stopped in order
@@ -213,20 +214,29 @@ def _finish(run: Run, outcome: Outcome, artifacts: list[Artifact]) -> None:
             leases.assert_held(run)
             _retry_or_lose(run, outcome.message)
     elif outcome.kind is not Kind.ERROR or not _try_again(run, outcome):
-        error = vars(outcome.error) if outcome.error else None
-        _end(
-            run,
-            STATE_OF_OUTCOME[outcome.kind],
-            artifacts,
-            outcome=outcome.kind,
-            message=_message(run, outcome),
-            result=outcome.result,
-            error=error,
-            kernel=outcome.kernel[:300],
-            seconds=outcome.seconds,
-            limit_reached=outcome.limit or "",
-            used=dict(outcome.used),
-        )
+        try:
+            _end_by_outcome(run, outcome, artifacts)
+        except transitions.CannotSucceed as refusal:
+            error = JobError(type(refusal).__name__, refusal.message)
+            _finish(run, replace(outcome, kind=Kind.ERROR, message=refusal.message, result=None, error=error), artifacts)
+
+
+def _end_by_outcome(run: Run, outcome: Outcome, artifacts: list[Artifact]) -> None:
+    """Raises: transitions.CannotSucceed."""
+    error = vars(outcome.error) if outcome.error else None
+    _end(
+        run,
+        STATE_OF_OUTCOME[outcome.kind],
+        artifacts,
+        outcome=outcome.kind,
+        message=_message(run, outcome),
+        result=outcome.result,
+        error=error,
+        kernel=outcome.kernel[:300],
+        seconds=outcome.seconds,
+        limit_reached=outcome.limit or "",
+        used=dict(outcome.used),
+    )
 
 
 def _message(run: Run, outcome: Outcome) -> str:
@@ -256,6 +266,8 @@ def _try_again(run: Run, outcome: Outcome) -> bool:
 def _end(run: Run, state: RunState, artifacts: Sequence[Artifact] = (), **fields: Any) -> None:
     with scope(run.workspace_id):
         Artifact.objects.bulk_create(artifacts)  # before the end is announced: whoever waits for it reads them
+        if artifacts:
+            emit("artifacts.stored", run_id=run.pk, artifacts=list(artifacts))
         _close_attempt(run, fields["outcome"], fields["message"])
         transitions.leave(run, to_state=state, **fields)
     log.info("run.ended state=%s", state)

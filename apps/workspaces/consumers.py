@@ -101,7 +101,7 @@ def _is_signed_in(opened_with: SessionBase, user: User) -> bool:
 class HintConsumer(WorkspaceConsumer):
     """Tells a page that something of one topic has changed, and nothing more: the page asks again by HTTP."""
 
-    TOPIC = re.compile(r"runs|tasks|approvals|packages|models|(run|task|approval|packages)\.[0-9a-f]{32}")
+    TOPIC = re.compile(r"runs|tasks|approvals|packages|models|rules|store|(run|task|approval|packages)\.[0-9a-f]{32}")
 
     async def open(self, parameters: dict[str, str]) -> None:
         topic = parameters.get("topic", "")

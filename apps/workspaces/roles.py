@@ -6,7 +6,7 @@ from enum import StrEnum
 class Permission(StrEnum):
     VIEW = "view"  # see everything in the workspace but secret values
     RUN = "run"  # run functions, cancel runs, store files
-    DEVELOP = "develop"  # write functions, start tasks, ask for packages
+    DEVELOP = "develop"  # write functions and documents of the store, start tasks, ask for packages
     VOTE = "vote"  # decide approval requests
     ADMINISTER = "administer"  # secrets, models, members, policies
     OWN = "own"  # give and take the owner's role

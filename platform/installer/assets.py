@@ -15,6 +15,7 @@ NODE_GROUP = "assets"  # dependency group that brings node where the machine has
 # Folder under static/vendor: the files in node_modules that go there. Whole packages would be 24 MB of unused pages and maps.
 VENDORED = {
     "tabler/css": ("@tabler/core/dist/css/tabler.min.css", "@tabler/core/dist/css/tabler.min.css.map"),
+    "cytoscape": ("cytoscape/dist/cytoscape.min.js",),
     "inter/files": ("@fontsource-variable/inter/files/inter-latin*-wght-normal.woff2",),
     "jetbrains-mono/files": ("@fontsource-variable/jetbrains-mono/files/jetbrains-mono-latin*-wght-normal.woff2",),
 }

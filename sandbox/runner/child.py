@@ -188,7 +188,9 @@ def _receive_job(pipes: Pipes, settings: Settings, inputs: Path) -> dict[str, An
 
 
 def _import(order: Mapping[str, Any], settings: Settings) -> None:
+    """Limits first, as with a job: a package that ran before them could take care that they are never set."""
     owner = os.getpid()
+    confinement.apply_limits(order["limits"], settings=settings, with_packages=order["environment"] is not None)
     importing.import_beforehand(settings.environments, order)
     if os.getpid() != owner:
         os._exit(0)  # a copy that a package forked: the job is not for it

@@ -46,7 +46,8 @@ def encode(value: Any, max_bytes: int) -> bytes:
 def plain(value: Any, place: str = "result", depth: int = 0) -> Any:
     """The same value in lists, dicts and scalars."""
     if depth > MAX_DEPTH:
-        raise TooDeep(f"the result is nested deeper than {MAX_DEPTH} levels")
+        what = place.partition("[")[0]
+        raise TooDeep(f"the {what} is nested deeper than {MAX_DEPTH} levels")
     if isinstance(value, enum.Enum):
         return plain(value.value, place, depth)
     if value is None or isinstance(value, bool):

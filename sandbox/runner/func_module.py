@@ -1,4 +1,4 @@
-"""The module `func` that every tool has: its inputs, its artifacts, its progress, other functions, its host."""
+"""The module `func` that every tool has: its inputs, its artifacts, its progress, other functions, the store, its host."""
 
 import types
 from collections.abc import Callable, Iterable, Mapping
@@ -8,9 +8,11 @@ from typing import Any
 from . import frames
 from .artifact_writer import ArtifactBudget, ArtifactWriter
 from .calls import Call, Calls, RunFailed
+from .library import NotForCode, members_of
 from .line import HostRefused, Line
 from .progress import Progress
 from .spans import current
+from .store import Store, StoreConflict
 
 
 def make_module(
@@ -25,13 +27,12 @@ def make_module(
 ) -> types.ModuleType:
     """The module, bound to one job. `dependencies`: function name → what it declares, by full name."""
     module = types.ModuleType("func", "What a tool can use: see the help of its functions.")
-    files = _Files(work)
+    files, declared = _Files(work), _Declared(dependencies, entry)
 
     def call(name: str, /, **arguments: Any) -> Any:
         """Call a function by its name: a declared dependency here, any other as a run of its own, which is waited for."""
-        place = current.get()
-        declared = dependencies[place.function if place else entry]
-        return declared[name](**arguments) if name in declared else calls.begin(name, arguments).result()
+        own = declared.here()
+        return own[name](**arguments) if name in own else calls.begin(name, arguments).result()
 
     def call_async(name: str, /, **arguments: Any) -> Call:
         """Begin a run of a function and go on. The call's `result()` waits for its end, and so does `await`."""
@@ -65,12 +66,44 @@ def make_module(
         return line.ask(verb, payload)
 
     members = (
-        call, call_async, progress, log, ask_host, open_artifact, files.read_input, files.save_artifact, RunFailed, HostRefused,
+        call, call_async, progress, log, _emitter(line), ask_host, open_artifact,
+        files.read_input, files.save_artifact, RunFailed, HostRefused, NotForCode, StoreConflict,
     )  # fmt: skip
-    vars(module).update(
-        {member.__name__: member for member in members}, map=map_items, inputs=files.inputs, artifacts=files.artifacts
-    )
+    others = {
+        "map": map_items, "inputs": files.inputs, "artifacts": files.artifacts, "store": Store(line),
+        "__getattr__": declared.by_attribute,
+    }  # fmt: skip
+    vars(module).update({member.__name__: member for member in members} | members_of(line, call) | others)
     return module
+
+
+class _Declared:
+    """The functions that the running one declares."""
+
+    def __init__(self, dependencies: Mapping[str, Mapping[str, Callable[..., Any]]], entry: str) -> None:
+        self._dependencies, self._entry = dependencies, entry
+
+    def here(self) -> Mapping[str, Callable[..., Any]]:
+        place = current.get()
+        return self._dependencies[place.function if place else self._entry]
+
+    def by_attribute(self, name: str) -> Callable[..., Any]:
+        """`func.other(…)`: another way to write a call of the function `other`, which thereby is a dependency."""
+        if name in (own := self.here()):
+            return own[name]
+        raise AttributeError(f"func has no {name!r}. A function of any name is called by func.call({name!r}, …).")
+
+
+def _emitter(line: Line) -> Callable[..., str]:
+    def emit(event_type: str, data: Mapping[str, Any] | None = None, key: str = "") -> str:
+        """Tell the workspace that something happened, such as "order.paid"; rules that wait for it run. Gives the event's id.
+
+        What has a key is told once by a run, also when the run is tried again.
+        """
+        event_id: str = line.ask("events.emit", {"type": event_type, "data": dict(data or {}), "key": key})
+        return event_id
+
+    return emit
 
 
 class _Files:

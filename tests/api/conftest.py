@@ -86,3 +86,9 @@ def foreign(cast: SimpleNamespace) -> SimpleNamespace:
     """One of everything in globex."""
     with scope(cast.globex.pk):
         return make_things(cast.stranger)
+
+
+@pytest.fixture
+def caller(cast: SimpleNamespace, by_token: Call) -> Caller:
+    """The developer of acme, by token."""
+    return by_token(cast.developer)

@@ -11,18 +11,12 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from apps.core.tenancy import TenantModel, every_workspace
 from apps.packages import work
-from tests.api.conftest import Call, Caller
 from tests.packages.index_server import LoopbackIndex, serve_index
 
 
 @pytest.fixture
 def cast(transactional_cast: SimpleNamespace) -> SimpleNamespace:
     return transactional_cast
-
-
-@pytest.fixture
-def caller(cast: SimpleNamespace, by_token: Call) -> Caller:
-    return by_token(cast.developer)
 
 
 @pytest.fixture

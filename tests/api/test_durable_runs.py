@@ -8,7 +8,6 @@ import pytest
 from apps.core.tenancy import scope
 from apps.functions.services import create_function, find_function
 from apps.runs.models import Attempt, Run
-from tests.api.conftest import Call, Caller
 
 SOURCE = "def shout(text: str) -> str:\n    return text.upper()\n"
 BODY = {"arguments": {"text": "hello"}}
@@ -20,11 +19,6 @@ def cast(transactional_cast: SimpleNamespace) -> SimpleNamespace:
     with scope(transactional_cast.acme.pk):
         create_function(actor=transactional_cast.developer, source=SOURCE)
     return transactional_cast
-
-
-@pytest.fixture
-def caller(cast: SimpleNamespace, by_token: Call) -> Caller:
-    return by_token(cast.developer)
 
 
 def test_a_start_may_set_the_clocks_of_its_run(caller) -> None:

@@ -1,6 +1,5 @@
 """Limits over the API: read what is allowed, write versions with limits, see what a run had and used."""
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,15 +8,9 @@ from apps.core.tenancy import scope
 from apps.functions.limits import LIMITS, set_maxima
 from apps.functions.models import FunctionVersion
 from apps.runs.models import Run
-from tests.api.conftest import Call, Caller
 
 SOURCE = "def whisper(text: str) -> str:\n    return text.lower()\n"
 MIB = 1 << 20
-
-
-@pytest.fixture
-def caller(cast: SimpleNamespace, by_token: Call) -> Caller:
-    return by_token(cast.developer)
 
 
 def test_the_limits_are_listed_with_what_is_allowed_here(caller, cast) -> None:

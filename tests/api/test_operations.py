@@ -1,5 +1,6 @@
 """Who may call which operation: a table of all of them. An operation that is not in it fails."""
 
+import json
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -33,6 +34,7 @@ class Row:
 
 
 VOTE = {"decision": "approve", "reason": "Fine.", "digest": "{digest}"}
+RULE = {"name": "Again", "event_type": "order.paid", "target": "shout", "arguments": {"text": "event.data.text"}}
 TABLE: dict[tuple[str, str], Row] = {
     ("POST", "/tokens"): Row(V, 201, {"name": "mine", "days": 1}, by_token=403),
     ("POST", "/files"): Row(R, 201),
@@ -55,12 +57,37 @@ TABLE: dict[tuple[str, str], Row] = {
     ("POST", "/functions/{name}/unarchive"): Row(D, 200),
     ("DELETE", "/functions/{name}"): Row(A, 409),
     ("POST", "/functions/{name}/runs"): Row(R, 202, {"arguments": {"text": "hello"}}),
+    ("POST", "/packs"): Row(D, 200, {"files": [{"name": "a.py", "text": "@func.register_function()\ndef packed(): ...\n"}]}),
+    ("GET", "/graph"): Row(V, 200),
     ("GET", "/limits"): Row(V, 200),
     ("GET", "/runs"): Row(V, 200),
     ("GET", "/runs/{run_id}"): Row(V, 200),
     ("GET", "/runs/{run_id}/log"): Row(V, 200),
     ("GET", "/runs/{run_id}/connections"): Row(V, 200),
     ("POST", "/runs/{run_id}/cancel"): Row(R, 200),
+    ("GET", "/events"): Row(V, 200),
+    ("POST", "/events"): Row(R, 201, {"type": "order.sent"}),
+    ("GET", "/events/{event_id}"): Row(V, 200),
+    ("POST", "/events/{event_id}/replay"): Row(R, 201),
+    ("GET", "/rules"): Row(V, 200),
+    ("POST", "/rules"): Row(D, 201, RULE),
+    ("POST", "/rules/try"): Row(D, 200, RULE),
+    ("GET", "/rules/{rule_id}"): Row(V, 200),
+    ("PUT", "/rules/{rule_id}"): Row(D, 200, RULE),
+    ("DELETE", "/rules/{rule_id}"): Row(D, 204),
+    ("POST", "/rules/{rule_id}/switch"): Row(D, 200, {"is_active": False}),
+    ("POST", "/rules/{rule_id}/fire"): Row(R, 202, {"data": {"text": "hello"}}),
+    ("GET", "/rules/{rule_id}/deliveries"): Row(V, 200),
+    ("GET", "/schedules"): Row(V, 200),
+    ("POST", "/schedules"): Row(D, 201, {"name": "every_evening", "cron": "0 18 * * *"}),
+    ("GET", "/schedules/{schedule_id}"): Row(V, 200),
+    ("PUT", "/schedules/{schedule_id}"): Row(D, 200, {"cron": "0 19 * * *", "is_active": False}),
+    ("DELETE", "/schedules/{schedule_id}"): Row(D, 204),
+    ("GET", "/store"): Row(V, 200),
+    ("GET", "/store/{collection}"): Row(V, 200),
+    ("GET", "/store/{collection}/{key}"): Row(V, 200),
+    ("PUT", "/store/{collection}/{key}"): Row(D, 200, {"value": {"n": 2}}),
+    ("DELETE", "/store/{collection}/{key}"): Row(D, 204),
     ("GET", "/tasks"): Row(V, 200),
     ("POST", "/tasks"): Row(D, 201, {"prompt": "Do it.", "model": "{model_id}", "files": ["{file_id}"]}),
     ("GET", "/tasks/{task_id}"): Row(V, 200),
@@ -81,6 +108,8 @@ def values_of(things: SimpleNamespace) -> dict[str, Any]:
         "name": things.function.name, "file_id": things.artifact.pk, "run_id": things.run.pk, "task_id": things.task.pk,
         "model_id": things.model.pk, "package_set_id": things.package_set.pk, "request_id": things.request.pk,
         "digest": things.request.digest, "number": things.version.number,
+        "event_id": things.event.pk, "rule_id": things.rule.pk, "schedule_id": things.schedule.pk,
+        "collection": things.collection.name, "key": things.document.key,
     }  # fmt: skip
 
 
@@ -100,10 +129,10 @@ def answer(caller: Caller, operation: tuple[str, str], values: dict[str, Any]) -
             response = caller.get(path.format(**values))
         elif path == "/files":
             response = caller.upload(SimpleUploadedFile("notes.txt", b"hello"))
-        elif method == "POST":
-            response = caller.post(path.format(**values), filled(TABLE[operation].body, values))
+        elif method in ("PUT", "DELETE"):
+            response = caller.send(method, path.format(**values), json.dumps(filled(TABLE[operation].body, values)))
         else:
-            response = caller.send(method, path.format(**values))
+            response = caller.send(method, path.format(**values), json.dumps(filled(TABLE[operation].body, values)))
         transaction.set_rollback(True)
     return response
 

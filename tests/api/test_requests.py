@@ -18,7 +18,7 @@ from apps.functions.models import FunctionVersion
 from apps.runs.models import Artifact
 from apps.workspaces.models import ApiToken
 from tests.api.conftest import Call, Caller
-from tests.dashboard.conftest import make_function, make_model, make_package_set, make_run, make_task
+from tests.dashboard.conftest import make_event, make_function, make_model, make_package_set, make_rule, make_run, make_task
 
 PROBLEM = {"title", "code", "status", "details"}
 
@@ -164,12 +164,15 @@ def make_three(cast: SimpleNamespace) -> None:
         member = cast.developer
         model = make_model(name="Another")
         for number in range(3):
-            make_run(member, make_function(member, f"more_{number}"))
+            version = make_function(member, f"more_{number}")
+            make_run(member, version)
+            make_rule(member, version.function, f"more {number}", event_type=f"order.more_{number}")
+            make_event(type=f"order.more_{number}", function=version.function)
             make_task(member, model)
             make_package_set(member, f"leaf{number}")
 
 
-@pytest.mark.parametrize("path", ["/functions", "/runs", "/tasks", "/packages", "/approvals"])
+@pytest.mark.parametrize("path", ["/functions", "/runs", "/tasks", "/packages", "/approvals", "/events", "/rules"])
 def test_a_list_takes_the_same_queries_however_long_it_is(cast, things, by_token: Call, path: str) -> None:
     caller = by_token(cast.viewer)
     caller.get(path)
@@ -198,7 +201,7 @@ def test_a_tasks_page_takes_the_same_queries_however_many_turns_it_took(cast, th
     assert counts[0] == counts[1]
 
 
-@pytest.mark.parametrize("path", ["/functions", "/runs", "/tasks", "/packages", "/approvals"])
+@pytest.mark.parametrize("path", ["/functions", "/runs", "/tasks", "/packages", "/approvals", "/events", "/rules"])
 def test_pages_follow_each_other_without_a_gap(cast, things, by_token: Call, path: str) -> None:
     make_three(cast)
     caller = by_token(cast.viewer)

@@ -14,7 +14,7 @@ from apps.functions.services import create_function
 from apps.runs import transitions
 from apps.runs.models import Run
 from apps.runs.states import RunState
-from tests.api.conftest import Call, Caller
+from tests.api.conftest import Caller
 
 RUNS = "/functions/shout/runs"
 BODY = {"arguments": {"text": "hello"}}
@@ -26,11 +26,6 @@ def cast(transactional_cast: SimpleNamespace) -> SimpleNamespace:
     with scope(transactional_cast.acme.pk):
         create_function(actor=transactional_cast.developer, source="def shout(text: str) -> str:\n    return text.upper()\n")
     return transactional_cast
-
-
-@pytest.fixture
-def caller(cast: SimpleNamespace, by_token: Call) -> Caller:
-    return by_token(cast.developer)
 
 
 def runs(cast: SimpleNamespace) -> int:

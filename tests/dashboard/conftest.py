@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.db.models.functions import Now
 from django.test import Client
+from django.utils import timezone
 
 from apps.agents.models import Step, StepState, Task, TaskState, WaitsFor
 from apps.approvals.services import open_request
@@ -21,6 +22,10 @@ from apps.packages.states import PackageState
 from apps.runs.models import LogChunk, Run
 from apps.runs.services import store_upload
 from apps.runs.states import RunState
+from apps.store.services import write_document
+from apps.triggers.events import record_event
+from apps.triggers.models import Event, Rule
+from apps.triggers.schedules import create_schedule
 from apps.vault.services import set_secret
 from apps.workspaces.models import ApiToken, Membership
 from apps.workspaces.services import create_token
@@ -84,6 +89,16 @@ def make_package_set(member: Membership, name: str = "markdown") -> PackageSet:
     )  # fmt: skip
 
 
+def make_rule(member: Membership, target: Function, name: str = "Shout it", **fields: Any) -> Rule:
+    given = {"event_type": "order.paid", "arguments": {"text": "event.data.text"}, "owner": member}
+    return Rule.objects.create(name=name, target=target, **{**given, **fields})
+
+
+def make_event(**fields: Any) -> Event:
+    """One that any rule for its type is told of."""
+    return record_event(**{"type": "order.paid", "source": "/tests", "data": {"text": "hello"}, **fields})
+
+
 def make_things(member: Membership) -> SimpleNamespace:
     """One of everything, made by `member`, who may do anything that takes; inside the member's workspace's scope."""
     version, model = make_function(member), make_model()
@@ -93,11 +108,16 @@ def make_things(member: Membership) -> SimpleNamespace:
     Step.objects.create(task=task, number=1, state=StepState.THINKING, model_calls=1)
     file = store_upload(actor=member, name="notes.txt", chunks=[b"hello"])
     secret = set_secret(actor=member, name="TOKEN", value="s3cret-value", purpose="function")
+    rule, event = make_rule(member, version.function), make_event()
+    schedule = create_schedule(actor=member, name="every_morning", cron="0 9 * * *", now=timezone.now())
     create_token(actor=member, name="A script", lifetime=None)
     token = ApiToken.objects.get(membership=member)
+    document = write_document(actor=member, collection="visits", key="home", value={"n": 1})
     return SimpleNamespace(
         function=version.function, version=version, run=run, task=task, artifact=file, package_set=package_set,
         request=package_set.request, secret=secret, model=model, member=member, token=token,
+        rule=rule, event=event, schedule=schedule,
+        document=document, collection=document.collection,
     )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """Writing a function in the browser and running it from a form."""
 
 from collections.abc import Callable
+from copy import copy
 from types import SimpleNamespace
 
 import pytest
@@ -9,6 +10,7 @@ from django.test import Client
 
 from apps.core.tenancy import scope
 from apps.functions.models import Function, FunctionVersion
+from apps.functions.services import save_version
 from apps.packages.models import PackageSet
 from apps.runs.models import Artifact, Run, RunInput, Span
 from sandbox import LOADING
@@ -110,7 +112,8 @@ def test_imports_that_take_long_are_said_and_done_beforehand_with_one_click(clie
             Span.objects.create(run=run, attempt=1, key="1", function_name=LOADING, seconds=0.8)
     page = client.get(url).content.decode()
     assert "(80 %) are spent before its first line" in page
-    done = client.post(f"{url}imports-first", follow=True).content.decode()
+    assert f'name="version" value="{version.pk}"' in page
+    done = client.post(f"{url}imports-first", {"version": version.pk}, follow=True).content.decode()
     assert "Version 2 does its imports beforehand." in done
     assert "are spent before its first line" not in done
     with scope(cast.acme.pk):
@@ -120,6 +123,22 @@ def test_imports_that_take_long_are_said_and_done_beforehand_with_one_click(clie
     client.post(f"{url}edit", {"source": SOURCE})
     with scope(cast.acme.pk):
         assert not FunctionVersion.objects.get(number=3).imports_first
+
+
+def test_one_click_for_imports_is_about_the_version_that_was_shown_and_takes_no_authorship_of_it(client, cast) -> None:
+    url = client.post(NEW, {"source": SOURCE}).headers["Location"]
+    with scope(cast.acme.pk):
+        shown = FunctionVersion.objects.select_related("function").get()
+        program = copy(cast.developer)
+        program.is_token = True
+        written = save_version(actor=program, function=shown.function, source=f"{SOURCE}# by a program")
+    refused = client.post(f"{url}imports-first", {"version": shown.pk})
+    assert refused.status_code == 422
+    assert "Another version has become active meanwhile" in refused.content.decode()
+    client.post(f"{url}imports-first", {"version": written.pk})
+    with scope(cast.acme.pk):
+        last = FunctionVersion.objects.get(number=3)
+        assert (last.imports_first, last.source, last.origin) == (True, written.source, "token")
 
 
 def test_limits_are_written_as_people_write_them(client, cast) -> None:

@@ -9,14 +9,17 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from apps.audit.services import record
 from apps.core.tenancy import scope
 from apps.dashboard.paging import ROWS
 from apps.llm.models import ConnectionState
 from apps.runs.models import Run
+from apps.store.services import write_document
+from apps.triggers.schedules import create_schedule
 from apps.vault.services import set_secret
-from tests.dashboard.conftest import make_function, make_model, make_package_set, make_run, make_task
+from tests.dashboard.conftest import make_event, make_function, make_model, make_package_set, make_rule, make_run, make_task
 
 
 def some(cast: SimpleNamespace, noun: str, count: int) -> None:
@@ -24,6 +27,13 @@ def some(cast: SimpleNamespace, noun: str, count: int) -> None:
     with scope(cast.acme.pk):
         for number in range(count):
             MAKERS[noun](cast, f"{noun}{number}{count}")
+
+
+def make_delivery(cast: SimpleNamespace, name: str) -> None:
+    """An event at a rule of its own."""
+    target = make_function(cast.developer, name).function
+    make_rule(cast.developer, target, name, event_type=f"order.{name}")
+    make_event(type=f"order.{name}", emitted_by=cast.developer)
 
 
 MAKERS: dict[str, Callable[[SimpleNamespace, str], Any]] = {
@@ -34,6 +44,10 @@ MAKERS: dict[str, Callable[[SimpleNamespace, str], Any]] = {
     "packages": lambda cast, name: make_package_set(cast.developer, name),
     "secrets": lambda cast, name: set_secret(actor=cast.admin, name=name, value="s3cret-value"),
     "models": lambda cast, name: make_model(name=name, state=ConnectionState.OK),
+    "rules": make_delivery,
+    "events": make_delivery,
+    "schedules": lambda cast, name: create_schedule(actor=cast.developer, name=name, cron="0 9 * * *", now=timezone.now()),
+    "store": lambda cast, name: write_document(actor=cast.admin, collection=name, key="a", value=1),
     "audit": lambda cast, name: record(actor=cast.admin, action=name),
 }
 

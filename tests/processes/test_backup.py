@@ -44,6 +44,7 @@ def full(installer: Installer) -> Installation:
     write(made, "by_hand")
     wait_for_end(made, begin(made, "by_hand", lines=1, pause=0))
     made.manage("shell", "--verbosity=0", "--command", KEEP.format(value=SECRET))
+    checked(made.api("developer").put("/store/notes/kept", json={"value": {"n": 1}}))
     return made
 
 
@@ -84,7 +85,7 @@ def test_without_the_root_key_no_secret_opens_and_with_it_all_is_there_again(ful
     assert restored.manage("shell", "--verbosity=0", "--command", OPEN).strip() == SECRET
     restored.passwords = full.passwords
     restored.begin()
-    for path in ("/tasks", "/runs", "/functions", "/approvals", "/packages"):
+    for path in ("/tasks", "/runs", "/functions", "/approvals", "/packages", "/store", "/store/notes"):
         before, after = (checked(each.api("owner").get(path)) for each in (full, restored))
         assert after == before, path
         assert after["items"], path

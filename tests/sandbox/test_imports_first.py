@@ -1,5 +1,6 @@
 """What a job imports, imported before it comes: by the process that it will run in, knowing nothing of it."""
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -68,11 +69,26 @@ def test_what_was_imported_before_the_job_came_has_seen_nothing_of_it(box: Box) 
         ("from nothing import at_all\nimport witness", True),
         ("if True:\n    import witness", False),
         ("def other():\n    import witness", False),
+        ("'A docstring.'\nLIMIT: int = 3\ndef other(): pass\nimport witness", True),
+        ("import os\nos.environ['THREADS'] = '1'\nimport witness", False),
+        ("import warnings\nwarnings.simplefilter('ignore')\nimport witness", False),
         ("this is no Python", False),
     ],
-    ids=["import", "from", "after one that fails", "in a block", "in a function", "nonsense"],
+    ids=[
+        "import",
+        "from",
+        "after one that fails",
+        "in a block",
+        "in a function",
+        "after what changes nothing",
+        "after a setting",
+        "after a call",
+        "nonsense",
+    ],
 )
-def test_only_imports_at_the_top_level_are_done_each_by_itself(box: Box, statement: str, is_done: bool) -> None:
+def test_only_imports_at_the_top_level_are_done_before_anything_that_may_change_what_they_find(
+    box: Box, statement: str, is_done: bool
+) -> None:
     assert prepare(box, job(statement))
     text = "def main():\n    import witness\n    return witness.SEEN is None"
     assert do(box, job(text)).result is is_done
@@ -159,8 +175,53 @@ def test_a_kept_box_does_the_imports_of_its_next_job_while_it_waits(driver: Driv
             renew(box)
 
 
+@pytest.mark.parametrize("is_kept", [False, True])
+def test_sources_larger_than_a_socket_takes_at_once_are_imported_beforehand(driver: Driver, package: Any, is_kept: bool) -> None:
+    one = job(f"{TEXT}\n#{'x' * 2_000_000}", shares_box=is_kept)
+    with kept(driver) if is_kept else driver.start() as box:
+        if is_kept:
+            assert do(box, one).result == WITH_THE_JOB
+            renew(box)
+        assert prepare(box, one)
+        assert do(box, one).result == BEFOREHAND
+
+
+def test_a_package_cannot_keep_the_job_s_limits_from_being_set(box: Box, package: Callable[[str], None]) -> None:
+    package(f"import resource\nresource.setrlimit = lambda *given: None\n{PACKAGE}")
+    text = "import witness\ndef main():\n    import resource\n    return resource.getrlimit(resource.RLIMIT_NOFILE)"
+    one = job(text, limits=Limits(wall_seconds=20, open_files=77))
+    assert prepare(box, one)
+    assert do(box, one).result == [77, 77]
+
+
+def test_what_a_package_started_beforehand_has_the_job_s_limits(box: Box, package: Callable[[str], None]) -> None:
+    package(
+        "import os, resource\nreader, writer = os.pipe()\nif os.fork() == 0:\n"
+        "    os.write(writer, str(resource.getrlimit(resource.RLIMIT_FSIZE)).encode())\n    os._exit(0)\n"
+        "os.wait()\nSAID = os.read(reader, 100).decode()"
+    )
+    limits = Limits(wall_seconds=20, scratch_bytes=1 << 20)
+    one = job("import witness\ndef main():\n    return witness.SAID", limits=limits)
+    assert prepare(box, one)
+    assert do(box, one).result == str((1 << 20, 1 << 20))
+
+
+def test_other_limits_are_another_kind_but_the_time_that_is_left_is_not() -> None:
+    assert job(limits=Limits(open_files=7)).kind("acme") != job().kind("acme")
+    assert job(limits=Limits(wall_seconds=7)).kind("acme") == job().kind("acme")
+    assert job().imports != job(limits=Limits(open_files=7)).imports
+
+
+def test_a_job_that_would_be_over_its_processor_time_is_not_prepared(box: Box, package: Callable[[str], None]) -> None:
+    package(f"import os\nwhile 'KEY' not in os.environ: pass\n{PACKAGE}")
+    began = time.monotonic()
+    assert not prepare(box, job(limits=Limits(wall_seconds=20, cpu_seconds=1)))
+    assert time.monotonic() - began < 15, "by the limit, not by the time that imports may take"
+
+
 def run_prepared(pool: Pool, one: Job) -> tuple[str, Outcome]:
-    with pool.take(kind=one.kind("acme"), keeps=one.shares_box, imports=one.imports, labels={"run": "r"}) as box:
+    given = {"kind": one.kind("acme"), "keeps": one.shares_box, "imports": one.imports, "size": one.limits.size}
+    with pool.take(**given, labels={"run": "r"}) as box:  # type: ignore[arg-type]
         return box.id, do(box, one)
 
 

@@ -81,7 +81,7 @@ class FunctionForm(LoggingForm, LimitsForm):
         label="Do its imports beforehand",
         required=False,
         help_text="For functions whose packages take long to import. After a run a box for the next one waits in which that is "
-        "done, without arguments and secrets. For a minute; then nobody needs it.",
+        "done, without arguments, secrets and a way out. For a minute; then nobody needs it.",
     )
 
     def clean_source(self) -> str:

@@ -1,6 +1,9 @@
 """Analysis of a function's source: `analyse(source)` reads it in a child process and never runs it."""
 
-from apps.functions.analysis.process import MAX_SOURCE_BYTES, ReaderFailed, analyse
-from apps.functions.analysis.types import Analysis, FreeName, Hint, Import, Problem
+from apps.functions.analysis.process import MAX_SOURCE_BYTES, ReaderFailed, analyse, analyse_pack
+from apps.functions.analysis.types import Analysis, FreeName, Hint, Import, PackFunction, PackReading, Problem
 
-__all__ = ["MAX_SOURCE_BYTES", "Analysis", "FreeName", "Hint", "Import", "Problem", "ReaderFailed", "analyse"]
+__all__ = [
+    "MAX_SOURCE_BYTES", "Analysis", "FreeName", "Hint", "Import", "PackFunction", "PackReading", "Problem", "ReaderFailed",
+    "analyse", "analyse_pack",
+]  # fmt: skip

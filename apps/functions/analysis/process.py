@@ -5,8 +5,11 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
-from apps.functions.analysis.types import Analysis, Problem, from_report
+from apps.functions.analysis.types import Analysis, PackReading, Problem, from_report, pack_from_report
+from apps.functions.reader.packs import PACK
+from apps.functions.reader.report import refusal
 
 MAX_SOURCE_BYTES = 256 * 1024
 WALL_SECONDS = 15
@@ -35,7 +38,22 @@ def analyse(source: str | bytes, entry: str | None = None) -> Analysis:
     encoded = _encoded(source)
     if isinstance(encoded, Problem):
         return Analysis(problems=(encoded,))
-    return _read_in_child(encoded, entry or "")
+    return from_report(_read_in_child(encoded, entry or ""))
+
+
+def analyse_pack(text: str | bytes) -> PackReading:
+    """Read a pack file and tell its functions, each as a source of its own.
+
+    Args:
+        text: at most `MAX_SOURCE_BYTES` of UTF-8; whatever is wrong with it is told as a problem.
+
+    Raises:
+        ReaderFailed: the reader itself broke.
+    """
+    encoded = _encoded(text)
+    if isinstance(encoded, Problem):
+        return PackReading(problems=(encoded,))
+    return pack_from_report(_read_in_child(encoded, PACK))
 
 
 def _encoded(source: str | bytes) -> bytes | Problem:
@@ -53,7 +71,7 @@ def _encoded(source: str | bytes) -> bytes | Problem:
     return encoded
 
 
-def _read_in_child(encoded: bytes, entry: str) -> Analysis:
+def _read_in_child(encoded: bytes, entry: str) -> dict[str, Any]:
     command = [sys.executable, "-I", "-S", "-B", "-X", "utf8", "-c", _BOOTSTRAP, str(_ROOT), entry]
     try:
         done = subprocess.run(command, input=encoded, capture_output=True, timeout=WALL_SECONDS, env={}, check=False)
@@ -63,9 +81,9 @@ def _read_in_child(encoded: bytes, entry: str) -> Analysis:
         return _beyond_limits()
     if done.returncode != 0:
         raise ReaderFailed(done.stderr.decode("utf-8", "replace")[-2000:])
-    return from_report(json.loads(done.stdout))
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report
 
 
-def _beyond_limits() -> Analysis:
-    message = "Reading the source takes too much time or memory. Make it simpler."
-    return Analysis(problems=(Problem("limits", message),))
+def _beyond_limits() -> dict[str, Any]:
+    return refusal(Problem("limits", "Reading the source takes too much time or memory. Make it simpler."))

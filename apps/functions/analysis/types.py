@@ -6,9 +6,10 @@ from typing import Any
 from apps.functions.reader.hints import Hint
 from apps.functions.reader.imports import Import
 from apps.functions.reader.names import FreeName
+from apps.functions.reader.packs import PackFunction, PackImport
 from apps.functions.reader.problems import Problem
 
-__all__ = ["Analysis", "FreeName", "Hint", "Import", "Problem"]
+__all__ = ["Analysis", "FreeName", "Hint", "Import", "PackFunction", "PackImport", "PackReading", "Problem"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +44,20 @@ def from_report(report: dict[str, Any]) -> Analysis:
         "problems": tuple(Problem(**item) for item in report["problems"]),
     }
     return Analysis(**{**report, **lists})
+
+
+@dataclass(frozen=True, slots=True)
+class PackReading:
+    """A pack file as read from its syntax tree; each problem has its line."""
+
+    functions: tuple[PackFunction, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+def pack_from_report(report: dict[str, Any]) -> PackReading:
+    """Rebuild the reading from the JSON that the child process wrote."""
+    functions = (
+        PackFunction(**{**each, "imports": [PackImport(**item) for item in each["imports"]]})
+        for each in report.get("functions", ())
+    )
+    return PackReading(tuple(functions), tuple(Problem(**item) for item in report["problems"]))

@@ -1,12 +1,13 @@
 """The child process: source by standard input, report as JSON by standard output, under its own limits.
 
-Started by `apps.functions.analysis.process` with the entry's name (or nothing) as its argument.
+Started by `apps.functions.analysis.process` with the entry's name (or nothing, or that it is a pack) as its argument.
 """
 
 import json
 import resource
 import sys
 
+from apps.functions.reader.packs import PACK, read_pack
 from apps.functions.reader.problems import Problem
 from apps.functions.reader.report import read_source, refusal
 
@@ -24,7 +25,7 @@ def main() -> None:
     source = sys.stdin.buffer.read().decode("utf-8")
     entry = sys.argv[-1] if len(sys.argv) > 1 and sys.argv[-1] else None
     try:
-        text = json.dumps(read_source(source, entry), allow_nan=False)
+        text = json.dumps(read_pack(source) if entry == PACK else read_source(source, entry), allow_nan=False)
     except RecursionError:
         text = json.dumps(refusal(Problem("limits", "The source is nested too deeply to be read.")))
     except MemoryError:

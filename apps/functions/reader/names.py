@@ -24,8 +24,22 @@ class FreeName:
     is_called: bool
 
 
+FUNC = frozenset({
+    "HostRefused", "NotForCode", "RunFailed", "StoreConflict", "activate_function_version", "add_function", "add_key",
+    "add_trigger", "artifacts", "ask_host", "call", "call_async", "db", "display", "emit", "execute_function", "executor",
+    "functions", "get_all_functions", "get_all_imports", "get_all_secret_keys", "get_function", "get_function_imports",
+    "get_function_versions", "get_logs", "get_triggers_for_function", "inputs", "load_function_pack",
+    "load_functions_from_file", "log", "map", "open_artifact", "progress", "read_input", "register_function", "registrar",
+    "save_artifact", "source", "store", "update_function",
+})  # fmt: skip
+"""What `func` has in a box. Whatever else is asked of it is a function of the workspace."""
+
+
 def read_free_names(source: str, tree: ast.Module) -> list[FreeName]:
-    """List the free names of a source, each at its first place, in the order of the source."""
+    """List the names of other functions that a source uses, each at its first place, in the order of the source.
+
+    They are its free names, and what it calls as `func.name`.
+    """
     tables = list(_tables(symtable.symtable(source, "<function>", "exec")))
     defined = _defined_at_top_level(tables)
     places = _places(tree)
@@ -37,7 +51,25 @@ def read_free_names(source: str, tree: ast.Module) -> list[FreeName]:
             known = found.get(name)
             if known is None or line < known.line:
                 found[name] = FreeName(name, line, column, name in called)
+    if not any(_binds_func(table) for table in tables):
+        for node in _attributes_of_func(tree):
+            found.setdefault(node.attr, FreeName(node.attr, node.lineno, node.col_offset + 1, is_called=True))
     return sorted(found.values(), key=lambda free: (free.line, free.column))
+
+
+def _binds_func(table: symtable.SymbolTable) -> bool:
+    """Whether `func` is something of the source's own here. An import of it is not."""
+    if "func" not in table.get_identifiers():
+        return False
+    symbol = table.lookup("func")
+    return symbol.is_parameter() or symbol.is_assigned()
+
+
+def _attributes_of_func(tree: ast.Module) -> Iterator[ast.Attribute]:
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(value=ast.Name(id="func"), attr=name) if name not in FUNC and not name.startswith("_"):
+                yield node
 
 
 def _tables(root: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:

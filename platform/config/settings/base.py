@@ -46,6 +46,8 @@ INSTALLED_APPS = [
     "apps.packages",
     "apps.functions",
     "apps.runs",
+    "apps.store",
+    "apps.triggers",
     "apps.agents",
     "apps.monitoring",
     "apps.api",
@@ -220,6 +222,11 @@ RUN_QUEUE_SECONDS = read_int(
 RUN_TOTAL_SECONDS = read_int("SELFSMITH_RUN_TOTAL_SECONDS", 7 * 24 * 3600)  # with all attempts and pauses
 RUN_CHILDREN = read_int("SELFSMITH_RUN_CHILDREN", 100)  # runs that one run and what it started may start
 RUN_DEPTH = read_int("SELFSMITH_RUN_DEPTH", 8)  # of runs that start runs
+TRIGGER_DEPTH = read_int("SELFSMITH_TRIGGER_DEPTH", 8)  # of rules that start one another
+TRIGGER_CHAIN_RUNS = read_int("SELFSMITH_TRIGGER_CHAIN_RUNS", 100)  # that rules start because of one first event
+TRIGGER_FAN_OUT = read_int("SELFSMITH_TRIGGER_FAN_OUT", 50)  # rules that wait for the same events
+TRIGGER_EVENTS_PER_RUN = read_int("SELFSMITH_TRIGGER_EVENTS_PER_RUN", 100)  # told by its code
+TRIGGER_QUEUE = read_int("SELFSMITH_TRIGGER_QUEUE", 10_000)  # events of a workspace that wait for rules
 WORKSPACE_RUNNING_RUNS = read_int("SELFSMITH_WORKSPACE_RUNNING_RUNS", 50)
 WORKSPACE_QUEUED_RUNS = read_int("SELFSMITH_WORKSPACE_QUEUED_RUNS", 10_000)
 WORKSPACE_WEIGHTS = read_weights("SELFSMITH_WORKSPACE_WEIGHTS")  # acme=2,globex=1: acme's runs get twice the places

@@ -1,0 +1,1 @@
+"""The state store: what functions remember from run to run."""
