@@ -41,11 +41,13 @@ from apps.packages.states import TERMINAL, PackageState
 from apps.runs.loading import loading_worth_saving
 from apps.runs.models import Run
 from apps.runs.services import start_run
+from apps.triggers.models import Rule
 from apps.workspaces.roles import Permission
 
 ARCHIVE = "archive"
 SHELVES = [("", "In use"), (ARCHIVE, "Archived")]
 SHOWN_RUNS = 10
+SHOWN_RULES = 10
 MANY_RUNS = 1000  # of one function; beyond, a list does not count further
 SHOWN_VERSIONS = 5
 SHOWN_CALLERS = 10
@@ -314,6 +316,8 @@ def _told(
         "errors": errors,
         "loading": loading_worth_saving(version) if version.pk == function.active_version_id else None,
         "kept_seconds": settings.BOXES_KEPT_IDLE_SECONDS,
+        "rules": Rule.objects.needing(function).order_by("name")[:SHOWN_RULES],
+        "shown_rules": SHOWN_RULES,
         "runs": Run.objects.for_list().filter(function=function)[:SHOWN_RUNS],
         "upload_limit": settings.UPLOAD_MAX_BYTES,
     }

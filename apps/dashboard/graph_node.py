@@ -10,6 +10,7 @@ from apps.dashboard.states import look_of
 from apps.functions.graph import FUNCTION, HOST, PACKAGE, SECRET, Graph, Node, reach
 from apps.functions.models import Function
 from apps.runs.models import Run
+from apps.triggers.graph import RULE
 
 SHOWN_RUNS = 5
 
@@ -28,6 +29,7 @@ KINDS: dict[str, KindLook] = {
     PACKAGE: KindLook("Package", "Packages", "cube"),
     SECRET: KindLook("Secret", "Secrets", "key"),
     HOST: KindLook("Host", "Hosts", "globe-alt"),
+    RULE: KindLook("Rule", "Rules", "bolt"),
 }
 """The only such table. A kind that an app registers and that is missing here is a programming error."""
 

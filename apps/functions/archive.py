@@ -1,5 +1,7 @@
 """Take functions out of the library, and bring them back. Their versions and runs stay."""
 
+from collections.abc import Callable, Sequence
+
 from django.db.models.functions import Now
 
 from apps.audit.services import record
@@ -16,9 +18,23 @@ from apps.workspaces.services import require
 
 NAMED_USERS = 10
 
+type Ask = Callable[[Function], Sequence[str]]
+_asked: list[Ask] = []
+
+
+def ask_before_archiving(ask: Ask) -> None:
+    """Have a higher app say in its ready() what of its own needs a function: names with their kind, such as "the rule nightly".
+
+    Called in the scope, while the graph is held. Twice counts once.
+    """
+    if ask not in _asked:
+        _asked.append(ask)
+
 
 class FunctionInUse(Conflict):
-    """Active functions call it; `details["functions"]` names some of them, `details["count"]` says how many there are."""
+    """Active functions call it, or something else needs it; `details["functions"]` names some of the functions,
+    `details["count"]` says how many there are, `details["others"]` what else.
+    """
 
     code = "function_in_use"
 
@@ -75,6 +91,14 @@ def refuse_used(function: Function) -> None:
             f"“{function.name}” is called by {', '.join(names)}{more}. Save versions of them without it, or archive them first.",
             functions=names,
             count=len(direct),
+        )
+    if others := [name for ask in _asked for name in ask(function)]:
+        more = f" and {len(others) - NAMED_USERS} more" if len(others) > NAMED_USERS else ""
+        raise FunctionInUse(
+            f"“{function.name}” is needed by {', '.join(others[:NAMED_USERS])}{more}. Change them, or switch them off.",
+            functions=[],
+            count=0,
+            others=others[:NAMED_USERS],
         )
 
 

@@ -8,9 +8,10 @@ from apps.core.errors import DomainError, Invalid
 from apps.core.tenancy import current_workspace_id, scope
 from apps.functions.analysis import Analysis, PackFunction, Problem, analyse, analyse_pack
 from apps.functions.checks import distribution_of
-from apps.functions.definition import Provenance, Settings, clean_tags
-from apps.functions.models import Function, Origin
+from apps.functions.definition import Provenance, Settings, clean_tags, with_grants
+from apps.functions.models import Function, FunctionVersion, Origin
 from apps.functions.services import create_function, save_version
+from apps.packages.requirements import parse_requirement
 from apps.workspaces.models import Membership
 from apps.workspaces.roles import Permission
 from apps.workspaces.services import require
@@ -152,30 +153,41 @@ def _load_one(actor: Membership, candidate: _Candidate, report: PackReport) -> N
 def _save(actor: Membership, candidate: _Candidate) -> Loaded:
     function = candidate.function
     existing = Function.objects.library().select_related("active_version").filter(name=function.name).first()
-    settings = Settings(secrets=tuple(function.secrets))
     if existing is None:
-        made = create_function(
+        create_function(
             actor=actor,
             name=function.name,
-            description=function.description or None,
-            tags=clean_tags(function.tags),
-            provenance=FROM_A_PACK,
             source=function.source,
             requirements=candidate.requirements,
-            settings=settings,
+            description=function.description or None,
+            tags=clean_tags(function.tags),
+            settings=Settings(secrets=tuple(function.secrets)),
+            provenance=FROM_A_PACK,
         )
-        return Loaded(function.name, candidate.file, function.line, "new", 1 if made.active_version else 0)
-    before = existing.active_version.number if existing.active_version else 0
+        return Loaded(function.name, candidate.file, function.line, "new", 1)
+    active = existing.active_version
     version = save_version(
         actor=actor,
         function=existing,
         source=function.source,
-        requirements=candidate.requirements,
-        settings=settings,
+        requirements=_kept(candidate.requirements, active),
+        settings=_settings(function, active),
         provenance=FROM_A_PACK,
     )
-    change = "none" if version.number == before else "changed"
+    change = "none" if active and version.number == active.number else "changed"
     return Loaded(function.name, candidate.file, function.line, change, version.number)
+
+
+def _settings(function: PackFunction, active: FunctionVersion | None) -> Settings:
+    """What people have set since it was loaded stays: hosts, limits, retries. Secrets come to those that are there."""
+    before = Settings.of(active)
+    return with_grants(before, hosts=None, secrets=sorted({*before.secrets, *function.secrets}))
+
+
+def _kept(requirements: Iterable[str], active: FunctionVersion | None) -> list[str]:
+    """A pack names distributions; releases that people have chosen for them stay."""
+    chosen = {parse_requirement(each).name: each for each in active.requirements} if active else {}
+    return [chosen.get(parse_requirement(each).name, each) for each in requirements]
 
 
 def _requirements(function: PackFunction, analysis: Analysis) -> tuple[str, ...]:

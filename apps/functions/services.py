@@ -384,8 +384,9 @@ def _store(actor: Membership, version: FunctionVersion, *, is_to_be_active: bool
 
 
 def _origin(actor: Membership, provenance: Provenance) -> Origin:
-    """A program with a member's token is not that member: what it saves inherits no grant."""
-    return Origin.TOKEN if actor.is_token and provenance.origin == Origin.PERSON else provenance.origin
+    """A program with a member's token is not that member: what it saves or loads inherits no grant."""
+    by_hand = provenance.origin in (Origin.PERSON, Origin.PACK)
+    return Origin.TOKEN if actor.is_token and by_hand else provenance.origin
 
 
 def _pins(draft: _Draft, begun_with: FunctionVersion | None) -> dict[str, int]:

@@ -9,8 +9,10 @@ class TriggersConfig(AppConfig):
     def ready(self) -> None:
         from apps.core.dispatch import register_work
         from apps.core.events import on
+        from apps.functions.archive import ask_before_archiving
+        from apps.functions.graph import register_part
         from apps.runs.requests import register_verb
-        from apps.triggers import events, reactions, schedules, verbs, work
+        from apps.triggers import events, graph, reactions, schedules, services, verbs, work
 
         register_work(
             events.WORK,
@@ -20,6 +22,8 @@ class TriggersConfig(AppConfig):
         )
         register_work("triggers.schedules", step=lambda: False, sweep=schedules.tell_due_schedules, pending=lambda: 0)
         register_verb("events.emit", verbs.emit_from_code)
+        register_part(graph.draw_rules, kinds=(graph.RULE,))
+        ask_before_archiving(services.rules_that_need)
         on("run.finished", reactions.tell_run)
         on("artifacts.stored", reactions.tell_artifacts)
         on("function.version_saved", reactions.tell_version)

@@ -8,6 +8,7 @@ from django.db.models.functions import Now
 
 from apps.core.leases import Leased
 from apps.core.tenancy import TenantManager, TenantModel, TenantQuerySet
+from apps.functions.models import Function
 from apps.triggers.states import TERMINAL, DeliveryKind, DeliveryState
 
 
@@ -92,6 +93,10 @@ class Event(TenantModel):
 class RuleQuerySet(TenantQuerySet["Rule"]):
     def for_list(self) -> "RuleQuerySet":
         return self.select_related("function", "target", "error_handler", "owner__user").order_by("-id")
+
+    def needing(self, function: Function) -> "RuleQuerySet":
+        """The rules that are switched on and run a function, or tell it of failures."""
+        return self.filter(Q(target=function) | Q(error_handler=function), is_active=True)
 
     def listening_to(self, event: Event) -> "RuleQuerySet":
         """The rules that wait for such an event, found by the index of type and function, however many others there are."""

@@ -193,6 +193,11 @@ def emit_event(
     return event
 
 
+def rules_that_need(function: Function) -> list[str]:
+    """The rules that would have nothing to run without it: each as it is called in a sentence."""
+    return [f"the rule “{name}”" for name in Rule.objects.needing(function).order_by("name").values_list("name", flat=True)]
+
+
 def replay_event(*, actor: Membership, event_id: UUID) -> Event:
     """Tell a past event again, as a new one that begins a chain of its own and says which one it repeats.
 

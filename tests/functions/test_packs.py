@@ -7,8 +7,10 @@ import pytest
 from apps.approvals.models import ApprovalRequest
 from apps.core.tenancy import scope
 from apps.functions.analysis import analyse, analyse_pack
-from apps.functions.models import Function, FunctionVersion
+from apps.functions.definition import Settings
+from apps.functions.models import Function, FunctionVersion, Isolation, Origin
 from apps.functions.packs import NoPackFile, PackFile, PackReport, load_packs
+from apps.functions.services import save_version
 from apps.vault.services import set_secret
 from apps.workspaces.services import PermissionMissing
 
@@ -241,6 +243,30 @@ def test_packages_and_secrets_of_a_pack_go_through_the_same_gates(cast, load) ->
         assert (version.requirements, version.secrets) == (["markdown"], ["api_key"])
         assert version.package_set is not None
         assert set(ApprovalRequest.objects.values_list("kind", flat=True)) >= {"capabilities"}
+
+
+def test_what_people_have_set_since_stays_when_the_pack_is_loaded_again(cast, load) -> None:
+    text = "@func.register_function(imports=['markdown'])\ndef page(text: str) -> str:\n    return markdown.markdown(text)\n"
+    load(text)
+    with scope(cast.acme.pk):
+        function = Function.objects.select_related("active_version").get()
+        version = function.active_version
+        settings = Settings(hosts=("example.com",), limits={"wall_seconds": 90}, isolation=Isolation.FUNCTION)
+        chosen = {"source": version.source, "requirements": ["markdown==3.7"], "settings": settings}
+        save_version(actor=cast.developer, function=function, **chosen)
+    assert changes(load(text)) == {"page": "none"}
+    assert changes(load(text.replace("return", "return 1 and"))) == {"page": "changed"}
+    with scope(cast.acme.pk):
+        version = FunctionVersion.objects.get(number=3)
+    assert (version.hosts, version.limits, version.requirements) == (["example.com"], {"wall_seconds": 90}, ["markdown==3.7"])
+    assert (version.isolation, version.origin) == (Isolation.FUNCTION, Origin.PACK)
+
+
+def test_what_a_program_loads_with_a_token_is_a_program_s(cast, load) -> None:
+    cast.developer.is_token = True
+    load(PACK)
+    with scope(cast.acme.pk):
+        assert set(FunctionVersion.objects.values_list("origin", flat=True)) == {Origin.TOKEN}
 
 
 def test_looking_keeps_nothing(cast, load) -> None:
