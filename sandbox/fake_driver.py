@@ -29,8 +29,8 @@ _READY_SECONDS = 20.0
 class _ProcessVessel:
     """A runner's process and what has come from it."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
-        self._process = process
+    def __init__(self, process: "subprocess.Popen[bytes]", folder: Path) -> None:
+        self._process, self.folder = process, folder
 
     def freeze(self) -> bool:
         self._signal(signal.SIGSTOP)
@@ -127,6 +127,9 @@ class FakeDriver:
     def sweep(self, is_live: IsLive) -> list[str]:
         found = [(folder, read_notes(folder)) for folder in sorted(self.home.iterdir())]
         dead = [folder for folder, notes in found if GIVEN_UP in notes or not is_live(notes)]
+        for vessel in list(self._vessels):
+            if vessel.folder in dead:
+                vessel.kill()  # else it could still make what is being removed
         for folder in dead:
             remove_folder(folder)
         return [folder.name for folder in dead]
@@ -154,7 +157,8 @@ class FakeDriver:
             confined=False,
         )
         command = [sys.executable, "-I", "-B", "-c", BOOTSTRAP, str(doorway.folder), settings.to_text()]
-        vessel = _ProcessVessel(subprocess.Popen(command, env={"PATH": os.environ["PATH"]}, start_new_session=True))
+        process = subprocess.Popen(command, env={"PATH": os.environ["PATH"]}, start_new_session=True)
+        vessel = _ProcessVessel(process, doorway.folder)
         self._vessels.add(vessel)
         try:
             connection, ready = doorway.admit(_READY_SECONDS, vessel.is_running)

@@ -1,8 +1,10 @@
 """Audit: who did what, newest first, and on demand whether the chain still fits."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.http import HttpResponse
 from django.urls import NoReverseMatch, path, reverse
@@ -13,6 +15,8 @@ from apps.dashboard.access import PageRequest, page
 from apps.dashboard.filters import search_text
 from apps.dashboard.paging import Page, paginate
 from apps.dashboard.respond import show
+from apps.functions.models import Function
+from apps.store.models import Document
 from apps.workspaces.roles import Permission
 
 # Where the page of a subject lies, by the name of its model. What is not here has no page of its own.
@@ -25,6 +29,8 @@ PAGES = {
     "document": ("store-document", "document_id"),
     "languagemodel": ("model-detail", "model_id"),
 }
+
+CAN_BE_DELETED: dict[str, type[Function | Document]] = {"function": Function, "document": Document}
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,8 @@ def audit_list(request: PageRequest) -> HttpResponse:
     query = search_text(request)
     rows = AuditRecord.objects.filter(action__icontains=query) if query else AuditRecord.objects.all()
     found = paginate(request, rows)
-    entries = [_entry(request.workspace.slug, row) for row in found.rows]
+    gone = _gone(found.rows)
+    entries = [_entry(request.workspace.slug, row, is_gone=row.subject_id in gone) for row in found.rows]
     context = {
         "page": Page(entries, found.previous_url, found.next_url),
         "query": query,
@@ -63,8 +70,25 @@ def audit_list(request: PageRequest) -> HttpResponse:
     return show(request, "audit/list.html", context, part="results")
 
 
-def _entry(slug: str, row: AuditRecord) -> Entry:
-    url = _subject_url(slug, row)
+def _gone(rows: Sequence[AuditRecord]) -> set[str]:
+    """Subjects that were deleted since. One query for each kind among the rows that people can delete."""
+    gone: set[str] = set()
+    for kind, model in CAN_BE_DELETED.items():
+        named = {row.subject_id for row in rows if row.subject_kind == kind and _is_id(row.subject_id)}
+        if named:
+            gone |= named - {str(key) for key in model.objects.filter(pk__in=named).values_list("pk", flat=True)}
+    return gone
+
+
+def _is_id(text: str) -> bool:
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False
+
+
+def _entry(slug: str, row: AuditRecord, *, is_gone: bool) -> Entry:
+    url = "" if is_gone else _subject_url(slug, row)
     return Entry(row.at, row.actor_name, row.by_token, row.action, row.subject_name, url, row.details)
 
 

@@ -34,7 +34,7 @@ def test_an_end_at_a_limit_leads_to_it_and_more_of_it_helps(visit: Visit) -> Non
     developer.follow("Change the limit")
     expect(developer.page.locator("[name=limit_memory_bytes]")).to_be_visible()
     developer.fill(limit_memory_bytes="256 MiB")
-    developer.press("Save as a new version")
+    developer.press("Save and activate")
     developer.fill(**{"argument-megabytes": "100"})
     developer.press("Run")
     developer.sees_state("succeeded")

@@ -49,7 +49,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("function-examples", "POST"): Row(R, 422),
     ("function-needs-examples", "POST"): Row(D, 302),
     ("function-archive", "GET"): Row(D, 200),
-    ("function-archive", "POST"): Row(D, 302),
+    ("function-archive", "POST"): Row(D, 409),
     ("function-unarchive", "POST"): Row(D, 302),
     ("function-delete", "GET"): Row(A, 200),
     ("function-delete", "POST"): Row(A, 422),

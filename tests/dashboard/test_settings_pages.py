@@ -14,6 +14,7 @@ from apps.monitoring.models import Alert, ProcessKind
 from apps.monitoring.reports import process_name, report
 from apps.packages.models import PackageSet
 from apps.packages.states import PackageState
+from apps.store.services import delete_document, write_document
 from apps.vault.models import Secret
 from apps.workspaces.models import ApiToken, Membership
 from apps.workspaces.services import authenticate_token
@@ -137,6 +138,16 @@ def test_the_audit_shows_who_did_what_and_checks_its_chain_when_asked(cast, sign
     assert "thing.done" in client.get("/w/acme/audit/").content.decode()
     assert "thing.done" not in client.get("/w/acme/audit/?q=other").content.decode()
     assert "Chain intact, 1 entries" in client.get("/w/acme/audit/?check").content.decode()
+
+
+def test_the_audit_leads_to_what_is_there_and_only_names_what_was_deleted(cast, sign_in) -> None:
+    with scope(cast.acme.pk):
+        kept, deleted = (write_document(actor=cast.developer, collection="c", key=key, value=1) for key in ("kept", "deleted"))
+        delete_document(actor=cast.developer, document_id=deleted.pk)
+    page = sign_in(cast.viewer).get("/w/acme/audit/").content.decode()
+    assert f"/store/documents/{kept.pk}/" in page
+    assert f"/store/documents/{deleted.pk}/" not in page
+    assert page.count("c/deleted") >= 2
 
 
 def test_an_audit_subject_without_a_usable_id_has_no_link(cast, sign_in) -> None:

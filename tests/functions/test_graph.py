@@ -161,7 +161,7 @@ def test_a_graph_costs_as_many_queries_for_many_functions_as_for_few(library) ->
         with CaptureQueriesContext(connection) as queries:
             read_graph(actor=library.viewer)
         counts.append(len(queries))
-    assert counts == [3, 3]  # functions, secrets, health
+    assert counts == [4, 4]  # functions, secrets, health, rules
 
 
 def test_more_functions_than_a_graph_is_made_of_are_refused_with_a_sentence(library, monkeypatch) -> None:

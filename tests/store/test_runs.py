@@ -68,7 +68,7 @@ def noted(cast: Any, run: Run, key: str, value: Any, **more: Any) -> PendingWrit
         return pending.write(run, **{"collection": "notes", "key": key, "value": value, "seen": None, **more})
 
 
-def test_what_a_run_writes_is_there_for_the_next_one(cast, run_code, stored) -> None:
+def test_what_a_run_writes_is_there_for_the_next_one(cast, stored) -> None:
     count = write(cast, COUNT)
     assert [work_off(cast, begin(cast, count)).result for _ in range(3)] == [1, 2, 3]
     assert (stored("n"), pending_count(cast)) == (3, 0)
@@ -111,7 +111,7 @@ def test_nobody_else_sees_what_a_run_has_written_before_it_ends_and_the_run_itse
     assert (stored("b"), run_code("return func.store.get('notes', 'b')").result) == (None, None)
 
 
-def test_a_query_goes_through_all_pages_of_kept_and_of_own_documents_in_order(cast, run_code, put) -> None:
+def test_a_query_goes_through_all_pages_of_kept_and_of_own_documents_in_order(run_code, put) -> None:
     for number in range(6):
         put(f"k{number}", {"n": number, "old": True})
     body = (
@@ -408,7 +408,7 @@ def test_a_run_that_wrote_nothing_costs_its_end_one_query(cast, django_assert_nu
         ("TREE_BYTES", 2000, "for n in range(4):\n    func.store.put('notes', str(n), 'x' * 600)", "may write"),
     ],
 )
-def test_one_run_and_what_it_calls_write_a_bounded_amount(cast, run_code, stored, monkeypatch, limit, value, body, words) -> None:
+def test_one_run_and_what_it_calls_write_a_bounded_amount(run_code, stored, monkeypatch, limit, value, body, words) -> None:
     monkeypatch.setattr(pending, limit, value)
     ended = run_code(body)
     assert (ended.state, ended.error["type"]) == ("failed", "HostRefused")
@@ -490,7 +490,7 @@ def test_a_request_that_makes_no_sense_is_told_to_the_code_and_writes_nothing(ca
     assert pending_count(cast) == 0
 
 
-def test_dates_decimals_and_sets_are_kept_as_results_are(cast, run_code, stored) -> None:
+def test_dates_decimals_and_sets_are_kept_as_results_are(run_code, stored) -> None:
     body = (
         "from datetime import date\nfrom decimal import Decimal\n"
         "func.store.put('notes', 'a', {'on': date(2026, 1, 2), 'of': Decimal('1.50'), 'in': {2, 1}})"
@@ -502,7 +502,7 @@ def test_dates_decimals_and_sets_are_kept_as_results_are(cast, run_code, stored)
 @pytest.mark.parametrize(
     "call", ["func.store.get('notes', 'a')", "func.store.put('notes', 'a', 2)", "func.store.delete('notes', 'a')"]
 )
-def test_a_task_s_own_tool_has_no_store(cast, run_code, stored, put, call: str) -> None:
+def test_a_task_s_own_tool_has_no_store(run_code, stored, put, call: str) -> None:
     """Nobody has voted on it, and every function of the workspace relies on what lies there."""
     put("a", 1)
     ended = run_code(call, provenance=Provenance(origin=Origin.AGENT, task_id=uuid4()))
@@ -523,7 +523,7 @@ def test_a_run_of_one_workspace_sees_and_changes_nothing_of_another(cast, run_co
         assert find_document(actor=cast.stranger, collection="notes", key="a").value == "globex's"
 
 
-def test_a_secret_of_the_run_is_not_kept(cast, run_code, monkeypatch) -> None:
+def test_a_secret_of_the_run_is_not_kept(run_code, monkeypatch) -> None:
     monkeypatch.setattr(work, "Mask", lambda _: Mask(["hunter2-hunter2"]))
     ended = run_code("func.store.put('notes', 'a', {'token': 'hunter2-' + 'hunter2'})")
     assert ended.error["type"] == "HostRefused"
