@@ -27,13 +27,16 @@ def _boxes_closed() -> Iterator[None]:
 
 
 @pytest.fixture
-def cast(transactional_cast, _boxes_closed):
-    """Runs are executed by other threads and connections, so what a test writes must be committed.
-
-    What a box asked for may still be worked at when its run has ended; the tables are emptied after that.
-    """
-    yield transactional_cast
+def _all_answered(transactional_cast) -> Iterator[None]:
+    """What a box asked for may still be worked at when its run has ended; the tables are emptied after that."""
+    yield
     wait_for(lambda: not any(thread.name == "box-request" for thread in threading.enumerate()))
+
+
+@pytest.fixture
+def cast(transactional_cast, _boxes_closed, _all_answered):
+    """Runs are executed by other threads and connections, so what a test writes must be committed."""
+    return transactional_cast
 
 
 def write(cast: Any, source: str, **settings: Any) -> FunctionVersion:

@@ -66,6 +66,19 @@ def test_boxes_that_wait_with_their_imports_done_hold_no_more_memory_than_as_man
             wait_for(lambda: not shares_box or is_settled(pool, too_large.kind("acme") or ""))
 
 
+@pytest.fixture
+def imports_begun(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Set once a box has been asked to do imports beforehand."""
+    begun, ask = threading.Event(), Box.import_beforehand
+
+    def told(box: Box, *given: Any, **more: Any) -> bool:
+        begun.set()
+        return ask(box, *given, **more)
+
+    monkeypatch.setattr(Box, "import_beforehand", told)
+    return begun
+
+
 def wait_for_any(happens: Callable[[], bool], seconds: float) -> bool:
     """Whether something that should not happen does."""
     deadline = time.monotonic() + seconds
@@ -135,22 +148,23 @@ def test_imports_of_a_kept_box_that_hang_are_not_tried_for_every_run(
 
 @pytest.mark.parametrize("shares_box", [False, True])
 def test_a_pool_that_closes_does_not_wait_for_imports_that_hang(
-    driver: Driver, package: Callable[[str], None], shares_box: bool, made: list[float]
+    driver: Driver, package: Callable[[str], None], shares_box: bool, imports_begun: threading.Event
 ) -> None:
     package(HANGS)
     with pool_of(driver) as pool:
         run_prepared(pool, job(shares_box=shares_box))
-        wait_for(lambda: pool.report().kept == 1 or len(made) == 2)
-        time.sleep(0.5)  # the import has begun
+        assert imports_begun.wait(30)
         began = time.monotonic()
     assert time.monotonic() - began < 5
 
 
-def test_an_engine_that_goes_away_does_not_wait_for_imports_that_hang(driver: Driver, package: Callable[[str], None]) -> None:
+def test_an_engine_that_goes_away_does_not_wait_for_imports_that_hang(
+    driver: Driver, package: Callable[[str], None], imports_begun: threading.Event
+) -> None:
     package(HANGS)
     with pool_of(driver) as pool:
         run_prepared(pool, job(shares_box=True))
-        time.sleep(0.5)  # the import has begun
+        assert imports_begun.wait(30)
         began = time.monotonic()
         pool._shelf.clear()
         assert time.monotonic() - began < 5

@@ -13,7 +13,7 @@ from apps.runs import work
 from apps.runs.models import Run
 from apps.store.models import Document
 from apps.store.services import write_document
-from tests.runs.conftest import _boxes_closed, begin, fake_boxes, see, write  # noqa: F401  fixtures are shared by importing
+from tests.runs.conftest import _all_answered, _boxes_closed, begin, fake_boxes, see, write  # noqa: F401  fixtures are shared by importing
 
 
 @pytest.fixture

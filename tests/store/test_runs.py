@@ -41,7 +41,7 @@ KEEP_AND_FAIL = (
 
 
 @pytest.fixture
-def cast(transactional_cast: SimpleNamespace, _boxes_closed: None) -> SimpleNamespace:
+def cast(transactional_cast: SimpleNamespace, _boxes_closed: None, _all_answered: None) -> SimpleNamespace:
     """Runs are executed by other threads and connections."""
     return transactional_cast
 
