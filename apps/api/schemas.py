@@ -182,7 +182,10 @@ class LimitOut(Schema):
         )  # fmt: skip
 
 
-EXAMPLES = "each with arguments, and result or raises (the name of an error's class); at most 20"
+EXAMPLES = (
+    "at most 20; each has arguments, and one of result, raises (the name of an error's class), holds (a condition in CEL over "
+    "arguments and result)"
+)
 DEPENDENCIES = Field(None, description="names, compared with what the source calls; `name@2` pins version 2")
 RETRY_CLASS = Field(None, description="on_lost when left out, never for what has secrets or hosts")
 IMPORTS_FIRST = "whether what it imports is imported beforehand, in a box that waits for the next run; without its secrets"

@@ -84,12 +84,13 @@ class DiffOut(Schema):
 
 
 class ExampleOut(Schema):
-    """Where an example stands: `verdict` is untried, open, met or unmet."""
+    """Where an example stands: `verdict` is untried, open, outdated (what it calls has changed since), met or unmet."""
 
     number: int
     arguments: dict[str, Any]
     expected: str
     verdict: str
+    problem: str = Field(description="why its condition could not be decided, or empty")
     run: UUID | None
 
     @staticmethod
@@ -99,6 +100,7 @@ class ExampleOut(Schema):
             arguments=outcome.arguments,
             expected=outcome.expected,
             verdict=outcome.verdict,
+            problem=outcome.problem,
             run=outcome.run.pk if outcome.run else None,
         )
 

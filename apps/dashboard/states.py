@@ -66,6 +66,7 @@ LOOKS: dict[str, StateLook] = {
     "met": StateLook("As expected", "check-circle", "good"),
     "unmet": StateLook("Not as expected", "x-circle", "bad"),
     "untried": StateLook("Not tried yet", "question-mark-circle", "idle"),
+    "outdated": StateLook("What it calls has changed since", "arrow-path", "waiting"),
     # connections and parts of the installation
     "ok": StateLook("Works", "check-circle", "good"),
     "degraded": StateLook("Degraded", "exclamation-triangle", "waiting"),

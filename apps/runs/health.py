@@ -34,8 +34,8 @@ def judge_health(states: list[str]) -> Health:
 
 def draw_health(graph: Graph) -> None:
     """Tell every function of the library in the graph how it does. One query, which reads a few runs of each by index."""
-    ended = Run.objects.filter(function=OuterRef("pk"), state__in=[RunState.SUCCEEDED, *FAILED]).order_by("-pk")
-    rows = Function.objects.library().values_list("pk", ArraySubquery(ended.values("state")[:LOOKED_BACK]))
+    ended = Run.objects.without_trials().filter(function=OuterRef("pk"), state__in=[RunState.SUCCEEDED, *FAILED])
+    rows = Function.objects.library().values_list("pk", ArraySubquery(ended.order_by("-pk").values("state")[:LOOKED_BACK]))
     ends = dict(rows)
     for node in graph.of_kind(FUNCTION):
         if node.row_id is not None:

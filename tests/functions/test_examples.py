@@ -1,10 +1,13 @@
 """Examples of versions: how they are written, what is refused, what meets them, and that they stay."""
 
+import json
+import time
 from typing import Any
 
 import pytest
 
 from apps.core.canonical import canonical_json
+from apps.core.cel import ConditionUnclear
 from apps.functions import examples as examples_module
 from apps.functions.comparison import compare
 from apps.functions.examples import MOST_EXAMPLES, InvalidExample, clean_examples, example_lines, is_met, parse_examples
@@ -15,16 +18,27 @@ SCHEMA = {"type": "object", "properties": {"text": {"type": "string"}}, "require
 GOOD = {"arguments": {"text": " a "}, "result": "a"}
 
 
+def nested(depth: int) -> Any:
+    return json.loads("[" * depth + "]" * depth)
+
+
 def test_what_a_person_writes_is_read_and_written_again() -> None:
     text = '{"text": " a => b "} => "a => b"\n\n  {"text": 1} => raises TypeError\n{} => {"rows": [1, null]}\n{}=>null'
+    text += '\n{"n": 4} => holds  result > arguments.n && result != 9'
     read = parse_examples(text)
     assert read == [
         {"arguments": {"text": " a => b "}, "result": "a => b"},
         {"arguments": {"text": 1}, "raises": "TypeError"},
         {"arguments": {}, "result": {"rows": [1, None]}},
         {"arguments": {}, "result": None},
+        {"arguments": {"n": 4}, "holds": "result > arguments.n && result != 9"},
     ]
     assert parse_examples("\n".join(example_lines(read))) == read
+
+
+def test_no_character_inside_an_example_ends_its_line() -> None:
+    examples = [{"arguments": {"text": "a\u2028b\x85c\x0bd\ne"}, "result": "\u2029\x1c\r"}]
+    assert parse_examples("\r\n".join(example_lines(examples))) == examples
 
 
 @pytest.mark.parametrize(
@@ -45,9 +59,17 @@ def test_a_line_that_cannot_be_read_is_told_with_its_number_and_how_to_write_it(
         ({"arguments": {"text": "a"}}, "needs"),
         ({"arguments": {"text": "a"}, "result": 1, "raises": "E"}, "needs"),
         ({"arguments": {"text": "a"}, "result": 1, "more": 1}, "needs"),
-        ({"arguments": {"text": "a"}, "raises": "two words"}, "name the class"),
-        ({"arguments": {"text": "a"}, "raises": 1}, "name the class"),
-        ({"arguments": {"text": "a"}, "result": "\0"}, "its result"),
+        ({"arguments": {"text": "a"}, "raises": "two words"}, "Name the class"),
+        ({"arguments": {"text": "a"}, "raises": 1}, "Name the class"),
+        ({"arguments": {"text": "a"}, "result": "\0"}, "What it expects"),
+        ({"arguments": {"text": "a"}, "result": nested(65)}, "nested more than 64 deep"),
+        ({"arguments": {"text": "a"}, "holds": "result >"}, "it ends too early"),
+        ({"arguments": {"text": "a"}, "holds": "output > 3"}, "no “output” here. An expression reads arguments and result"),
+        ({"arguments": {"text": "a"}, "holds": ""}, "on one line"),
+        ({"arguments": {"text": "a"}, "holds": "result\n> 3"}, "on one line"),
+        ({"arguments": {"text": "a"}, "holds": 3}, "on one line"),
+        ({"arguments": {"text": "a"}, "holds": "'\ud800' == result"}, "cannot be kept"),
+        ({"arguments": {"text": "a"}, "holds": "(" * 17 + "true" + ")" * 17}, "16 deep"),
         ({"arguments": {"text": "a"}, "result": float("nan")}, "not finite"),
         ({"arguments": {"text": "\ud800"}, "result": 1}, "cannot be kept"),
     ],
@@ -86,6 +108,35 @@ def test_an_error_is_expected_by_its_class_and_no_result_stands_for_it() -> None
     assert not is_met(example, result=None, error_type="TypeError")
     assert not is_met(example, result="ValueError", error_type=None)
     assert not is_met({"arguments": {}, "result": None}, result=None, error_type="ValueError")
+
+
+@pytest.mark.parametrize(
+    ("condition", "result", "met"),
+    [
+        ("result > 3", 4, True), ("result > 3", 3, False), ("result.all(row, row.n <= arguments.n)", [{"n": 4}, {"n": 5}], False),
+        ("result.startsWith('a') && size(result) == arguments.n", "abcd", True), ("result == null", None, True),
+    ],
+)  # fmt: skip
+def test_a_condition_reads_arguments_and_result(condition: str, result: Any, met: bool) -> None:
+    assert is_met({"arguments": {"n": 4}, "holds": condition}, result=result, error_type=None) is met
+
+
+@pytest.mark.parametrize("condition", ["result.missing", "result + 'a' == 'b'", "result"])
+def test_a_condition_that_is_neither_true_nor_false_says_why(condition: str) -> None:
+    with pytest.raises(ConditionUnclear, match="The condition"):
+        is_met({"arguments": {}, "holds": condition}, result=4, error_type=None)
+
+
+def test_an_error_meets_no_condition() -> None:
+    assert not is_met({"arguments": {}, "holds": "true"}, result=None, error_type="ValueError")
+
+
+def test_a_hostile_condition_ends_at_once_and_is_not_met() -> None:
+    loops = "result.map(a, result.map(b, result.map(c, a + b + c))).size() > 0"
+    began = time.monotonic()
+    with pytest.raises(ConditionUnclear, match="too much time or memory"):
+        is_met({"arguments": {}, "holds": loops}, result=list(range(5000)), error_type=None)
+    assert time.monotonic() - began < 3
 
 
 def test_examples_stay_through_edits_that_do_not_speak_of_them(make, save) -> None:

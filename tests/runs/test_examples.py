@@ -11,9 +11,14 @@ from apps.functions.activation import FunctionArchived, activate_version, roll_b
 from apps.functions.archive import archive_function
 from apps.functions.models import Function, FunctionVersion
 from apps.functions.services import create_function, get_version, require_examples, save_version
-from apps.runs.examples import ExamplesNotMet, NoExamples, Verdict, outcomes_of, try_examples
+from apps.runs import transitions
+from apps.runs.examples import ExamplesNotMet, NoExamples, StillTried, Verdict, outcomes_of, try_examples
 from apps.runs.models import ExampleRun, Run
+from apps.runs.removal import delete_function
+from apps.runs.services import start_run
+from apps.runs.states import RunState
 from apps.runs.work import perform_next_run
+from apps.triggers.models import Event
 from apps.workspaces.services import PermissionMissing
 
 SOURCE = "def half(n: int) -> float:\n    return n / 2\n"
@@ -81,6 +86,81 @@ def test_the_last_trial_counts(half, developer) -> None:
     for run in try_examples(actor=developer, version=version):
         end(run, state="succeeded", result=0)
     assert verdicts(version) == [Verdict.UNMET, Verdict.UNMET]
+
+
+def test_what_it_calls_may_change_after_a_trial_which_then_says_nothing_more(half, developer) -> None:
+    caller = create_function(
+        actor=developer, source="def quarter(n: int) -> float:\n    return half(half(n))\n",
+        examples=[{"arguments": {"n": 4}, "result": 1}],
+    )  # fmt: skip
+    require_examples(actor=developer, function=caller, is_required=True)
+    draft = save_version(actor=developer, function=caller, source=caller.active_version.source + "# 2\n", activate=False)
+    meet(draft, developer)
+    assert verdicts(draft) == [Verdict.MET]
+    save_version(actor=developer, function=half, source="def half(n: int) -> float:\n    return n\n")
+    assert verdicts(draft) == [Verdict.OUTDATED]
+    with pytest.raises(ExamplesNotMet):
+        activate_version(actor=developer, version=draft)
+    meet(draft, developer)
+    activate_version(actor=developer, version=draft)
+
+
+def test_a_trial_whose_callee_is_gone_is_shown_as_outdated(half, developer) -> None:
+    caller = create_function(
+        actor=developer, source="def quarter(n: int) -> float:\n    return half(half(n))\n",
+        examples=[{"arguments": {"n": 4}, "result": 1}],
+    )  # fmt: skip
+    tried = caller.active_version
+    meet(tried, developer)
+    save_version(actor=developer, function=caller, source="def quarter(n: int) -> float:\n    return n / 4\n")
+    archive_function(actor=developer, function=half)
+    assert verdicts(fresh(tried)) == [Verdict.OUTDATED]
+
+
+def test_examples_that_are_being_tried_are_not_tried_twice_nor_activated(half, developer) -> None:
+    version = half.active_version
+    first, second = try_examples(actor=developer, version=version)
+    end(first, state="succeeded", result=2)
+    with pytest.raises(StillTried) as caught:
+        try_examples(actor=developer, version=version)
+    assert (caught.value.details["numbers"], ExampleRun.objects.count()) == ([2], 2)
+    draft = save_version(actor=developer, function=half, source=SOURCE + "# 2\n", activate=False)
+    require_examples(actor=developer, function=half, is_required=True)
+    end(try_examples(actor=developer, version=draft)[0], state="succeeded", result=2)
+    with pytest.raises(ExamplesNotMet) as caught:
+        activate_version(actor=developer, version=draft)
+    assert caught.value.details["numbers"] == [2]
+    end(second, state="cancelled")
+    try_examples(actor=developer, version=version)
+
+
+def test_a_condition_is_tried_and_one_that_cannot_be_decided_says_why(half, developer) -> None:
+    conditions = [{"arguments": {"n": 4}, "holds": "result < 2.5"}, {"arguments": {"n": 4}, "holds": "result.size() == 1"}]
+    version = save_version(actor=developer, function=half, source=SOURCE, examples=conditions)
+    for run in try_examples(actor=developer, version=version):
+        end(run, state="succeeded", result=2.0)
+    held, unclear = outcomes_of(version)
+    assert (held.verdict, held.problem, unclear.verdict) == (Verdict.MET, "", Verdict.UNMET)
+    assert "cannot be decided" in unclear.problem
+
+
+def test_a_trial_is_no_news_to_rules_and_counts_for_no_health(half, developer) -> None:
+    (first, second), other = (
+        try_examples(actor=developer, version=half.active_version),
+        start_run(actor=developer, version=half.active_version, arguments={"n": 1}),
+    )
+    for run in (first, second, other):
+        transitions.move(run, from_states=(RunState.QUEUED,), to_state=RunState.FAILED)
+    assert list(Event.objects.filter(type="run.failed").values_list("subject", flat=True)) == [str(other.pk)]
+    assert [run.is_trial for run in (first, second, other)] == [True, True, False]
+    assert list(Run.objects.without_trials()) == [other]
+
+
+def test_a_function_is_deleted_with_what_was_tried(half, cast: SimpleNamespace) -> None:
+    meet(half.active_version, cast.developer)
+    archive_function(actor=cast.developer, function=half)
+    assert delete_function(actor=cast.admin, function=fresh(half.active_version).function) == 2
+    assert not ExampleRun.objects.exists()
 
 
 def test_without_examples_there_is_nothing_to_try_and_an_archived_one_is_not_tried(half, cast: SimpleNamespace) -> None:

@@ -18,7 +18,7 @@ from apps.functions.models import Function
 from apps.runs.models import Run
 from apps.runs.states import RunState
 from apps.triggers import work
-from apps.triggers.cel.process import EvaluatorAway
+from apps.core.cel.process import EvaluatorAway
 from apps.triggers.events import deliver
 from apps.triggers.models import Delivery, Event, Rule
 from apps.triggers.services import delete_rule, emit_event, fire_rule, switch_rule

@@ -68,7 +68,8 @@ class FunctionForm(LoggingForm, LimitsForm):
         required=False,
         max_length=100_000,
         widget=forms.Textarea,
-        help_text='Arguments and what they must give, as JSON. Or what they raise: {"text": 1} => raises TypeError',
+        help_text='Arguments and what they must give, as JSON; {"text": 1} => raises TypeError; or a condition in CEL: '
+        '{"text": "a"} => holds size(result) == 1',
     )
     tags = forms.CharField(label="Tags", required=False, max_length=1000, help_text="Parted by commas.")
     keeps_box = forms.BooleanField(

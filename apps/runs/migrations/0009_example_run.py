@@ -39,6 +39,6 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
-            options={"indexes": [models.Index(fields=["version", "-id"], name="runs_example_latest")]},
+            options={"indexes": [models.Index(fields=["version", "number", "-id"], name="runs_example_latest")]},
         ),
     ]
