@@ -182,6 +182,10 @@ class LimitOut(Schema):
         )  # fmt: skip
 
 
+EXAMPLES = (
+    "at most 20; each has arguments, and one of result, raises (the name of an error's class), holds (a condition in CEL over "
+    "arguments and result)"
+)
 DEPENDENCIES = Field(None, description="names, compared with what the source calls; `name@2` pins version 2")
 RETRY_CLASS = Field(None, description="on_lost when left out, never for what has secrets or hosts")
 IMPORTS_FIRST = "whether what it imports is imported beforehand, in a box that waits for the next run; without its secrets"
@@ -197,6 +201,7 @@ class FunctionIn(Schema):
     dependencies: list[str] | None = DEPENDENCIES
     tags: list[str] = []
     folder: str = Field("", max_length=200, description="the path of a folder that is there; empty for the top of the library")
+    examples: list[dict[str, Any]] = Field([], description=EXAMPLES)
     limits: LimitsGiven = {}
     retry_class: RetryClass | None = Field(None, description="on_lost when left out, never for what has secrets or hosts")
     retry: dict[str, int] = RETRY_SETTINGS
@@ -215,6 +220,7 @@ class VersionIn(Schema):
     newest_seen: int | None = Field(None, description="number of the newest version that was known; left out: `based_on`")
     activate: bool = Field(default=True, description="false keeps it a draft")
     note: str = Field("", description="what is new, at most 200 characters")
+    examples: list[dict[str, Any]] | None = Field(None, description=f"{EXAMPLES}; left out: as the version that was edited")
     requirements: list[str] = []
     dependencies: list[str] | None = DEPENDENCIES
     limits: LimitsGiven | None = Field(None, description="left out: as the version that was edited has them")
@@ -237,6 +243,7 @@ class FunctionOut(Schema):
     folder: str = Field(description="the path; empty at the top of the library")
     owner: str | None
     archived_at: datetime | None
+    needs_examples: bool
     version: int | None
     digest: str
     input_schema: dict[str, Any]
@@ -263,6 +270,7 @@ class FunctionOut(Schema):
             folder=function.folder.path if function.folder else "",
             owner=str(function.owner) if function.owner else None,
             archived_at=function.archived_at,
+            needs_examples=function.needs_examples,
             version=version.number if version else None,
             digest=version.digest if version else "",
             input_schema=version.input_schema if version else {},

@@ -5,6 +5,7 @@ from ninja import NinjaAPI
 from apps.api import (
     approvals,
     events,
+    examples,
     files,
     folders,
     functions,
@@ -33,6 +34,7 @@ api.add_router("/folders", folders.router, tags=["functions"])
 api.add_router("/groups", folders.group_router, tags=["members"])
 api.add_router("/packs", packs.router, tags=["packs"])
 api.add_router("/functions", versions.router, tags=["functions"])
+api.add_router("/functions", examples.router, tags=["functions"])
 api.add_router("/graph", graph.router, tags=["functions"])
 api.add_router("/limits", limits.router, tags=["limits"])
 api.add_router("/runs", runs.router, tags=["runs"])

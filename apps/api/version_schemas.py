@@ -8,6 +8,7 @@ from ninja import Field, Schema
 
 from apps.functions.comparison import Comparison
 from apps.functions.models import Function, FunctionVersion
+from apps.runs.examples import Outcome
 
 
 class VersionOut(Schema):
@@ -35,13 +36,18 @@ class VersionDetailOut(VersionOut):
     source: str
     input_schema: dict[str, Any]
     content: dict[str, Any]
+    examples: list[dict[str, Any]]
 
     @staticmethod
     def of(version: FunctionVersion) -> "VersionDetailOut":
         content = {name: value for name, value in version.content().items() if name != "source"}
         return VersionDetailOut(
-            **_facts(version), source=version.source, input_schema=version.input_schema, content=content
-        )  # fmt: skip
+            **_facts(version),
+            source=version.source,
+            input_schema=version.input_schema,
+            content=content,
+            examples=version.examples,
+        )
 
 
 class ChoiceIn(Schema):
@@ -75,6 +81,32 @@ class DiffOut(Schema):
             source="".join(f"{line}\n" for line in comparison.unified()),
             settings=[ChangeOut(name=each.name, before=each.before, after=each.after) for each in comparison.settings],
         )
+
+
+class ExampleOut(Schema):
+    """Where an example stands: `verdict` is untried, open, outdated (what it calls has changed since), met or unmet."""
+
+    number: int
+    arguments: dict[str, Any]
+    expected: str
+    verdict: str
+    problem: str = Field(description="why its condition could not be decided, or empty")
+    run: UUID | None
+
+    @staticmethod
+    def of(outcome: Outcome) -> "ExampleOut":
+        return ExampleOut(
+            number=outcome.number,
+            arguments=outcome.arguments,
+            expected=outcome.expected,
+            verdict=outcome.verdict,
+            problem=outcome.problem,
+            run=outcome.run.pk if outcome.run else None,
+        )
+
+
+class RequirementIn(Schema):
+    required: bool = Field(description="whether only versions whose examples were met become active")
 
 
 class UserOut(Schema):

@@ -42,6 +42,7 @@ def write_version(request: ApiRequest, name: str, body: VersionIn) -> Status[Sav
         settings=_settings(body, _edited(member, function, body)),
         basis=Basis(body.based_on, body.newest_seen or body.based_on) if body.based_on is not None else None,
         note=body.note,
+        examples=body.examples,
         activate=body.activate,
     )
     told = FunctionOut.of(found_function(member, name)).dict()

@@ -108,7 +108,7 @@ def _on_shelf(shelf: str) -> FunctionQuerySet:
         return in_use.annotate(last_end=Subquery(last_ends().values("state")[:1])).filter(last_end__in=FAILED)
     if shelf == UNUSED:
         since = timezone.now() - UNUSED_FOR
-        return in_use.filter(~Exists(Run.objects.filter(function=OuterRef("pk"), created_at__gte=since)), created_at__lt=since)
+        return in_use.filter(~Exists(Run.objects.without_trials().filter(function=OuterRef("pk"), created_at__gte=since)), created_at__lt=since)
     return in_use
 
 
@@ -185,7 +185,7 @@ def function_new(request: PageRequest) -> HttpResponse:
     form = FunctionForm(request.POST or None, maxima=workspace_maxima())
     outcome = None
     if request.method == "POST" and form.is_valid():
-        given = {name: form.cleaned_data[name] for name in ("source", "requirements", "dependencies", "tags")}
+        given = {name: form.cleaned_data[name] for name in ("source", "requirements", "dependencies", "examples", "tags")}
         given |= {name: form.cleaned_data[name] or None for name in ("name", "description")}
         stated = {name: form.cleaned_data[name] for name in ("limits", "hosts", "secrets")}
         retry_class, retry = form.retry()
@@ -237,7 +237,7 @@ def _shown_after(version: FunctionVersion) -> str:
 def _save(request: PageRequest, function: Function, form: VersionForm, edited: FunctionVersion) -> FunctionVersion:
     """A version with the settings of the one that was edited, where the form does not speak of them."""
     given = form.cleaned_data
-    code = {name: given[name] for name in ("source", "requirements", "dependencies")}
+    code = {name: given[name] for name in ("source", "requirements", "dependencies", "examples")}
     before, retry = Settings.of(edited), form.retry()
     settings = with_grants(before, hosts=given["hosts"], secrets=given["secrets"])
     stated = {name: given[name] for name in ("limits", "logging", "imports_first")}

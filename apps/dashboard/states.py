@@ -62,6 +62,11 @@ LOOKS: dict[str, StateLook] = {
     "held": StateLook("Held", "shield-check", "good"),
     "not_held": StateLook("Not held", "shield-exclamation", "bad"),
     "not_fired": StateLook("Not fired yet", "question-mark-circle", "idle"),
+    # examples
+    "met": StateLook("As expected", "check-circle", "good"),
+    "unmet": StateLook("Not as expected", "x-circle", "bad"),
+    "untried": StateLook("Not tried yet", "question-mark-circle", "idle"),
+    "outdated": StateLook("What it calls has changed since", "arrow-path", "waiting"),
     # connections and parts of the installation
     "ok": StateLook("Works", "check-circle", "good"),
     "degraded": StateLook("Degraded", "exclamation-triangle", "waiting"),

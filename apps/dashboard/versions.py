@@ -64,7 +64,7 @@ def function_users(request: PageRequest, function_id: UUID) -> HttpResponse:
 @page(Permission.DEVELOP, FORM)
 def version_activate(request: PageRequest, function_id: UUID, version_id: UUID) -> HttpResponse:
     """Asks with all that it would change in view, then does it. Going back to an earlier version is the same page."""
-    function, version = _function_and_version(request, function_id, version_id)
+    function, version = function_and_version(request, function_id, version_id)
     active = function.active_version
     is_back = active is not None and version.number < active.number and version.activated_at is not None
     refusal = None
@@ -139,7 +139,12 @@ def _told_of_users(function: Function) -> dict[str, Impact | QuerySet[Function]]
     return {"impact": impact, "users": users[:NAMED_USERS]}
 
 
-def _function_and_version(request: PageRequest, function_id: UUID, version_id: UUID) -> tuple[Function, FunctionVersion]:
+def function_and_version(request: PageRequest, function_id: UUID, version_id: UUID) -> tuple[Function, FunctionVersion]:
+    """Both, if they belong together.
+
+    Raises:
+        NoSuchFunction, NoSuchVersion
+    """
     function = get_function(actor=request.membership, function_id=function_id)
     version = get_version(actor=request.membership, version_id=version_id)
     if version.function_id != function.pk:

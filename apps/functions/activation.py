@@ -1,6 +1,6 @@
 """Which version of a function is the active one, and the checks without which none becomes it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from django.db import connection
@@ -21,6 +21,9 @@ from apps.packages.models import PackageSet
 from apps.workspaces.models import Membership
 from apps.workspaces.roles import Permission
 from apps.workspaces.services import require
+
+type Gate = Callable[[FunctionVersion], None]
+_gates: list[Gate] = []
 
 
 class NoSuchFunction(NotFound):
@@ -52,9 +55,9 @@ def activate_version(*, actor: Membership, version: FunctionVersion, instead_of:
         instead_of: the number of the version that was active when the actor decided; another one refuses.
 
     Raises:
-        PermissionMissing, FolderForbids, NoSuchFunction (a task's own), FunctionArchived, ActiveChanged, UnknownDependency,
-        DependencyCycle, ClosureTooLarge, ContradictingRequirements, InvalidLimit, LimitAboveMaximum, UnknownSecret,
-        AuthorUnknown
+        PermissionMissing, FolderForbids, NoSuchFunction (a task's own), FunctionArchived, ActiveChanged, ExamplesNotMet,
+        UnknownDependency, DependencyCycle, ClosureTooLarge, ContradictingRequirements, InvalidLimit, LimitAboveMaximum,
+        UnknownSecret, AuthorUnknown
     """
     require(actor, Permission.DEVELOP)
     return _change_active(actor, version, instead_of, action="function.version_activated")
@@ -68,6 +71,12 @@ def roll_back(*, actor: Membership, version: FunctionVersion, instead_of: int | 
     """
     require(actor, Permission.DEVELOP)
     return _change_active(actor, version, instead_of, action="function.rolled_back")
+
+
+def ask_before_activation(gate: Gate) -> None:
+    """Have a higher app say whether a version may become active: it raises a DomainError when not. Register in ready()."""
+    if gate not in _gates:
+        _gates.append(gate)
 
 
 def hold_graph() -> None:
@@ -118,7 +127,9 @@ def ask_for_capabilities(*, actor: Membership, version: FunctionVersion, closure
 def set_active(
     *, actor: Membership, function: Function, version: FunctionVersion, action: str = "function.version_activated"
 ) -> None:
-    """Write it down and tell. All checks, and the graph and the row held, are the caller's."""
+    """Ask the gates, write it down and tell. All other checks, and the graph and the row held, are the caller's."""
+    for gate in _gates:
+        gate(version)
     before = function.active_version
     function.active_version = version
     Function.objects.filter(pk=function.pk).update(active_version=version, updated_at=Now())

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from apps.functions.examples import example_lines
 from apps.functions.models import FunctionVersion
 
 CONTEXT = 3
@@ -132,8 +133,10 @@ def compare_lines(old: Sequence[str], new: Sequence[str]) -> list[Block]:
 
 
 def _settings(old: FunctionVersion, new: FunctionVersion) -> Iterator[Change]:
-    """What a digest covers beside the source, and the arguments, which follow from the source and matter to callers."""
-    before, after = ({**each.content(), "arguments": _arguments(each)} for each in (old, new))
+    """What a digest covers beside the source; the arguments, which follow from it and matter to callers; and the examples."""
+    before, after = (
+        {**each.content(), "arguments": _arguments(each), "examples": example_lines(each.examples)} for each in (old, new)
+    )
     for name in dict.fromkeys([*before, *after]):
         if name != "source" and before.get(name) != after.get(name):
             yield Change(name, before.get(name), after.get(name))

@@ -179,6 +179,7 @@ class Function(TenantModel):
     folder = models.ForeignKey(Folder, null=True, on_delete=models.PROTECT, related_name="functions")
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(db_default=Now())
+    needs_examples = models.BooleanField(default=False)  # only versions whose examples were met become active
     archived_at = models.DateTimeField(null=True)  # since when it is out of lists and new runs; its versions and runs stay
 
     objects: ClassVar = TenantManager.from_queryset(FunctionQuerySet)()  # type: ignore[assignment]  # narrower than its base
@@ -245,6 +246,7 @@ class FunctionVersion(TenantModel):
     note = models.CharField(max_length=200, blank=True, default="")  # the author's words on what is new
     changes = models.CharField(max_length=200, blank=True, default="")  # the same by comparison with `derived_from`
     pins = models.JSONField(default=dict)  # of functions that it calls in another version than the active one: name → number
+    examples = models.JSONField(default=list)  # see functions.examples; no part of the digest, since no run depends on them
     activated_at = models.DateTimeField(null=True)  # the last time that it became the active one; never: a draft
 
     # The packages that a run needs, dependencies included, as asked for when the version was saved.
@@ -264,7 +266,7 @@ class FunctionVersion(TenantModel):
             "function", "number", "source", "entry", "is_async", "description", "input_schema", "output_schema",
             "imports", "hints", "requirements", "dependencies", "secrets", "hosts", "limits", "retry_class", "retry",
             "logging", "isolation", "imports_first", "digest", "origin", "task_id", "prompt", "model", "derived_from",
-            "author", "author_name", "created_at", "note", "changes", "pins",
+            "author", "author_name", "created_at", "note", "changes", "pins", "examples",
         )  # fmt: skip
 
     def __str__(self) -> str:

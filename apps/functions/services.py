@@ -30,6 +30,7 @@ from apps.functions.comparison import Comparison, compare
 from apps.functions.definition import BY_HAND, Provenance, Settings, check_name, checked_host, clean_tags
 from apps.functions.editing import Basis, check_basis
 from apps.functions.environments import closure_requirements, ensure_environment
+from apps.functions.examples import Example, clean_examples
 from apps.functions.limits import check_maxima, workspace_maxima
 from apps.functions.logging import clean_logging
 from apps.functions.models import Folder, FolderAction, Function, FunctionVersion, Origin
@@ -42,7 +43,8 @@ from apps.workspaces.services import require
 
 __all__ = [
     "NoSuchFunction", "closure_requirements", "compare_versions", "create_function", "details_digest", "ensure_environment",
-    "find_function", "find_version", "get_function", "get_version", "resolve_closure", "save_version", "update_details",
+    "find_function", "find_version", "get_function", "get_version", "require_examples", "resolve_closure", "save_version",
+    "update_details",
 ]  # fmt: skip
 
 NO_SETTINGS = Settings()
@@ -78,6 +80,7 @@ class _Draft:
     settings: Settings
     provenance: Provenance
     pins: dict[str, int] | None
+    examples: Sequence[Example] | None
     note: str = ""
 
 
@@ -93,6 +96,7 @@ def create_function(
     folder: Folder | None = None,
     settings: Settings = NO_SETTINGS,
     provenance: Provenance = BY_HAND,
+    examples: Sequence[Example] = (),
 ) -> Function:
     """Make a function with its first version, which is active at once for whoever sees the function.
 
@@ -105,15 +109,15 @@ def create_function(
 
     Raises:
         PermissionMissing, FolderForbids, InvalidName, NameTaken, SourceInvalid, SourceTooLarge, UnknownDependency,
-        UnusedDependency, DependencyCycle, ClosureTooLarge, BadPin, PinsDiffer, MissingPackage, BadRequirement, InvalidGrant,
-        UnknownSecret, InvalidLimit, LimitAboveMaximum, InvalidTag
+        UnusedDependency, DependencyCycle, ClosureTooLarge, BadPin, PinsDiffer, InvalidExample, MissingPackage, BadRequirement,
+        InvalidGrant, UnknownSecret, InvalidLimit, LimitAboveMaximum, InvalidTag
     """
     require(actor, Permission.DEVELOP)
     if name is not None:
         check_name(name)
     if folder is not None:
         require_folder_access(actor, folder.path, FolderAction.EDIT)
-    draft = _draft(name, source, requirements, dependencies, settings, provenance)
+    draft = _draft(name, source, requirements, dependencies, settings, provenance, examples)
     check_name(draft.analysis.entry)
     function = Function(
         name=draft.analysis.entry,
@@ -145,6 +149,7 @@ def save_version(
     provenance: Provenance = BY_HAND,
     basis: Basis | None = None,
     note: str = "",
+    examples: Sequence[Example] | None = None,
     activate: bool = True,
 ) -> FunctionVersion:
     """Add a version and, unless it shall stay a draft, make it active.
@@ -158,15 +163,16 @@ def save_version(
     Args:
         basis: what the author began with; when somebody has saved another version since, this one is refused.
         note: what is new in it, in the author's words, at most 200 characters.
+        examples: what it must give for what; those of the version before when left out.
 
     Raises:
         as `create_function`, and NoSuchFunction for a function that this provenance may not change, NoSuchVersion,
-        FunctionArchived, EditConflict, NoteTooLong
+        FunctionArchived, EditConflict, NoteTooLong, ExamplesNotMet
     """
     require(actor, Permission.DEVELOP)
     if function.task_id != provenance.task_id:
         raise NoSuchFunction(f"There is no function “{function.name}” here that could be changed.", name=function.name)
-    draft = _draft(function.name, source, requirements, dependencies, settings, provenance, note)
+    draft = _draft(function.name, source, requirements, dependencies, settings, provenance, examples, note)
     with _all_or_nothing():
         version = _add_next_version(actor, function, draft, basis, is_to_be_active=activate)
     if version.is_active:
@@ -278,6 +284,20 @@ def compare_versions(*, actor: Membership, function: Function, before: int | Non
     return compare(active, new)
 
 
+def require_examples(*, actor: Membership, function: Function, is_required: bool) -> Function:
+    """Let only versions become active whose examples were met, or any again. The active one stays.
+
+    Raises:
+        PermissionMissing, NoSuchFunction
+    """
+    require(actor, Permission.DEVELOP)
+    if Function.objects.filter(pk=function.pk).update(needs_examples=is_required) == 0:
+        raise NoSuchFunction("There is no such function here.")
+    record(actor=actor, action="function.examples_required", subject=function, is_required=is_required)
+    function.needs_examples = is_required
+    return function
+
+
 def details_digest(function: Function) -> str:
     """What is said about a function, as a form remembers it that was filled with it."""
     return digest_of([function.description, function.tags])
@@ -290,6 +310,7 @@ def _draft(
     dependencies: Sequence[str] | None,
     settings: Settings,
     provenance: Provenance,
+    examples: Sequence[Example] | None,
     note: str = "",
 ) -> _Draft:
     if len(note) > LONGEST_NOTE:
@@ -302,7 +323,7 @@ def _draft(
     declared, pins = parted_pins(dependencies)
     names = dependency_names(analysis, declared=declared, task_id=provenance.task_id)
     said = None if dependencies is None else pins
-    return _Draft(source, analysis, normalised, names, settings, provenance, said, cleaned(note).strip())
+    return _Draft(source, analysis, normalised, names, settings, provenance, said, examples, cleaned(note).strip())
 
 
 def _all_or_nothing() -> AbstractContextManager[None]:
@@ -346,7 +367,8 @@ def _add_next_version(
 
 
 def _same(version: FunctionVersion, *others: FunctionVersion | None) -> FunctionVersion | None:
-    return next((other for other in others if other and other.digest == version.digest and other.author_id is not None), None)
+    known = (other for other in others if other and other.author_id is not None)
+    return next((other for other in known if (other.digest, other.examples) == (version.digest, version.examples)), None)
 
 
 def _begun_with(function: Function, basis: Basis | None) -> FunctionVersion | None:
@@ -385,6 +407,11 @@ def _pins(draft: _Draft, begun_with: FunctionVersion | None) -> dict[str, int]:
     return {name: number for name, number in before.items() if name in draft.dependencies}
 
 
+def _examples(draft: _Draft, begun_with: FunctionVersion | None) -> list[Example]:
+    before = begun_with.examples if begun_with else []
+    return clean_examples(before if draft.examples is None else draft.examples, draft.analysis.schema)
+
+
 def _version(
     actor: Membership, function: Function, draft: _Draft, number: int, begun_with: FunctionVersion | None = None
 ) -> FunctionVersion:
@@ -421,6 +448,7 @@ def _version(
         author_name=str(actor),
         note=draft.note,
         pins=_pins(draft, begun_with),
+        examples=_examples(draft, begun_with),
     )
     version.digest = version.compute_digest()
     return version

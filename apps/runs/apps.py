@@ -9,9 +9,10 @@ class RunsConfig(AppConfig):
     def ready(self) -> None:
         from apps.core.dispatch import register_work
         from apps.core.events import on
+        from apps.functions.activation import ask_before_activation
         from apps.functions.graph import register_part
         from apps.packages.collection import ask_before_removing
-        from apps.runs import arguments, attacks, boxes, children, library, orphans, reactions, work
+        from apps.runs import arguments, attacks, boxes, children, examples, library, orphans, reactions, work
         from apps.runs.environments import is_environment_needed
         from apps.runs.health import draw_health
         from apps.runs.requests import register_verb, register_waiting_verb
@@ -23,6 +24,7 @@ class RunsConfig(AppConfig):
             attacks.WORK, step=attacks.fire_next_round, sweep=attacks.sweep_lost_rounds, pending=attacks.count_due_rounds
         )
         ask_before_removing(is_environment_needed)
+        ask_before_activation(examples.refuse_unmet)
         register_part(draw_health)
         register_waiting_verb("runs.call", children.call_function)
         register_verb("functions.list", library.list_functions)

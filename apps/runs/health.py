@@ -45,8 +45,7 @@ def judge_health(states: list[str]) -> Health:
 
 def draw_health(graph: Graph) -> None:
     """Tell every function of the library in the graph how it does. One query, which reads a few runs of each by index."""
-    ended = Run.objects.filter(function=OuterRef("pk"), state__in=TELLING).order_by("-pk")
-    rows = Function.objects.library().values_list("pk", ArraySubquery(ended.values("state")[:LOOKED_BACK]))
+    rows = Function.objects.library().values_list("pk", ArraySubquery(last_ends().values("state")[:LOOKED_BACK]))
     ends = dict(rows)
     for node in graph.of_kind(FUNCTION):
         if node.row_id is not None:
@@ -113,12 +112,12 @@ class Record:
 
 def record_of(function: Function) -> Record:
     """The latest runs of a function. One query, which reads no more than it tells, by index."""
-    rows = Run.objects.filter(function=function, state__in=TELLING).order_by("-pk")[:SUMMED_UP]
+    rows = Run.objects.without_trials().filter(function=function, state__in=TELLING).order_by("-pk")[:SUMMED_UP]
     columns = rows.values_list("pk", "state", "seconds", "used__cpu_seconds", "finished_at")
     return Record([Ended(pk, RunState(state), *times) for pk, state, *times in columns][::-1])
 
 
 def last_ends() -> RunQuerySet:
     """For each function of a query around it, the newest run that says something about it."""
-    ended: RunQuerySet = Run.objects.filter(function=OuterRef("pk"), state__in=TELLING).order_by("-pk")
+    ended: RunQuerySet = Run.objects.without_trials().filter(function=OuterRef("pk"), state__in=TELLING).order_by("-pk")
     return ended

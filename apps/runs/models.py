@@ -29,6 +29,10 @@ class RunQuerySet(TenantQuerySet["Run"]):
     def open(self) -> "RunQuerySet":
         return self.filter(state__in=OPEN)
 
+    def without_trials(self) -> "RunQuerySet":
+        """Not those that tried an example: an error that was expected is no news."""
+        return self.filter(example=None)
+
 
 class Run(Leased):
     """One execution of one function version, with everything that it will use frozen on it.
@@ -117,6 +121,11 @@ class Run(Leased):
         return self.state in OPEN
 
     @property
+    def is_trial(self) -> bool:
+        """Whether it tries an example of its version. A query, unless it was read together with `example`."""
+        return hasattr(self, "example")
+
+    @property
     def short_id(self) -> str:
         """The random end of the id: the beginning is the clock and looks alike in a list."""
         return str(self.pk)[-8:]
@@ -134,6 +143,23 @@ class Run(Leased):
     def labels(self) -> dict[str, str]:
         """What the run's container is labelled with."""
         return {"workspace": str(self.workspace_id), "run": str(self.pk), "attempt": str(self.attempt), "token": str(self.token)}
+
+
+class ExampleRun(TenantModel):
+    """A run that tried an example of its version. `number` counts examples from 1."""
+
+    version = models.ForeignKey("functions.FunctionVersion", on_delete=models.CASCADE, related_name="example_runs")
+    number = models.PositiveSmallIntegerField()
+    run = models.OneToOneField(Run, on_delete=models.CASCADE, related_name="example")
+
+    class Meta:
+        indexes = [models.Index(fields=["version", "number", "-id"], name="runs_example_latest")]
+
+    class Tenancy(TenantModel.Tenancy):
+        append_only = True
+
+    def __str__(self) -> str:
+        return f"example {self.number} of {self.version_id}"
 
 
 class SealedArguments(TenantModel):

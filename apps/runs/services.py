@@ -37,7 +37,7 @@ from sandbox.limits import Amount
 MAX_NAME = 200
 MIB = 1 << 20
 ROOM_TO_WORK = 48 * MIB  # gVisor's kernel takes some 28 MiB of a box's memory (measured), a bare Python 15
-_SHOWN_WITH = ("function", "version", "asked_by__user", "package_set", "parent__function", "capabilities__request")
+_SHOWN_WITH = ("function", "version", "asked_by__user", "package_set", "parent__function", "capabilities__request", "example")
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,7 @@ def _use_map(function: Function, version: FunctionVersion) -> Suggestion | None:
 
 def _always_failing(function: Function, version: FunctionVersion) -> Suggestion | None:
     """The way back leads to the latest earlier version of which a run went well."""
-    runs = Run.objects.filter(function=function)
+    runs = Run.objects.without_trials().filter(function=function)
     ends = list(runs.filter(version=version, state__in=TELLING).order_by("-id").values_list("state", flat=True)[:FAILED_IN_A_ROW])
     if len(ends) < FAILED_IN_A_ROW or any(state not in FAILED for state in ends):
         return None
@@ -139,7 +139,7 @@ def _always_failing(function: Function, version: FunctionVersion) -> Suggestion 
 
 def _never_used(function: Function, version: FunctionVersion) -> Suggestion | None:
     """Neither was it run, nor does another function call it, in whose box it would be."""
-    if function.created_at > timezone.now() - UNUSED_FOR or Run.objects.filter(function=function).exists():
+    if function.created_at > timezone.now() - UNUSED_FOR or Run.objects.without_trials().filter(function=function).exists():
         return None
     if impact_of(function).direct:
         return None

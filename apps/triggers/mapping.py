@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from apps.core import cel
+from apps.core.cel import Answer, BadExpression, check_names, check_shape, evaluate, inspect
 from apps.core.errors import Invalid
 from apps.functions.arguments import ArgumentsInvalid, validate_arguments
-from apps.triggers.cel import Answer, BadExpression, check_shape, evaluate, inspect
-from apps.triggers.cel.grammar import check_names
 
 MAX_ARGUMENTS = 50
 CONDITION = "condition"
@@ -23,12 +23,6 @@ class ExpressionsInvalid(Invalid):
         told = " ".join(f"{_shown(name)}: {sentence}" for name, sentence in list(fields.items())[:3])
         super().__init__(told, fields=dict(fields))
         self.fields = dict(fields)
-
-
-class ConditionUnclear(Invalid):
-    """The condition gives neither true nor false for this event."""
-
-    code = "condition_unclear"
 
 
 def check_expressions(condition: str, arguments: Mapping[str, str], schema: Mapping[str, Any]) -> None:
@@ -57,16 +51,9 @@ def holds(condition: str, event: dict[str, Any]) -> bool:
     """Whether the condition holds for an event. An empty one always does.
 
     Raises:
-        ConditionUnclear, cel.process.EvaluatorAway
+        cel.ConditionUnclear, cel.process.EvaluatorAway
     """
-    if not condition:
-        return True
-    [answer] = evaluate([condition], event)
-    if answer.problem:
-        raise ConditionUnclear(f"The condition cannot be decided: {answer.problem}")
-    if not isinstance(answer.value, bool):
-        raise ConditionUnclear('The condition gives neither true nor false. Compare something: event.data.state == "failed".')
-    return answer.value
+    return not condition or cel.holds(condition, {"event": event}, such_as='event.data.state == "failed"')
 
 
 def arguments_for(arguments: Mapping[str, str], event: dict[str, Any]) -> dict[str, Any]:
@@ -75,7 +62,7 @@ def arguments_for(arguments: Mapping[str, str], event: dict[str, Any]) -> dict[s
     Raises:
         ExpressionsInvalid, cel.process.EvaluatorAway
     """
-    answers = dict(zip(arguments, evaluate(list(arguments.values()), event), strict=True))
+    answers = dict(zip(arguments, evaluate(list(arguments.values()), {"event": event}), strict=True))
     if problems := {name: answer.problem for name, answer in answers.items() if answer.problem}:
         raise ExpressionsInvalid(problems)
     return {name: answer.value for name, answer in answers.items()}
@@ -108,7 +95,7 @@ def _name_problem(text: str, answer: Answer) -> str:
     if answer.problem:
         return f"This is no expression. {answer.problem}"
     try:
-        check_names(text, answer.value)
+        check_names(text, answer.value, known=["event"], such_as="event.data")
     except BadExpression as problem:
         return problem.message
     return ""

@@ -20,9 +20,9 @@ MAX_FILES = 100
 def tell_run(*, run_id: UUID, state: str, **_: Any) -> None:
     """A run has ended; and if a rule had started it in vain, that rule has failed."""
     heavy = ("closure", "version__source", "version__input_schema", "version__output_schema")
-    run = Run.objects.select_related("function", "version").defer(*heavy).get(pk=run_id)
-    if run.function.task_id is not None:
-        return  # what a task makes for itself is nobody else's news
+    run = Run.objects.select_related("function", "version", "example").defer(*heavy).get(pk=run_id)
+    if run.function.task_id is not None or run.is_trial:
+        return  # what a task makes for itself is nobody else's news, nor what comes of a draft's examples
     chain = chain_of(run)
     record_event(
         type=f"run.{state}", source=f"/functions/{run.function.name}", subject=str(run.pk), data=_told_of(run),
@@ -35,8 +35,8 @@ def tell_run(*, run_id: UUID, state: str, **_: Any) -> None:
 
 def tell_artifacts(*, run_id: UUID, artifacts: list[Artifact], **_: Any) -> None:
     """A run has left files. They are named and not sent: a function that a rule starts gets words, not files."""
-    run = Run.objects.select_related("function").get(pk=run_id)
-    if run.function.task_id is not None:
+    run = Run.objects.select_related("function", "example").get(pk=run_id)
+    if run.function.task_id is not None or run.is_trial:
         return
     names = ("name", "size", "sha256", "media_type")
     files = [{"id": str(file.pk), **{name: getattr(file, name) for name in names}} for file in artifacts[:MAX_FILES]]

@@ -12,6 +12,7 @@ from django.db.models.functions import Now
 
 from apps.audit.services import record
 from apps.core.canonical import digest_of
+from apps.core.cel import ConditionUnclear
 from apps.core.errors import Conflict, Invalid, NotFound
 from apps.core.tenancy import current_workspace_id, scope
 from apps.functions.models import Function
@@ -257,7 +258,7 @@ def _trial(draft: RuleDraft, event: Event) -> Trial:
         if not mapping.holds(draft.condition, envelope):
             return Trial(event, holds=False, arguments={})
         return Trial(event, holds=True, arguments=mapping.arguments_for(draft.arguments, envelope))
-    except (mapping.ConditionUnclear, mapping.ExpressionsInvalid) as problem:
+    except (ConditionUnclear, mapping.ExpressionsInvalid) as problem:
         return Trial(event, holds=False, arguments={}, problem=problem.message)
 
 

@@ -15,6 +15,7 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
 from apps.core import leases
+from apps.core.cel import ConditionUnclear
 from apps.core.dispatch import MESSAGES_PER_LOOK
 from apps.core.errors import DomainError, LimitReached, Unavailable
 from apps.core.retries import Backoff, outlived_its_workers
@@ -105,7 +106,7 @@ def _decide(delivery: Delivery) -> Decision:
             if not mapping.holds(rule.condition, event):
                 return Decision(DeliveryState.SKIPPED, "The condition does not hold for this event.")
         return Decision(DeliveryState.STARTED, arguments=mapping.arguments_for(rule.arguments, event))
-    except (mapping.ConditionUnclear, mapping.ExpressionsInvalid) as problem:
+    except (ConditionUnclear, mapping.ExpressionsInvalid) as problem:
         return Decision(DeliveryState.FAILED, problem.message)
 
 

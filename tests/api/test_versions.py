@@ -137,3 +137,20 @@ def test_a_pin_is_stated_with_the_dependency_and_stays_where_none_is_spoken_of(d
     assert (kept["version"], kept["pins"]) == (2, {"clean": 1})
     refused = developer.post("/functions", {"source": caller.replace("caller", "other"), "dependencies": ["clean@7"]})
     assert (refused.status_code, refused.json()["code"]) == (422, "unknown_dependency")
+
+
+def test_examples_are_stated_tried_and_wanted(cast, developer) -> None:
+    examples = [{"arguments": {"text": " a "}, "result": "a"}, {"arguments": {"text": ""}, "raises": "ValueError"}]
+    assert save(developer, "2", examples=examples, activate=False).status_code == 201
+    told = developer.get(f"{PATH}/versions/2/examples").json()
+    assert [(each["expected"], each["verdict"], each["run"]) for each in told] == [
+        ('"a"', "untried", None), ("raises ValueError", "untried", None),
+    ]  # fmt: skip
+    tried = developer.post(f"{PATH}/versions/2/examples")
+    assert (tried.status_code, [each["verdict"] for each in tried.json()]) == (202, ["open", "open"])
+    assert developer.get(f"/runs/{tried.json()[0]['run']}").json()["version"] == 2
+    assert developer.post(f"{PATH}/examples", {"required": True}).status_code == 200
+    refused = developer.post(f"{PATH}/activate", {"version": 2})
+    assert (refused.status_code, refused.json()["code"]) == (409, "examples_not_met")
+    assert refused.json()["details"]["numbers"] == [1, 2]
+    assert developer.post(f"{PATH}/versions/1/examples").json()["code"] == "no_examples"

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from tests.browser.conftest import Visit
-from tests.browser.people import Person
+from tests.browser.people import LATER, Person
 from tests.browser.pictures import keep
 
 pytestmark = [pytest.mark.browser, pytest.mark.gvisor, pytest.mark.processes]
@@ -124,3 +124,29 @@ def test_what_is_used_stays_and_what_is_not_is_archived_brought_back_and_deleted
     owner.fill(name="greets_shelf")
     owner.press("Delete it for good")
     owner.sees("greets_shelf is deleted", within=owner.page.locator("body"))
+
+
+def test_examples_are_tried_in_boxes_before_a_draft_becomes_active(visit: Visit) -> None:
+    developer = visit("developer")
+    write(developer, "tried")
+    address = developer.page.url
+    developer.page.get_by_role("link", name="Edit", exact=True).click()
+    edit(
+        developer, "tried", '["Hello", who]', '["Hello", who.title()]', note="Names begin with a capital.",
+        examples='{"who": "ada"} => "Hello Ada"\n{"who": "ada"} => "hello ada"\n{"who": ""} => "Hello "',
+    )  # fmt: skip
+    developer.press("Save as a draft")
+    developer.sees(re.compile("You look at version 2, a draft"))
+    developer.page.get_by_role("link", name="3", exact=True).click()
+    developer.sees("0 of 3 as expected")
+    developer.press("Try them")
+    developer.sees("2 of 3 as expected", ms=LATER)
+    developer.sees("Not as expected")
+    keep(developer, "version-examples")
+    developer.page.goto(f"{address}?version=2")
+    developer.press("Want them met before a version becomes active")
+    developer.page.goto(f"{address}versions")
+    developer.page.get_by_role("link", name="Activate version 2").click()
+    with developer.refused(409):
+        developer.press("Activate version 2")
+        developer.sees(re.compile("example 2 did not pass"))

@@ -15,6 +15,7 @@ from apps.dashboard.paging import ROWS
 from apps.functions.definition import Settings
 from apps.functions.models import Function, FunctionVersion
 from apps.functions.services import create_function, save_version, update_details
+from apps.runs.models import Run
 
 SOURCE = 'def shout(text: str) -> str:\n    """Say it loudly."""\n    return text.upper()\n'
 
@@ -298,3 +299,39 @@ def test_a_pin_is_shown_stays_through_edits_and_goes_when_it_is_taken_out(client
     with scope(cast.acme.pk):
         pins = FunctionVersion.objects.filter(function=function).order_by("number").values_list("pins", flat=True)
         assert list(pins) == [{"shout": 1}, {"shout": 1}, {}]
+
+
+def test_examples_are_written_in_the_form_tried_on_their_page_and_wanted_by_one_click(client, cast, shout, sign_in) -> None:
+    opened = filled(read(client, url(shout, "edit")))
+    line = '{"text": "a"} => "A"'
+    refused = client.post(url(shout, "edit"), {"source": SOURCE, "examples": f"{line}\nnonsense", **opened})
+    assert (refused.status_code, "Example 2 cannot be read" in refused.content.decode()) == (422, True)
+    refused = client.post(url(shout, "edit"), {"source": SOURCE, "examples": '{"word": 1} => 1', **opened})
+    assert (refused.status_code, numbers(cast)) == (422, (1, 1))
+    assert client.post(url(shout, "edit"), {"source": SOURCE, "examples": line, **opened}).status_code == 302
+    with scope(cast.acme.pk):
+        version = FunctionVersion.objects.get(number=2)
+    address = url(shout, f"versions/{version.pk}/examples")
+    page = read(client, address)
+    assert "0 of 1 as expected" in page
+    assert "Not tried yet" in page
+    assert client.post(address).headers["Location"] == address
+    assert 'hx-trigger="changed, every 5s"' in read(client, address)
+    with scope(cast.acme.pk):
+        Run.objects.update(state="succeeded", result="A")
+    page = read(client, address)
+    assert "1 of 1 as expected" in page
+    assert 'hx-trigger="changed, every 5s"' not in page
+    assert "Want them met" in read(client, url(shout))
+    assert client.post(url(shout, "needs-examples"), {"required": "yes"}).status_code == 302
+    assert "Only versions whose examples were met become active." in read(client, url(shout))
+    opened = filled(read(client, url(shout, "edit")))
+    refused = client.post(url(shout, "edit"), {"source": SOURCE + "#\n", "examples": line, **opened})
+    assert (refused.status_code, "Save it as a draft, try its examples" in refused.content.decode()) == (409, True)
+    assert sign_in(cast.viewer).post(address).status_code == 403
+
+
+def test_a_version_without_examples_says_how_to_get_some(client, shout) -> None:
+    page = read(client, url(shout, f"versions/{shout.active_version_id}/examples"))
+    assert "Write some when you edit the function" in page
+    assert "Try them" not in page

@@ -56,3 +56,11 @@ def test_authors_become_accounts_and_who_had_left_is_unknown(before: SimpleNames
         authors = dict(FunctionVersion.objects.values_list("entry", "author"))
         assert authors == {"stays": before.developer.user_id, "left": None}
         assert PackageSet.objects.get().author_ids == sorted([str(before.owner.user_id), str(before.admin.user_id)])
+
+
+def test_versions_of_before_were_active_when_they_were_saved(before: SimpleNamespace) -> None:
+    bring_up_to_date()
+    with scope(before.acme.pk):
+        versions = list(FunctionVersion.objects.all())
+        assert [version.activated_at == version.created_at for version in versions] == [True, True]
+        assert not any(version.is_draft or version.pins or version.examples for version in versions)

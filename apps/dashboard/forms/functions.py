@@ -9,6 +9,7 @@ from apps.dashboard.forms.limits import LimitsForm, limit_initial
 from apps.dashboard.forms.logging import LoggingForm, logging_initial
 from apps.functions.definition import RETRY
 from apps.functions.editing import Basis
+from apps.functions.examples import Example, InvalidExample, example_lines, parse_examples
 from apps.functions.models import Function, FunctionVersion, Isolation, RetryClass
 from apps.functions.services import LONGEST_NOTE, details_digest
 
@@ -62,6 +63,14 @@ class FunctionForm(LoggingForm, LimitsForm):
         label="First pause, seconds", required=False, help_text="Up to this long; doubles each time. 5 if empty."
     )
     backoff_cap_seconds = forms.IntegerField(label="Longest pause, seconds", required=False, help_text="300 if empty.")
+    examples = forms.CharField(
+        label="Examples, one a line",
+        required=False,
+        max_length=100_000,
+        widget=forms.Textarea,
+        help_text='Arguments and what they must give, as JSON; {"text": 1} => raises TypeError; or a condition in CEL: '
+        '{"text": "a"} => holds size(result) == 1',
+    )
     tags = forms.CharField(label="Tags", required=False, max_length=1000, help_text="Parted by commas.")
     keeps_box = forms.BooleanField(
         label="Keep its box between runs",
@@ -87,6 +96,12 @@ class FunctionForm(LoggingForm, LimitsForm):
 
     def clean_secrets(self) -> list[str]:
         return _parted(self.cleaned_data["secrets"])
+
+    def clean_examples(self) -> list[Example]:
+        try:
+            return parse_examples(self.cleaned_data["examples"])
+        except InvalidExample as error:
+            raise forms.ValidationError(error.message) from error
 
     def clean_dependencies(self) -> list[str]:
         return _parted(self.cleaned_data["dependencies"])
@@ -140,6 +155,7 @@ def version_initial(function: Function, version: FunctionVersion | None, newest:
         initial |= {"based_on": version.number}
         initial |= {"dependencies": " ".join(f"{name}@{number}" for name, number in sorted(version.pins.items()))}
         initial |= {"source": version.source, "requirements": "\n".join(version.requirements)}
+        initial |= {"examples": "\n".join(example_lines(version.examples))}
         initial |= limit_initial(version.limits)
         initial |= {"keeps_box": version.isolation == Isolation.FUNCTION, "imports_first": version.imports_first}
         initial |= {"retry_class": version.retry_class, **version.retry}

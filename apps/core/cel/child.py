@@ -1,7 +1,7 @@
 """The child process: requests by standard input, answers by standard output, one JSON value a line, under its own limits.
 
-Started by `apps.triggers.cel.process`; ends with its standard input. A request: {"expressions": [text, …], "event": {…}} to
-evaluate, or without an event to read them only. The answer has one entry for each expression.
+Started by `apps.core.cel.process`; ends with its standard input. A request: {"expressions": [text, …], "values": {name: …}}
+to evaluate, or without values to read them only. The answer has one entry for each expression.
 """
 
 import base64
@@ -44,18 +44,18 @@ def main() -> None:
         request = json.loads(line)
         # The timer counts processor time and its signal has no handler: it ends the process whatever that is doing.
         signal.setitimer(signal.ITIMER_PROF, CPU_SECONDS)
-        answers = [_answer(text, request.get("event")) for text in request["expressions"]]
+        answers = [_answer(text, request.get("values")) for text in request["expressions"]]
         written = json.dumps(answers)
         signal.setitimer(signal.ITIMER_PROF, 0)
         _say(answers if len(written) <= MAX_ANSWER_BYTES else [_problem("It gives more than 1 MiB.") for _ in answers])
 
 
-def _answer(text: str, event: Any) -> dict[str, Any]:
+def _answer(text: str, values: dict[str, Any] | None) -> dict[str, Any]:
     try:
         program = cel.compile(text)
-        if event is None:
+        if values is None:
             return {"names": program.variables()}
-        return {"value": _plain(program.execute({"event": event}))}
+        return {"value": _plain(program.execute(values))}
     except KeyError as error:
         return _problem(f"There is no {error} in it. Ask with has(…) first.")
     except BaseException as error:  # noqa: BLE001 (a panic of the parser is no Exception, and no reason to end)

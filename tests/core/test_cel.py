@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from apps.triggers.cel import BadExpression, check_shape, evaluate, inspect, process
-from apps.triggers.cel.grammar import MAX_CHARACTERS, check_names
-from apps.triggers.cel.process import TOO_MUCH, EvaluatorAway
+from apps.core.cel import BadExpression, check_shape, evaluate, inspect, process
+from apps.core.cel.grammar import MAX_CHARACTERS, check_names
+from apps.core.cel.process import TOO_MUCH, EvaluatorAway
 
 EVENT = {
     "type": "order.paid",
@@ -26,13 +26,13 @@ LONGEST_SECONDS = 3.0  # a quarter of a second of processor time, and a new proc
 
 
 def value_of(text: str) -> object:
-    [answer] = evaluate([text], EVENT)
+    [answer] = evaluate([text], {"event": EVENT})
     assert answer.problem == ""
     return answer.value
 
 
 def problem_of(text: str) -> str:
-    [answer] = evaluate([text], EVENT)
+    [answer] = evaluate([text], {"event": EVENT})
     return answer.problem
 
 
@@ -109,7 +109,7 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_expression_ends_at_once_and_costs_the_next_nothing(name: str) -> None:
     began = time.monotonic()
-    evaluate([HOSTILE[name]], EVENT)
+    evaluate([HOSTILE[name]], {"event": EVENT})
     inspect([HOSTILE[name]])
     assert time.monotonic() - began < LONGEST_SECONDS
     assert value_of("event.data.n") == 3
@@ -160,13 +160,13 @@ def test_brackets_inside_a_text_are_no_depth() -> None:
 def test_an_expression_reads_the_event_and_nothing_else(text: str) -> None:
     [answer] = inspect([text])
     with pytest.raises(BadExpression, match="There is no"):
-        check_names(text, answer.value)
+        check_names(text, answer.value, known=["event"], such_as="event.data")
 
 
 def test_names_that_a_loop_binds_are_its_own() -> None:
     text = "event.data.tags.all(t, t.startsWith('a')) && event.data.tags.exists( other , other == 'b')"
     [answer] = inspect([text])
-    check_names(text, answer.value)
+    check_names(text, answer.value, known=["event"], such_as="event.data")
 
 
 @pytest.mark.parametrize("text", ["event.__class__", "event.data.__class__.__mro__", "event.data.name.__init__.__globals__"])

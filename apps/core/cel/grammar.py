@@ -5,16 +5,15 @@ answers in microseconds; what they miss is ended by the limits of its process.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from apps.core.errors import Invalid
 
 MAX_CHARACTERS = 1_000
 MAX_DEPTH = 16
 MAX_LOOPS = 3
-"""Each goes through a list of the event, which may have some thousand items; one in another multiplies."""
+"""Each goes through a list of the data, which may have some thousand items; one in another multiplies."""
 
-VARIABLE = "event"
 _STRING = re.compile(r'"(?:\\.|[^"\\])*"|' + r"'(?:\\.|[^'\\])*'", re.DOTALL)
 _LOOP = re.compile(r"\.\s*(?:all|exists|exists_one|existsOne|map|filter)\s*\(\s*([A-Za-z_]\w*)\s*,")
 
@@ -42,15 +41,21 @@ def check_shape(text: str) -> None:
         raise BadExpression(f"An expression may go through lists {MAX_LOOPS} times (all, exists, filter, map). Make it simpler.")
 
 
-def check_names(text: str, names: Iterable[str]) -> None:
-    """Refuse an expression that reads something other than the event. `names`: all that it reads, by the evaluator.
+def check_names(text: str, names: Iterable[str], *, known: Sequence[str], such_as: str) -> None:
+    """Refuse an expression that reads something unknown.
+
+    Args:
+        names: all that it reads, by the evaluator.
+        known: what it may read; `such_as` is the beginning of what was probably meant, for the sentence: "event.data".
 
     Raises:
         BadExpression
     """
     bound = set(_LOOP.findall(_STRING.sub('""', text)))
-    for name in sorted(set(names) - bound - {VARIABLE}):
-        raise BadExpression(f"There is no “{name[:60]}” here. An expression reads the event: {VARIABLE}.data.{name[:60]}, say.")
+    for name in sorted(set(names) - bound - set(known)):
+        raise BadExpression(
+            f"There is no “{name[:60]}” here. An expression reads {' and '.join(known)}: {such_as}.{name[:60]}, say."
+        )
 
 
 def _depth(bare: str) -> int:

@@ -9,22 +9,22 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from apps.core.cel.sentences import in_words
 from apps.core.errors import Unavailable
-from apps.triggers.cel.sentences import in_words
 
 WALL_SECONDS = 5
 """Above the child's own quarter of a second of processor time, so that a busy machine does not refuse what is sound."""
 
-TOO_MUCH = "It takes too much time or memory. Make it simpler, or let it look at less of the event."
+TOO_MUCH = "It takes too much time or memory. Make it simpler, or let it look at less."
 _ENDED_BY_ITS_LIMITS = frozenset(
     {-signal.SIGPROF, -signal.SIGKILL, -signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS, -signal.SIGILL, -signal.SIGTRAP}
 )
-_COMMAND = [sys.executable, "-I", "-B", "-X", "utf8", "-m", "apps.triggers.cel.child"]
+_COMMAND = [sys.executable, "-I", "-B", "-X", "utf8", "-m", "apps.core.cel.child"]
 
 
 class EvaluatorAway(Unavailable):
@@ -107,13 +107,13 @@ def _bury(child: "subprocess.Popen[str]") -> int:
     return status
 
 
-def evaluate(expressions: Sequence[str], event: dict[str, Any]) -> list[Answer]:
-    """What each expression gives of an event; those of one call share its time and memory.
+def evaluate(expressions: Sequence[str], values: Mapping[str, Any]) -> list[Answer]:
+    """What each expression gives; `values` is what the names in it stand for. Those of one call share its time and memory.
 
     Raises:
         EvaluatorAway
     """
-    answers = _evaluator.ask({"expressions": list(expressions), "event": event}) if expressions else []
+    answers = _evaluator.ask({"expressions": list(expressions), "values": dict(values)}) if expressions else []
     if answers is None:
         return [Answer(problem=TOO_MUCH) for _ in expressions]
     return [Answer(answer.get("value"), in_words(answer.get("problem", ""))) for answer in answers]
