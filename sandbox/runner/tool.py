@@ -13,6 +13,7 @@ from typing import Any
 
 from .artifact_writer import ArtifactBudget
 from .calls import Calls
+from .decoding import bind
 from .func_module import make_module
 from .line import Line
 from .progress import Progress
@@ -65,13 +66,18 @@ class Tool:
         return {file_name(source["name"]): source["name"] for source in self.sources}
 
     def run(self, arguments: Mapping[str, Any]) -> Any:
-        """Load everything, dependencies first, and call the entry. A coroutine is awaited."""
+        """Load everything, dependencies first, and call the entry with its arguments as the types that it says.
+
+        A coroutine is awaited.
+        """
         for source in self.sources:
             linecache.cache[file_name(source["name"])] = _lines(source)
         for source in self.sources:
             self._functions[source["name"]] = self._load(source)
         try:
-            result = self._functions[self.entry](**arguments)
+            entry = self._functions[self.entry]
+            places, names = bind(entry, arguments)
+            result = entry(*places, **names)
             return asyncio.run(_awaited(result)) if inspect.isawaitable(result) else result
         finally:
             self._progress.flush()

@@ -30,6 +30,7 @@ _PLAIN: dict[str, Schema] = {
     "datetime.date": {"type": "string", "format": "date"},
     "datetime.datetime": {"type": "string", "format": "date-time"},
     "datetime.time": {"type": "string", "format": "time"},
+    "datetime.timedelta": {"type": "number"},  # seconds
     "decimal.Decimal": {"type": "string", "format": "decimal"},
     "pathlib.Path": {"type": "string", "format": "path"},
     "uuid.UUID": {"type": "string", "format": "uuid"},
@@ -43,6 +44,8 @@ _SAME = {
 }
 _OTHER_NAMES = {
     "frozenset": "set",
+    "bytearray": "bytes",
+    "collections.deque": "list",
     "collections.defaultdict": "dict",
     "collections.OrderedDict": "dict",
     "pathlib.PurePath": "pathlib.Path",
