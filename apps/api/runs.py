@@ -9,6 +9,7 @@ from apps.api.paging import USUAL, page_of
 from apps.api.schemas import ArtifactOut, AttemptOut, ChildOut, ConnectionOut, LogLineOut, Page, RunDetailOut, RunOut
 from apps.runs.models import LogChunk, Run
 from apps.runs.services import cancel_run, find_run
+from apps.runs.slots import why_waiting
 from apps.workspaces.roles import Permission
 from apps.workspaces.services import require
 
@@ -34,6 +35,7 @@ def show(request: ApiRequest, run_id: UUID) -> RunDetailOut:
         parent=run.parent_id,
         root=run.root_id,
         depth=run.depth,
+        waits_for=why_waiting(run),
         retry_class=run.retry_class,
         queue_deadline_at=run.queue_deadline_at,
         total_deadline_at=run.total_deadline_at,

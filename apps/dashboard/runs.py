@@ -22,6 +22,7 @@ from apps.functions.models import Function
 from apps.functions.services import get_function
 from apps.runs.models import Attempt, LogChunk, Run, RunInput
 from apps.runs.services import cancel_run, find_run
+from apps.runs.slots import why_waiting
 from apps.runs.states import RunState
 from apps.workspaces.roles import Permission
 
@@ -103,7 +104,7 @@ def _told(request: PageRequest, run: Run) -> dict[str, Any]:
     return {
         "run": run,
         "children": children,
-        "waits_for": _waits_for(attempts),
+        "waits_for": why_waiting(run) or _waits_for(attempts),
         **chain_of_run(run),
         "keeps_arguments": run.logging.get("store_arguments", True),
         "lines": lines_of(list(LogChunk.objects.filter(run=run).order_by("-seq")[:SHOWN_CHUNKS])[::-1]),

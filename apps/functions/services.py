@@ -29,6 +29,7 @@ from apps.functions.comparison import Comparison, compare
 from apps.functions.definition import BY_HAND, Provenance, Settings, check_name, checked_host, clean_tags
 from apps.functions.editing import Basis, check_basis
 from apps.functions.environments import closure_requirements, ensure_environment
+from apps.functions.handling import check_handling, clean_handling
 from apps.functions.limits import check_maxima, workspace_maxima
 from apps.functions.logging import clean_logging
 from apps.functions.models import Function, FunctionVersion, Origin
@@ -102,7 +103,7 @@ def create_function(
     Raises:
         PermissionMissing, InvalidName, NameTaken, SourceInvalid, SourceTooLarge, UnknownDependency, UnusedDependency,
         DependencyCycle, ClosureTooLarge, BadPin, PinsDiffer, MissingPackage, BadRequirement, InvalidGrant, UnknownSecret,
-        InvalidLimit, LimitAboveMaximum, InvalidTag
+        InvalidLimit, LimitAboveMaximum, InvalidTag, InvalidHandling
     """
     require(actor, Permission.DEVELOP)
     if name is not None:
@@ -289,6 +290,8 @@ def _draft(
     check_maxima(settings.limits, workspace_maxima())
     normalised = [str(requirement) for requirement in parse_requirements(requirements)] if requirements else []
     analysis = read(source, entry=name)
+    stores_arguments = bool(settings.logging.get("store_arguments", True))
+    check_handling(settings.handling, schema=analysis.schema, stores_arguments=stores_arguments)
     check_packages(analysis, normalised)
     declared, pins = parted_pins(dependencies)
     names = dependency_names(analysis, declared=declared, task_id=provenance.task_id)
@@ -400,6 +403,7 @@ def _version(
         logging=clean_logging(settings.logging),
         isolation=settings.isolation,
         imports_first=settings.imports_first,
+        handling=clean_handling(settings.handling),
         origin=_origin(actor, provenance),
         task_id=provenance.task_id,
         prompt=cleaned(provenance.prompt),

@@ -63,6 +63,12 @@ class Run(Leased):
     queue_deadline_at = models.DateTimeField(null=True)
     total_time = models.DurationField(null=True)
     total_deadline_at = models.DateTimeField(null=True)
+    # Equal for runs that may have one answer, empty where none is kept; and whose answer it was given, if it was not executed.
+    answer_key = models.CharField(max_length=64, blank=True, default="")
+    answered_from = models.UUIDField(null=True, editable=False)
+    # Of runs with an equal slot so many at once as the run says that waits for it; without a slot, no limit.
+    slot = models.CharField(max_length=64, blank=True, default="")
+    slots = models.PositiveSmallIntegerField(default=0)
     idempotency_key = models.CharField(max_length=255, null=True, blank=True)
     request_digest = models.CharField(max_length=64)
 
@@ -98,6 +104,12 @@ class Run(Leased):
                 condition=models.Q(state__in=[s.value for s in FAILED], task_id__isnull=True),
             ),
             models.Index(fields=["workspace"], name="runs_run_running", condition=models.Q(state="running")),
+            models.Index(
+                fields=["workspace", "answer_key", "-id"],
+                name="runs_run_answer",
+                condition=~models.Q(answer_key="") & models.Q(state="succeeded"),
+            ),
+            models.Index(fields=["workspace", "slot"], name="runs_run_slot", condition=~models.Q(slot="") & models.Q(state="running")),
             models.Index(fields=["queue_deadline_at"], name="runs_run_queue_clock", condition=models.Q(state="queued")),
             models.Index(fields=["total_deadline_at"], name="runs_run_total_clock", condition=models.Q(state="queued")),
         ]
@@ -105,7 +117,7 @@ class Run(Leased):
     class Tenancy(TenantModel.Tenancy):
         immutable = (
             *("function", "version", "arguments", "closure", "task_id", "root", "depth", "parent", "parent_attempt"),
-            *("capabilities", "hosts", "secret_names"),
+            *("capabilities", "hosts", "secret_names", "answer_key", "slot", "slots"),
         )
         terminal = ("state", tuple(state.value for state in TERMINAL))
 

@@ -23,9 +23,10 @@ from apps.functions.definition import filled_retry
 from apps.functions.limits import limits_for_run
 from apps.functions.models import FunctionVersion, RetryClass
 from apps.functions.services import ensure_environment, resolve_closure
-from apps.runs import deadlines, lanes, transitions
+from apps.runs import answers, deadlines, lanes, transitions
 from apps.runs.arguments import are_stored, keep_sealed, request_digest_of
 from apps.runs.models import Artifact, Run, RunInput
+from apps.runs.slots import refuse_to_wait_for_itself, slot_of
 from apps.runs.states import RunState
 from apps.workspaces.models import Membership
 from apps.workspaces.roles import Permission
@@ -89,6 +90,7 @@ def start_run(
     queue_seconds: float | None = None,
     total_seconds: float | None = None,
     family: Family | None = None,
+    fresh: bool = False,
 ) -> Run:
     """Queue one execution of `version`, with everything that it will use frozen on the row.
 
@@ -99,14 +101,15 @@ def start_run(
         queue_seconds: how long it may wait for a worker; total_seconds: how long from then to its end, with all attempts
             and pauses. The installation's usual when left out.
         family: where it stands below the run whose code starts it.
+        fresh: execute it even if the function has answers kept and an earlier run has one.
 
     Raises:
         PermissionMissing, FunctionArchived, ArgumentsInvalid, SameFileName, FilesTooLarge, UnknownDependency, DependencyCycle,
-        LimitAboveMaximum, UnknownSecret, KeyReused, QueueFull, BadDeadline
+        LimitAboveMaximum, UnknownSecret, KeyReused, QueueFull, BadDeadline, WaitsForItself
     """
     require(actor, Permission.RUN)
     times = deadlines.clocks(queue_seconds, total_seconds)
-    asked = [str(version.function_id), arguments, _contents(files), queue_seconds, total_seconds]
+    asked = [str(version.function_id), arguments, _contents(files), queue_seconds, total_seconds, *(["fresh"] if fresh else [])]
     if earlier := _find_earlier(actor, idempotency_key, asked):
         return earlier
     refuse_archived(version.function)
@@ -116,6 +119,8 @@ def start_run(
     lanes.check_queue()
     closure = resolve_closure(version)
     is_ready_now, frozen = _freeze(actor, version, closure, task_id)
+    slot = slot_of(version, arguments)
+    refuse_to_wait_for_itself(slot.get("slot", ""), family.parent.pk if family else None)
     run = Run.objects.create(
         state=RunState.QUEUED if is_ready_now else RunState.AWAITING_APPROVAL,
         function=version.function,
@@ -126,13 +131,15 @@ def start_run(
         **frozen,
         **(deadlines.started_clocks(times) if is_ready_now else times),
         **(vars(family) if family else {}),
+        **slot,
+        answer_key=answers.answer_key(version, frozen, arguments, files),
         idempotency_key=idempotency_key,
         request_digest=request_digest_of(version, asked),
     )
     _attach(run, arguments, files)
     record(actor=actor, action="run.started", subject=run, function=version.function.name, version=version.number)
     publish(run.workspace_id, "runs")
-    if is_ready_now:
+    if is_ready_now and (fresh or not answers.answer(run)):
         wake("runs")
     return run
 

@@ -10,6 +10,7 @@ from django.db.models.functions import Coalesce, Now
 
 from apps.audit.services import Actor, record
 from apps.core import leases
+from apps.core.dispatch import wake
 from apps.core.errors import Conflict
 from apps.core.events import emit
 from apps.core.notify import publish
@@ -76,6 +77,8 @@ def announce(run: Run, state: RunState, *, actor: Actor | None = None) -> None:
     publish(run.workspace_id, "runs")
     if state != RunState.RUNNING:
         stop_children(run)  # this attempt is over; a further one starts its own
+        if run.slot:
+            wake("runs")  # for whoever waits for it
     if state in TERMINAL:
         nudge(run.pk)  # whoever waits for its end
         record(actor=actor, action=f"run.{state}", subject=run)

@@ -50,6 +50,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("POST", "/functions/{name}/activate"): Row(D, 200, {"version": 1, "instead_of": 1}),
     ("POST", "/functions/{name}/roll-back"): Row(D, 200, {"version": 1}),
     ("GET", "/functions/{name}/users"): Row(V, 200),
+    ("POST", "/functions/{name}/forget-answers"): Row(D, 200),
     ("POST", "/functions/{name}/archive"): Row(D, 409),
     ("POST", "/functions/{name}/unarchive"): Row(D, 200),
     ("DELETE", "/functions/{name}"): Row(A, 409),

@@ -52,6 +52,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("function-delete", "POST"): Row(A, 422),
     ("function-run", "POST"): Row(R, 422, {"version": "version_id"}),
     ("function-imports-first", "POST"): Row(D, 422),
+    ("function-forget-answers", "POST"): Row(D, 302),
     ("packs", "GET"): Row(D, 200),
     ("packs", "POST"): Row(D, 422),
     ("graph", "GET"): Row(V, 200),
