@@ -6,8 +6,8 @@ from ninja import Router
 
 from apps.api.authentication import ApiRequest, in_scope
 from apps.api.paging import USUAL, page_of
-from apps.api.schemas import ArtifactOut, AttemptOut, ChildOut, ConnectionOut, LogLineOut, Page, RunDetailOut, RunOut
-from apps.runs.models import LogChunk, Run
+from apps.api.schemas import ArtifactOut, AttemptOut, ChildOut, ConnectionOut, ItemOut, LogLineOut, Page, RunDetailOut, RunOut
+from apps.runs.models import LogChunk, Run, StreamedItem
 from apps.runs.services import cancel_run, find_run
 from apps.runs.slots import why_waiting
 from apps.workspaces.roles import Permission
@@ -58,6 +58,13 @@ def show(request: ApiRequest, run_id: UUID) -> RunDetailOut:
 def log(request: ApiRequest, run_id: UUID, after: int = 0) -> object:
     chunks = LogChunk.objects.filter(run=find_run(run_id), seq__gt=after).order_by("seq")[:LOG_SLICE]
     return [chunk.as_json() for chunk in chunks]
+
+
+@router.get("/{run_id}/items", response=list[ItemOut], summary="Items that its last attempt gave, at most 1000 after a number")
+@in_scope
+def items(request: ApiRequest, run_id: UUID, after: int = 0) -> object:
+    run = find_run(run_id)
+    return StreamedItem.objects.filter(run=run, attempt=run.attempt, number__gt=after).order_by("number")[:LOG_SLICE]
 
 
 @router.get("/{run_id}/connections", response=Page[ConnectionOut], summary="Attempts to reach hosts, newest first")

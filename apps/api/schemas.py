@@ -381,6 +381,13 @@ class ConnectionOut(Schema):
         return ConnectionOut.model_validate(connection, from_attributes=True)
 
 
+class ItemOut(Schema):
+    """One item of a result that comes item by item; `number` counts from 1."""
+
+    number: int
+    value: Any
+
+
 class LogLineOut(Schema):
     seq: int
     attempt: int

@@ -257,6 +257,24 @@ class LogChunk(TenantModel):
         }
 
 
+class StreamedItem(TenantModel):
+    """One item that a run's generator has given. The result is the list of them all; these are there while it goes on."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="items")
+    attempt = models.PositiveIntegerField()
+    number = models.PositiveIntegerField()  # from 1
+    value = models.JSONField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["run", "attempt", "number"], name="runs_streameditem_once")]
+
+    class Tenancy(TenantModel.Tenancy):
+        append_only = True
+
+    def __str__(self) -> str:
+        return f"{self.run_id} item {self.number}"
+
+
 class Artifact(TenantModel):
     """A file: made by a run, or uploaded by a person (`run` is None) as input. The content is a blob."""
 

@@ -32,6 +32,10 @@ class TooLarge(ValueError):
     """The result is larger than allowed."""
 
 
+class TooMany(ValueError):
+    """More items than a result may have, which no limit changes."""
+
+
 class TooDeep(TooLarge):
     """The result is nested deeper than allowed, which no limit changes."""
 
@@ -124,7 +128,7 @@ def _items(values: Iterable[Any], place: str, depth: int) -> list[Any]:
         plain(item, f"{place}[{number}]", depth + 1) for number, item in enumerate(itertools.islice(values, MOST_ITEMS + 1))
     ]
     if len(found) > MOST_ITEMS:
-        raise TooLarge(f"the {place.partition('[')[0]} has more than {MOST_ITEMS} items at one place")
+        raise TooMany(f"the {place.partition('[')[0]} has more than {MOST_ITEMS} items at one place")
     return found
 
 

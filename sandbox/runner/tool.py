@@ -18,6 +18,7 @@ from .func_module import make_module
 from .line import Line
 from .progress import Progress
 from .spans import SpanRecorder
+from .streaming import Stream
 
 # Sources get module names that no import statement hits by chance: a tool called json must not hide the library.
 MODULE_PREFIX = "selfsmith_sources."
@@ -49,6 +50,7 @@ class Tool:
         self._functions: dict[str, Callable[..., Any]] = {}
         calls = Calls(line, self._recorder)
         self._progress = Progress(line.tell)
+        self._stream = Stream(line.tell_item, limits.get("result_bytes", 0))
         self._func = make_module(
             line=line,
             work=work,
@@ -68,7 +70,7 @@ class Tool:
     def run(self, arguments: Mapping[str, Any]) -> Any:
         """Load everything, dependencies first, and call the entry with its arguments as the types that it says.
 
-        A coroutine is awaited.
+        A coroutine is awaited, and of a generator all items are gathered.
         """
         for source in self.sources:
             linecache.cache[file_name(source["name"])] = _lines(source)
@@ -78,7 +80,7 @@ class Tool:
             entry = self._functions[self.entry]
             places, names = bind(entry, arguments)
             result = entry(*places, **names)
-            return asyncio.run(_awaited(result)) if inspect.isawaitable(result) else result
+            return self._stream.gather(asyncio.run(_awaited(result)) if inspect.isawaitable(result) else result)
         finally:
             self._progress.flush()
 

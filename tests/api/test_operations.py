@@ -61,6 +61,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", "/runs"): Row(V, 200),
     ("GET", "/runs/{run_id}"): Row(V, 200),
     ("GET", "/runs/{run_id}/log"): Row(V, 200),
+    ("GET", "/runs/{run_id}/items"): Row(V, 200),
     ("GET", "/runs/{run_id}/connections"): Row(V, 200),
     ("POST", "/runs/{run_id}/cancel"): Row(R, 200),
     ("GET", "/events"): Row(V, 200),

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from sandbox.runner import encoding
-from sandbox.runner.encoding import MAX_DEPTH, NotJson, TooLarge, encode
+from sandbox.runner.encoding import MAX_DEPTH, NotJson, TooLarge, TooMany, encode
 
 
 class Colour(enum.Enum):
@@ -154,5 +154,5 @@ def test_a_coroutine_inside_a_result_is_told_as_what_it_is() -> None:
 
 def test_what_gives_items_without_end_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoding, "MOST_ITEMS", 100)
-    with pytest.raises(TooLarge, match="more than 100 items"):
+    with pytest.raises(TooMany, match="more than 100 items"):
         encode({"a": itertools.count()}, 10_000)

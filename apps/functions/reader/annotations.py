@@ -36,7 +36,7 @@ _PLAIN: dict[str, Schema] = {
     "uuid.UUID": {"type": "string", "format": "uuid"},
 }
 _SAME = {
-    **dict.fromkeys(("List", "Sequence", "MutableSequence", "Iterable", "Collection", "Iterator"), "list"),
+    **dict.fromkeys(("List", "Sequence", "MutableSequence", "Iterable", "Collection", "Iterator", "AsyncIterable", "AsyncIterator"), "list"),
     **dict.fromkeys(("Dict", "Mapping", "MutableMapping", "DefaultDict", "OrderedDict"), "dict"),
     **dict.fromkeys(("Set", "FrozenSet", "AbstractSet", "MutableSet"), "set"),
     "Tuple": "tuple",
@@ -121,8 +121,8 @@ class AnnotationReader:
 
     def _generic(self, origin: str, items: list[ast.expr]) -> Schema:
         match origin:
-            case "list" | "set":
-                return {**_PLAIN[origin], "items": self.schema(items[0])}
+            case "list" | "set" | "typing.Generator" | "typing.AsyncGenerator":  # the items of a generator are its result
+                return {"type": "array", "items": self.schema(items[0])}
             case "tuple":
                 return self._tuple(items)
             case "dict":
