@@ -6,7 +6,7 @@ from ninja import Router
 
 from apps.api.authentication import ApiRequest, in_scope
 from apps.api.paging import USUAL, page_of
-from apps.api.schemas import ArtifactOut, AttemptOut, ChildOut, ConnectionOut, ItemOut, LogLineOut, Page, RunDetailOut, RunOut
+from apps.api.schemas import ArtifactOut, AttemptOut, ChildOut, CompensationOut, ConnectionOut, ItemOut, LogLineOut, Page, RunDetailOut, RunOut
 from apps.runs.models import LogChunk, Run, StreamedItem
 from apps.runs.services import cancel_run, find_run
 from apps.runs.slots import why_waiting
@@ -41,6 +41,7 @@ def show(request: ApiRequest, run_id: UUID) -> RunDetailOut:
         total_deadline_at=run.total_deadline_at,
         attempts=[AttemptOut.of(attempt) for attempt in run.attempts.order_by("number")],
         children=[ChildOut.of(child) for child in run.children.select_related("function").order_by("id")],
+        compensations=[CompensationOut.of(row) for row in run.compensations.select_related("of").order_by("number")],
         lock_digest=run.package_set.lock_digest if run.package_set else "",
         packages=run.package_set.pins if run.package_set else [],
         limits=run.limits,

@@ -14,7 +14,7 @@ from apps.approvals.models import ApprovalRequest
 from apps.functions.limits import LIMITS, Amount, Limit, Unit
 from apps.functions.models import Function, Isolation, RetryClass
 from apps.packages.models import PackageSet
-from apps.runs.models import Artifact, Attempt, Connection, Run
+from apps.runs.models import Artifact, Attempt, Compensation, Connection, Run
 from apps.store.models import Collection, Document
 
 
@@ -188,7 +188,8 @@ IMPORTS_FIRST = "whether what it imports is imported beforehand, in a box that w
 LOGGING = "level (debug, info, warning, error), sample (one run in so many keeps its output), store_arguments"
 HANDLING = (
     "cache_seconds (a run with the same arguments is answered from an earlier one), at_once (runs that go on at the same time), "
-    "at_once_by (the argument for whose values they are counted one by one)"
+    "at_once_by (the argument for whose values they are counted one by one), undone_by (the function that undoes a run when its "
+    "chain does not succeed)"
 )
 RETRY_SETTINGS: dict[str, int] = Field({}, description="for on_error: max_attempts, backoff_seconds, backoff_cap_seconds")
 
@@ -341,6 +342,20 @@ class ChildOut(Schema):
         return ChildOut(id=child.pk, function=child.function.name, state=child.state, attempt=child.parent_attempt or 0)
 
 
+class CompensationOut(Schema):
+    """That a run of a chain is undone because the chain did not succeed. `state`: waiting, running, done, failed."""
+
+    undoes: UUID = Field(description="the run that had succeeded")
+    function: str
+    state: str
+    reason: str
+    run: UUID | None = Field(description="the run that undoes it")
+
+    @staticmethod
+    def of(row: Compensation) -> "CompensationOut":
+        return CompensationOut(undoes=row.of_id, function=row.of.undone_by, state=row.state, reason=row.reason, run=row.run_id)
+
+
 class RunDetailOut(RunOut):
     parent: UUID | None
     root: UUID | None
@@ -351,6 +366,7 @@ class RunDetailOut(RunOut):
     total_deadline_at: datetime | None
     attempts: list[AttemptOut]
     children: list[ChildOut]
+    compensations: list[CompensationOut] = Field(description="what is undone, in this order, since this run did not succeed")
     task: UUID | None
     lock_digest: str
     packages: list[str]

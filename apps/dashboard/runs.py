@@ -20,7 +20,7 @@ from apps.dashboard.previews import previews_of
 from apps.dashboard.respond import go, show
 from apps.functions.models import Function
 from apps.functions.services import get_function
-from apps.runs.models import Attempt, LogChunk, Run, RunInput, StreamedItem
+from apps.runs.models import Attempt, Compensation, LogChunk, Run, RunInput, StreamedItem
 from apps.runs.services import cancel_run, find_run
 from apps.runs.slots import why_waiting
 from apps.runs.states import RunState
@@ -109,6 +109,7 @@ def _told(request: PageRequest, run: Run) -> dict[str, Any]:
         **chain_of_run(run),
         "keeps_arguments": run.logging.get("store_arguments", True),
         "lines": lines_of(list(LogChunk.objects.filter(run=run).order_by("-seq")[:SHOWN_CHUNKS])[::-1]),
+        "compensations": [] if run.state == RunState.SUCCEEDED else _compensations(run),
         "items": [] if run.state == RunState.SUCCEEDED else _last_items(run),
         "spans": call_tree(run.spans.order_by("id")[:MOST_SPANS], children),
         "connections": list(run.connections.order_by("-id")[:SHOWN_CONNECTIONS]),
@@ -122,6 +123,11 @@ def _told(request: PageRequest, run: Run) -> dict[str, Any]:
         "limits": run_rows(run.limits, run.used, run.limit_reached),
         "may_change_limit": bool(run.limit_reached and not run.function.task_id and request.membership.can(Permission.DEVELOP)),
     }
+
+
+def _compensations(run: Run) -> list[Compensation]:
+    rows = run.compensations.select_related("of__function", "run").order_by("number")
+    return list(rows.defer("of__arguments", "of__result", "run__arguments", "run__result")[:MOST_CHILDREN])
 
 
 def _last_items(run: Run) -> list[StreamedItem]:

@@ -291,7 +291,7 @@ def _draft(
     normalised = [str(requirement) for requirement in parse_requirements(requirements)] if requirements else []
     analysis = read(source, entry=name)
     stores_arguments = bool(settings.logging.get("store_arguments", True))
-    check_handling(settings.handling, schema=analysis.schema, stores_arguments=stores_arguments)
+    check_handling(settings.handling, name=analysis.entry, schema=analysis.schema, stores_arguments=stores_arguments)
     check_packages(analysis, normalised)
     declared, pins = parted_pins(dependencies)
     names = dependency_names(analysis, declared=declared, task_id=provenance.task_id)

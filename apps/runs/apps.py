@@ -11,7 +11,7 @@ class RunsConfig(AppConfig):
         from apps.core.events import on
         from apps.functions.graph import register_part
         from apps.packages.collection import ask_before_removing
-        from apps.runs import arguments, attacks, boxes, children, library, orphans, reactions, work
+        from apps.runs import arguments, attacks, boxes, children, compensation, library, orphans, reactions, work
         from apps.runs.environments import is_environment_needed
         from apps.runs.health import draw_health
         from apps.runs.requests import register_verb, register_waiting_verb
@@ -29,6 +29,7 @@ class RunsConfig(AppConfig):
         register_verb("functions.read", library.read_function)
         register_verb("functions.versions", library.list_versions)
         on("run.finished", arguments.drop_sealed)
+        on("run.finished", compensation.follow_end)
         on("packages.ready", reactions.queue_waiting_runs)
         on("packages.refused", reactions.refuse_waiting_runs)
         on("packages.failed", reactions.fail_waiting_runs)

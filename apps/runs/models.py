@@ -69,6 +69,9 @@ class Run(Leased):
     # Of runs with an equal slot so many at once as the run says that waits for it; without a slot, no limit.
     slot = models.CharField(max_length=64, blank=True, default="")
     slots = models.PositiveSmallIntegerField(default=0)
+    # The function that undoes it if it succeeds below a run that does not; and the Compensation for whose sake it was started.
+    undone_by = models.CharField(max_length=100, blank=True, default="")
+    undoes = models.UUIDField(null=True, editable=False)
     idempotency_key = models.CharField(max_length=255, null=True, blank=True)
     request_digest = models.CharField(max_length=64)
 
@@ -117,7 +120,7 @@ class Run(Leased):
     class Tenancy(TenantModel.Tenancy):
         immutable = (
             *("function", "version", "arguments", "closure", "task_id", "root", "depth", "parent", "parent_attempt"),
-            *("capabilities", "hosts", "secret_names", "answer_key", "slot", "slots"),
+            *("capabilities", "hosts", "secret_names", "answer_key", "slot", "slots", "undone_by", "undoes"),
         )
         terminal = ("state", tuple(state.value for state in TERMINAL))
 
@@ -255,6 +258,26 @@ class LogChunk(TenantModel):
             "at": self.at.isoformat(),
             "text": self.text,
         }
+
+
+class Compensation(TenantModel):
+    """That what a run has done outside shall be undone, since the root of its tree did not succeed. Once for each run."""
+
+    root = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="compensations")
+    of = models.OneToOneField(Run, on_delete=models.PROTECT, related_name="compensation")
+    number = models.PositiveIntegerField()  # the order in which they are undone
+    state = models.CharField(max_length=10, default="waiting")  # waiting, running, done, failed
+    reason = models.TextField(blank=True, default="")  # why it could not be undone
+    run = models.ForeignKey(Run, on_delete=models.PROTECT, null=True, related_name="+")  # that undoes it
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["root", "number"], name="runs_compensation_number_once")]
+
+    class Tenancy(TenantModel.Tenancy):
+        immutable = ("root", "of", "number")
+
+    def __str__(self) -> str:
+        return f"{self.of_id} {self.state}"
 
 
 class StreamedItem(TenantModel):

@@ -91,6 +91,7 @@ def start_run(
     total_seconds: float | None = None,
     family: Family | None = None,
     fresh: bool = False,
+    undoes: UUID | None = None,
 ) -> Run:
     """Queue one execution of `version`, with everything that it will use frozen on the row.
 
@@ -101,6 +102,7 @@ def start_run(
         queue_seconds: how long it may wait for a worker; total_seconds: how long from then to its end, with all attempts
             and pauses. The installation's usual when left out.
         family: where it stands below the run whose code starts it.
+        undoes: the Compensation for whose sake it is started. It must happen, so a full queue takes it.
         fresh: execute it even if the function has answers kept and an earlier run has one.
 
     Raises:
@@ -116,7 +118,8 @@ def start_run(
     validate_arguments(version.input_schema, arguments)
     check_file_names(files)
     check_room(limits := limits_for_run(version), files)
-    lanes.check_queue()
+    if undoes is None:
+        lanes.check_queue()
     closure = resolve_closure(version)
     is_ready_now, frozen = _freeze(actor, version, closure, task_id)
     slot = slot_of(version, arguments)
@@ -132,6 +135,8 @@ def start_run(
         **(deadlines.started_clocks(times) if is_ready_now else times),
         **(vars(family) if family else {}),
         **slot,
+        undone_by=version.handling.get("undone_by", ""),
+        undoes=undoes,
         answer_key=answers.answer_key(version, frozen, arguments, files),
         idempotency_key=idempotency_key,
         request_digest=request_digest_of(version, asked),

@@ -7,7 +7,7 @@ from django import forms
 
 from apps.functions.handling import LONGEST_CACHE_SECONDS, MOST_AT_ONCE, USUAL
 
-FIELDS = ("cache_seconds", "at_once", "at_once_by")
+FIELDS = ("cache_seconds", "at_once", "at_once_by", "undone_by")
 
 
 class HandlingForm(forms.Form):
@@ -33,6 +33,14 @@ class HandlingForm(forms.Form):
         required=False,
         max_length=100,
         help_text="Such as customer: then so many at once for each customer. Empty: for the function.",
+    )
+
+    undone_by = forms.CharField(
+        label="Undone by the function",
+        required=False,
+        max_length=100,
+        help_text="Called with arguments and result of a run that succeeded, when the run at the top of its chain did not. For "
+        "effects outside, such as an order that was placed.",
     )
 
     def clean(self) -> dict[str, Any]:
