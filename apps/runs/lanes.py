@@ -72,8 +72,8 @@ def claimable(rows: QuerySet[Run]) -> QuerySet[Run]:
     return with_free_slot(leases.due(rows, RunState.QUEUED).filter(in_time))
 
 
-def check_queue() -> None:
-    """Refuse a run more when the workspace in scope has as many waiting as it may.
+def check_queue(*, must_take: bool = False) -> None:
+    """Refuse a run more, unless it must be taken, when the workspace in scope has as many waiting as it may.
 
     Counted without a lock: requests at the same moment may go over by their number.
 
@@ -81,7 +81,7 @@ def check_queue() -> None:
         QueueFull
     """
     most = settings.WORKSPACE_QUEUED_RUNS
-    if Run.objects.filter(state=RunState.QUEUED)[:most].count() >= most:
+    if not must_take and Run.objects.filter(state=RunState.QUEUED)[:most].count() >= most:
         raise QueueFull(
             f"This workspace has {most} runs waiting, as many as it may. Try again when some have begun, or cancel some.",
             retry_after=RETRY_AFTER_SECONDS,

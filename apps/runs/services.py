@@ -111,19 +111,16 @@ def start_run(
     """
     require(actor, Permission.RUN)
     times = deadlines.clocks(queue_seconds, total_seconds)
-    asked = [str(version.function_id), arguments, _contents(files), queue_seconds, total_seconds, *(["fresh"] if fresh else [])]
+    asked = [str(version.function_id), arguments, _contents(files), queue_seconds, total_seconds, *["fresh"][: int(fresh)]]
     if earlier := _find_earlier(actor, idempotency_key, asked):
         return earlier
     refuse_archived(version.function)
     validate_arguments(version.input_schema, arguments)
     check_file_names(files)
     check_room(limits := limits_for_run(version), files)
-    if undoes is None:
-        lanes.check_queue()
+    lanes.check_queue(must_take=undoes is not None)
     closure = resolve_closure(version)
     is_ready_now, frozen = _freeze(actor, version, closure, task_id)
-    slot = slot_of(version, arguments)
-    refuse_to_wait_for_itself(slot.get("slot", ""), family.parent.pk if family else None)
     run = Run.objects.create(
         state=RunState.QUEUED if is_ready_now else RunState.AWAITING_APPROVAL,
         function=version.function,
@@ -134,19 +131,38 @@ def start_run(
         **frozen,
         **(deadlines.started_clocks(times) if is_ready_now else times),
         **(vars(family) if family else {}),
-        **slot,
-        undone_by=version.handling.get("undone_by", ""),
+        **_handled(version, frozen, arguments, files, family),
         undoes=undoes,
-        answer_key=answers.answer_key(version, frozen, arguments, files),
         idempotency_key=idempotency_key,
         request_digest=request_digest_of(version, asked),
     )
     _attach(run, arguments, files)
-    record(actor=actor, action="run.started", subject=run, function=version.function.name, version=version.number)
-    publish(run.workspace_id, "runs")
-    if is_ready_now and (fresh or not answers.answer(run)):
-        wake("runs")
+    _tell(run, actor, fresh=fresh)
     return run
+
+
+def _tell(run: Run, actor: Membership, *, fresh: bool) -> None:
+    """Write down that it was started; have it answered or executed, if nothing is waited for any more."""
+    record(actor=actor, action="run.started", subject=run, function=run.function.name, version=run.version.number)
+    publish(run.workspace_id, "runs")
+    if run.state == RunState.QUEUED and (fresh or not answers.answer(run)):
+        wake("runs")
+
+
+def _handled(
+    version: FunctionVersion,
+    frozen: dict[str, Any],
+    arguments: dict[str, Any],
+    files: Sequence[Artifact],
+    family: Family | None,
+) -> dict[str, Any]:
+    """The fields of a run that its version's handling fills. Raises: WaitsForItself."""
+    if not version.handling:
+        return {}
+    slot = slot_of(version, arguments)
+    refuse_to_wait_for_itself(slot.get("slot", ""), family.parent.pk if family else None)
+    key = answers.answer_key(version, frozen, arguments, files)
+    return {**slot, "answer_key": key, "undone_by": version.handling.get("undone_by", "")}
 
 
 def _attach(run: Run, arguments: dict[str, Any], files: Sequence[Artifact]) -> None:
