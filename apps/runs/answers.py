@@ -33,9 +33,7 @@ OUTCOME = "answered"
 _ANSWERED = ("outcome", "message", "result", "answered_from", "started_at", "finished_at", "seconds")
 
 
-def answer_key(
-    version: FunctionVersion, frozen: dict[str, Any], arguments: dict[str, Any], files: Sequence[Artifact]
-) -> str:
+def answer_key(version: FunctionVersion, frozen: dict[str, Any], arguments: dict[str, Any], files: Sequence[Artifact]) -> str:
     """Equal for runs with one answer; empty where none is kept: the function has none kept, or the run has files."""
     if not version.handling.get("cache_seconds") or files:
         return ""

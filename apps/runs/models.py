@@ -112,7 +112,9 @@ class Run(Leased):
                 name="runs_run_answer",
                 condition=~models.Q(answer_key="") & models.Q(state="succeeded"),
             ),
-            models.Index(fields=["workspace", "slot"], name="runs_run_slot", condition=~models.Q(slot="") & models.Q(state="running")),
+            models.Index(
+                fields=["workspace", "slot"], name="runs_run_slot", condition=~models.Q(slot="") & models.Q(state="running")
+            ),
             models.Index(fields=["queue_deadline_at"], name="runs_run_queue_clock", condition=models.Q(state="queued")),
             models.Index(fields=["total_deadline_at"], name="runs_run_total_clock", condition=models.Q(state="queued")),
         ]

@@ -1,4 +1,4 @@
-"""How many runs of a function go on at once, in all or for each value of an argument. Runs share a slot that are counted together.
+"""How many runs of a function go on at once, in all or for each value of an argument. Runs counted together share a slot.
 
 Nothing is counted beside the rows: a claim compares what runs with what the run that waits says. Claims of one workspace
 follow each other (`lanes.hold_lane`), so the limit is exact with any number of workers. Whoever gives a slot up wakes a

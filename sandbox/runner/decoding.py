@@ -130,7 +130,7 @@ class _Decoder:
     def _evaluated(self, annotation: "str | typing.ForwardRef") -> Any:
         text = annotation if isinstance(annotation, str) else annotation.__forward_arg__
         try:
-            return eval(text, dict(self._names))  # noqa: S307  the tool's own word, in its own process
+            return eval(text, dict(self._names))
         except Exception:
             return Any
 

@@ -124,9 +124,7 @@ def _object(value: Mapping[Any, Any], place: str, depth: int) -> dict[str, Any]:
 
 
 def _items(values: Iterable[Any], place: str, depth: int) -> list[Any]:
-    found = [
-        plain(item, f"{place}[{number}]", depth + 1) for number, item in enumerate(itertools.islice(values, MOST_ITEMS + 1))
-    ]
+    found = [plain(item, f"{place}[{number}]", depth + 1) for number, item in enumerate(itertools.islice(values, MOST_ITEMS + 1))]
     if len(found) > MOST_ITEMS:
         raise TooMany(f"the {place.partition('[')[0]} has more than {MOST_ITEMS} items at one place")
     return found

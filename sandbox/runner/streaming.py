@@ -28,12 +28,12 @@ class Stream:
             return asyncio.run(self._gather_later(result))
         return result
 
-    def _gather(self, generator: Generator[Any]) -> list[Any]:
+    def _gather(self, generator: Generator[Any, Any, Any]) -> list[Any]:
         for item in generator:
             self._take(item)
         return self._items
 
-    async def _gather_later(self, generator: AsyncGenerator[Any]) -> list[Any]:
+    async def _gather_later(self, generator: AsyncGenerator[Any, Any]) -> list[Any]:
         async for item in generator:
             self._take(item)
         return self._items
@@ -48,6 +48,8 @@ class Stream:
             raise TooMany(f"item[{number}] has {len(text)} bytes as JSON, of which one item may have 1 MiB: yield smaller ones")
         self._left -= len(text) + 1
         if self._left < 1:
-            raise TooLarge(f"the items have more than {self._most_bytes} bytes together as JSON, which is what the result may have")
+            raise TooLarge(
+                f"the items have more than {self._most_bytes} bytes together as JSON, which is what the result may have"
+            )
         self._items.append(value)
         self._tell(text)

@@ -38,9 +38,7 @@ def version(cast) -> FunctionVersion:
 def ask(cast, version: FunctionVersion, actor: Any = None, *, files: Any = (), fresh: bool = False, **arguments: Any) -> Run:
     with scope(cast.acme.pk):
         again = FunctionVersion.objects.select_related("function").get(pk=version.pk)
-        return start_run(
-            actor=actor or cast.developer, version=again, arguments=arguments or {"n": 1}, files=files, fresh=fresh
-        )
+        return start_run(actor=actor or cast.developer, version=again, arguments=arguments or {"n": 1}, files=files, fresh=fresh)
 
 
 def run_it(cast, version: FunctionVersion, **more: Any) -> Run:
@@ -95,7 +93,7 @@ def test_a_function_that_keeps_no_answers_has_none_and_asks_nothing_more(cast) -
     run_it(cast, version)
     with scope(cast.acme.pk), CaptureQueriesContext(connection) as queries:
         start_run(actor=cast.developer, version=version, arguments={"n": 1})
-    assert not [query for query in queries if "answer_key\" =" in query["sql"] or "slot\" =" in query["sql"]]
+    assert not [query for query in queries if 'answer_key" =' in query["sql"] or 'slot" =' in query["sql"]]
     assert perform_next_run()
 
 

@@ -23,7 +23,8 @@ pytestmark = pytest.mark.usefixtures("fake_boxes")
 ORDER = "def order(n: int) -> dict:\n    return {'id': n * 10}\n"
 UNDO = "def cancel_order(arguments: dict, result: dict) -> list:\n    return [arguments['n'], result['id']]\n"
 SHOP = (
-    "import func\n\ndef shop(orders: int, fails: bool) -> int:\n    for n in range(orders):\n        func.call('order', n=n + 1)\n"
+    "import func\n\ndef shop(orders: int, fails: bool) -> int:\n    for n in range(orders):\n"
+    "        func.call('order', n=n + 1)\n"
     "    if fails:\n        raise ValueError('no money')\n    return orders\n"
 )
 UNDOABLE = Settings(handling={"undone_by": "cancel_order"})
@@ -75,7 +76,11 @@ def test_a_run_without_a_chain_that_succeeds_asks_nothing_more(cast) -> None:
 
 
 def test_one_that_cannot_be_undone_is_told_and_the_others_are_undone(cast, shop) -> None:
-    write_again(cast, "cancel_order", UNDO.replace("    return", "    if arguments['n'] == 2:\n        raise ValueError('gone')\n    return"))
+    write_again(
+        cast,
+        "cancel_order",
+        UNDO.replace("    return", "    if arguments['n'] == 2:\n        raise ValueError('gone')\n    return"),
+    )
     run = begin(cast, shop, orders=3, fails=True)
     work_off()
     assert undone(cast, run) == [(3, "done", [3, 30]), (2, "failed", None), (1, "done", [1, 10])]

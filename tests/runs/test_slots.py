@@ -1,5 +1,6 @@
 """No more runs of a function go on at once than its version says, with any number of workers."""
 
+import itertools
 import threading
 from typing import Any
 
@@ -52,7 +53,9 @@ def test_what_waits_for_its_slot_holds_up_no_other_function(cast) -> None:
 
 def test_runs_are_counted_for_each_value_of_an_argument(cast) -> None:
     version = of(cast, 1, "customer")
-    acme, _, globex, usual = (begin(cast, version, **given) for given in ({"customer": "a"}, {"customer": "a"}, {"customer": "b"}, {}))
+    acme, _, globex, usual = (
+        begin(cast, version, **given) for given in ({"customer": "a"}, {"customer": "a"}, {"customer": "b"}, {})
+    )
     assert claimed(4) == [acme, globex, usual, None]
 
 
@@ -100,7 +103,10 @@ def test_racing_workers_never_go_over_the_limit(cast) -> None:
 @pytest.mark.usefixtures("fake_boxes")
 def test_racing_workers_end_all_runs_and_never_have_two_at_once(cast) -> None:
     """The box says when it began and ended; with one slot no two of these times overlap."""
-    timed = "import time\n\ndef work() -> list:\n    began = time.monotonic()\n    time.sleep(0.02)\n    return [began, time.monotonic()]\n"
+    timed = (
+        "import time\n\ndef work() -> list:\n    began = time.monotonic()\n    time.sleep(0.02)\n"
+        "    return [began, time.monotonic()]\n"
+    )
     version = write(cast, timed, settings=ONE)
     asked = [begin(cast, version) for _ in range(6)]
 
@@ -118,7 +124,7 @@ def test_racing_workers_end_all_runs_and_never_have_two_at_once(cast) -> None:
     for thread in threads:
         thread.join()
     times = sorted(see(cast, run).result for run in asked)
-    assert all(ended <= began for (_, ended), (began, _) in zip(times, times[1:], strict=False))
+    assert all(ended <= began for (_, ended), (began, _) in itertools.pairwise(times))
 
 
 @pytest.mark.parametrize("how", ["ended", "cancelled", "lost"])

@@ -16,7 +16,9 @@ from sandbox import Item
 from tests.runs.conftest import begin, see, write
 from tests.waiting import wait_for
 
-ROWS = "from collections.abc import Iterator\n\ndef rows(most: int) -> Iterator[int]:\n    for n in range(most):\n        yield n\n"
+ROWS = (
+    "from collections.abc import Iterator\n\ndef rows(most: int) -> Iterator[int]:\n    for n in range(most):\n        yield n\n"
+)
 
 
 def items_of(cast, run: Run) -> list[tuple[int, int, object]]:

@@ -128,8 +128,8 @@ def test_what_was_encoded_reaches_the_function_as_it_was(annotation: str, expres
     [
         ("object", {"a": [1]}),
         ("typing.Any", ["2024-02-29"]),
-        ("Missing", "2024-02-29"),
-        ("list[Missing]", ["x"]),
+        ("'Missing'", "2024-02-29"),
+        ("'list[Missing]'", ["x"]),
         ("typing.Literal['a']", "a"),
         ("str", "2024-02-29"),
         ("str | date", "2024-02-29"),

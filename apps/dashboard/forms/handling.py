@@ -18,8 +18,8 @@ class HandlingForm(forms.Form):
         required=False,
         min_value=0,
         max_value=LONGEST_CACHE_SECONDS,
-        help_text="A run with the same arguments is then answered from an earlier one and not executed. Only for a function whose "
-        "answer depends on nothing else, and which does nothing that must be done each time. Empty: none is kept.",
+        help_text="A run with the same arguments is then answered from an earlier one and not executed. Only for a function "
+        "whose answer depends on nothing else, and which does nothing that must be done each time. Empty: none is kept.",
     )
     at_once = forms.IntegerField(
         label="Runs at once, at most",

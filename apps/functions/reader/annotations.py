@@ -36,7 +36,9 @@ _PLAIN: dict[str, Schema] = {
     "uuid.UUID": {"type": "string", "format": "uuid"},
 }
 _SAME = {
-    **dict.fromkeys(("List", "Sequence", "MutableSequence", "Iterable", "Collection", "Iterator", "AsyncIterable", "AsyncIterator"), "list"),
+    **dict.fromkeys(
+        ("List", "Sequence", "MutableSequence", "Iterable", "Collection", "Iterator", "AsyncIterable", "AsyncIterator"), "list"
+    ),
     **dict.fromkeys(("Dict", "Mapping", "MutableMapping", "DefaultDict", "OrderedDict"), "dict"),
     **dict.fromkeys(("Set", "FrozenSet", "AbstractSet", "MutableSet"), "set"),
     "Tuple": "tuple",
