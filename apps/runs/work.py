@@ -105,7 +105,7 @@ def _with_result_checked(run: Run, outcome: Outcome) -> Outcome:
     """A result that is not what the function says that it returns is the function's error. It is kept, to be looked at."""
     if outcome.kind is not Kind.OK or (misfit := find_misfit(run.version.output_schema, outcome.result)) is None:
         return outcome
-    error = JobError("ResultMisfit", misfit.message, function=run.function.name)
+    error = JobError("ResultMisfit", misfit.message, function=run.version.function.name)
     return replace(outcome, kind=Kind.ERROR, message=misfit.message, error=error)
 
 

@@ -8,7 +8,7 @@ from django.db import connection
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
-from apps.approvals.models import ApprovalRequest
+from apps.approvals.models import ApprovalRequest, Grant
 from apps.approvals.services import cast_vote
 from apps.core.tenancy import scope
 from apps.functions.definition import Settings
@@ -21,6 +21,7 @@ from apps.runs.models import Run
 from apps.runs.services import start_run, store_upload
 from apps.runs.work import perform_next_run
 from apps.triggers.models import Event
+from apps.vault.models import Secret
 from apps.vault.services import rotate_secret, set_secret
 from apps.workspaces.services import PermissionMissing
 from tests.runs.conftest import see, write
@@ -181,7 +182,7 @@ def test_a_grant_lets_answers_be_given_and_another_value_of_a_secret_makes_anoth
     first = run_it(cast, granted)
     assert ask(cast, granted).answered_from == first.pk
     with scope(cast.acme.pk):
-        rotate_secret(actor=cast.admin, name="API_KEY", value="other-horse-battery")
+        rotate_secret(actor=cast.admin, secret_id=Secret.objects.get(name="API_KEY").pk, value="other-horse-battery")
     assert run_it(cast, granted).answered_from is None
 
 
@@ -199,8 +200,6 @@ def test_an_answer_does_not_outlive_the_grant_it_was_made_with(cast, granted) ->
 
 def take_back(cast, request: ApprovalRequest) -> bool:
     """However a grant ends, the request is not approved any more."""
-    from apps.approvals.models import Grant
-
     return Grant.objects.filter(digest=request.digest).delete()[0] > 0
 
 
