@@ -11,7 +11,7 @@ A pure library: it knows no database, no tenant, no web framework. In one breath
     outcome.kind, outcome.result, outcome.error, outcome.message, outcome.kernel, outcome.seconds, outcome.started
 
 What you hand in     Job, Source, InputFile, Limits, BoxSize, BuildLimits  (job.py); what each limit means: LIMITS  (limits.py)
-What you hear        Output, OutputCut, SpanStarted, SpanEnded, SpansDropped, Progress, Log, ArtifactStarted, ArtifactData,
+What you hear        Output, OutputCut, SpanStarted, SpanEnded, SpansDropped, Progress, Log, Item, ArtifactStarted, ArtifactData,
                      ArtifactEnded, ArtifactSkipped, Connection; HostRequest by its own callback  (events.py)
 What you get         Outcome(kind, message, started, kernel, seconds, result, error: JobError | None, limit, used)  (outcome.py)
 What makes boxes     Driver: check() -> Health, edition() -> str, start(labels=…, size=…) -> Box,
@@ -60,6 +60,7 @@ from sandbox.events import (
     Connection,
     Event,
     HostRequest,
+    Item,
     Log,
     OnEvent,
     OnRequest,
@@ -103,6 +104,7 @@ __all__ = [
     "HostRequest",
     "InputFile",
     "InvalidJob",
+    "Item",
     "Job",
     "JobError",
     "Kind",

@@ -71,6 +71,14 @@ class Log:
 
 
 @dataclass(frozen=True)
+class Item:
+    """The next item of a result that comes item by item; its text had so many bytes."""
+
+    value: Any
+    size: int
+
+
+@dataclass(frozen=True)
 class ArtifactStarted:
     """A file follows. The name is a relative path of plain parts, checked by the host."""
 
@@ -141,6 +149,7 @@ Event = (
     | SpansDropped
     | Progress
     | Log
+    | Item
     | ArtifactStarted
     | ArtifactData
     | ArtifactEnded

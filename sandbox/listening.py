@@ -12,6 +12,7 @@ from sandbox.events import (
     ArtifactSkipped,
     Event,
     HostRequest,
+    Item,
     Log,
     OnEvent,
     OnRequest,
@@ -47,6 +48,7 @@ class Listener:
         self._files = IncomingFiles(files=limits.artifact_files, total_bytes=limits.artifact_bytes, on_event=self._pass_on)
         self.used: dict[str, Amount] = dict.fromkeys(("output_bytes", "artifact_files", "artifact_bytes", "spans", "requests"), 0)
         self.left_out = 0
+        self._items = self._item_bytes = 0
         self._chatter_left = _CHATTER_PER_RUN + 2 * limits.spans
         self._began = time.monotonic()
         self.result: Any = None
@@ -72,6 +74,8 @@ class Listener:
         elif kind == frames.REQUEST:
             self.used["requests"] += 1
             self._answers.begin(payload)
+        elif kind == frames.ITEM:
+            self._hear_item(payload)
         elif kind == frames.RESULT:
             self._hear_result(payload)
         elif kind == frames.ERROR:
@@ -111,6 +115,12 @@ class Listener:
             raise ProtocolError("a result over its limit")
         self.used["result_bytes"] = len(payload)
         self.result, self.has_result = parse_json(payload), True
+
+    def _hear_item(self, payload: bytes) -> None:
+        self._items, self._item_bytes = self._items + 1, self._item_bytes + len(payload)
+        if self._items > frames.MOST_ITEMS or self._item_bytes > self._limits.result_bytes:
+            raise ProtocolError("more items than a result may have")
+        self._on_event(Item(parse_json(payload), len(payload)))
 
     def _hear_chatter(self, kind: int, payload: bytes) -> None:
         self._chatter_left -= 1

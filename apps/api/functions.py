@@ -32,7 +32,7 @@ LONGEST_WAIT = 60.0  # seconds that a request may wait for its run's end
 type Shelf = Literal["library", "archive"]
 LOOK_EVERY = 1.0  # seconds
 # Of a version, beside its code.
-NOT_CODE = {"folder", "hosts", "secrets", "limits", "retry_class", "retry", "isolation", "imports_first", "logging"}
+NOT_CODE = {"folder", "hosts", "secrets", "limits", "retry_class", "retry", "isolation", "imports_first", "logging", "handling"}
 
 
 @router.get("", response=Page[FunctionOut], summary="Functions of the library, or archived ones, newest first")
@@ -62,6 +62,7 @@ def create(request: ApiRequest, body: FunctionIn) -> Status[FunctionOut]:
         isolation=Isolation(body.isolation),
         imports_first=body.imports_first,
         logging=body.logging,
+        handling=body.handling,
     )
     folder = find_folder(actor=request.membership, path=body.folder) if body.folder else None
     made = create_function(actor=request.membership, folder=folder, settings=settings, **body.dict(exclude=NOT_CODE))
@@ -116,10 +117,11 @@ def _start(request: ApiRequest, name: str, body: RunIn, idempotency_key: str | N
         idempotency_key=idempotency_key,
         queue_seconds=body.queue_seconds,
         total_seconds=body.total_seconds,
+        fresh=body.fresh,
     )
     ended = waiting.enter_context(waiting_for(run.pk))
-    if idempotency_key is not None:
-        ended.set()  # it may be an earlier request's run, which ends while we look at it
+    if idempotency_key is not None or not run.is_open:
+        ended.set()  # it may be an earlier request's run, which ends while we look at it; or have its answer already
     return run, ended
 
 

@@ -6,9 +6,21 @@ from ninja import Router
 
 from apps.api.authentication import ApiRequest, in_scope
 from apps.api.paging import USUAL, page_of
-from apps.api.schemas import ArtifactOut, AttemptOut, ChildOut, ConnectionOut, LogLineOut, Page, RunDetailOut, RunOut
-from apps.runs.models import LogChunk, Run
+from apps.api.schemas import (
+    ArtifactOut,
+    AttemptOut,
+    ChildOut,
+    CompensationOut,
+    ConnectionOut,
+    ItemOut,
+    LogLineOut,
+    Page,
+    RunDetailOut,
+    RunOut,
+)
+from apps.runs.models import LogChunk, Run, StreamedItem
 from apps.runs.services import cancel_run, find_run
+from apps.runs.slots import why_waiting
 from apps.workspaces.roles import Permission
 from apps.workspaces.services import require
 
@@ -34,11 +46,13 @@ def show(request: ApiRequest, run_id: UUID) -> RunDetailOut:
         parent=run.parent_id,
         root=run.root_id,
         depth=run.depth,
+        waits_for=why_waiting(run),
         retry_class=run.retry_class,
         queue_deadline_at=run.queue_deadline_at,
         total_deadline_at=run.total_deadline_at,
         attempts=[AttemptOut.of(attempt) for attempt in run.attempts.order_by("number")],
         children=[ChildOut.of(child) for child in run.children.select_related("function").order_by("id")],
+        compensations=[CompensationOut.of(row) for row in run.compensations.select_related("of").order_by("number")],
         lock_digest=run.package_set.lock_digest if run.package_set else "",
         packages=run.package_set.pins if run.package_set else [],
         limits=run.limits,
@@ -56,6 +70,13 @@ def show(request: ApiRequest, run_id: UUID) -> RunDetailOut:
 def log(request: ApiRequest, run_id: UUID, after: int = 0) -> object:
     chunks = LogChunk.objects.filter(run=find_run(run_id), seq__gt=after).order_by("seq")[:LOG_SLICE]
     return [chunk.as_json() for chunk in chunks]
+
+
+@router.get("/{run_id}/items", response=list[ItemOut], summary="Items that its last attempt gave, at most 1000 after a number")
+@in_scope
+def items(request: ApiRequest, run_id: UUID, after: int = 0) -> object:
+    run = find_run(run_id)
+    return StreamedItem.objects.filter(run=run, attempt=run.attempt, number__gt=after).order_by("number")[:LOG_SLICE]
 
 
 @router.get("/{run_id}/connections", response=Page[ConnectionOut], summary="Attempts to reach hosts, newest first")

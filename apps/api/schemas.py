@@ -14,7 +14,7 @@ from apps.approvals.models import ApprovalRequest
 from apps.functions.limits import LIMITS, Amount, Limit, Unit
 from apps.functions.models import Function, Isolation, RetryClass
 from apps.packages.models import PackageSet
-from apps.runs.models import Artifact, Attempt, Connection, Run
+from apps.runs.models import Artifact, Attempt, Compensation, Connection, Run
 from apps.store.models import Collection, Document
 
 
@@ -190,6 +190,11 @@ DEPENDENCIES = Field(None, description="names, compared with what the source cal
 RETRY_CLASS = Field(None, description="on_lost when left out, never for what has secrets or hosts")
 IMPORTS_FIRST = "whether what it imports is imported beforehand, in a box that waits for the next run; without its secrets"
 LOGGING = "level (debug, info, warning, error), sample (one run in so many keeps its output), store_arguments"
+HANDLING = (
+    "cache_seconds (a run with the same arguments is answered from an earlier one), at_once (runs that go on at the same time), "
+    "at_once_by (the argument for whose values they are counted one by one), undone_by (the function that undoes a run when its "
+    "chain does not succeed)"
+)
 RETRY_SETTINGS: dict[str, int] = Field({}, description="for on_error: max_attempts, backoff_seconds, backoff_cap_seconds")
 
 
@@ -208,6 +213,7 @@ class FunctionIn(Schema):
     isolation: IsolationGiven = "run"
     imports_first: bool = Field(default=False, description=IMPORTS_FIRST)
     logging: dict[str, Any] = Field({}, description=LOGGING)
+    handling: dict[str, Any] = Field({}, description=HANDLING)
     hosts: list[str] = Field([], description="`name`, which means port 443, or `name:port`; people decide on them")
     secrets: list[str] = Field([], description="names of secrets for functions; people decide on them")
 
@@ -229,6 +235,7 @@ class VersionIn(Schema):
     isolation: IsolationGiven | None = Field(None, description="left out: as the version that was edited has it")
     imports_first: bool | None = Field(None, description=f"{IMPORTS_FIRST}; left out: as the version that was edited has it")
     logging: dict[str, Any] | None = Field(None, description=f"{LOGGING}; left out: as the version that was edited has it")
+    handling: dict[str, Any] | None = Field(None, description=f"{HANDLING}; left out: as the version that was edited has it")
     hosts: list[str] | None = Field(None, description="left out: as the version that was edited has them")
     secrets: list[str] | None = Field(None, description="left out: as the version that was edited has them")
 
@@ -256,6 +263,7 @@ class FunctionOut(Schema):
     isolation: str
     imports_first: bool
     logging: dict[str, Any]
+    handling: dict[str, Any]
     hosts: list[str]
     secrets: list[str]
 
@@ -283,6 +291,7 @@ class FunctionOut(Schema):
             isolation=version.isolation if version else Isolation.RUN,
             imports_first=version.imports_first if version else False,
             logging=version.logging if version else {},
+            handling=version.handling if version else {},
             hosts=version.hosts if version else [],
             secrets=version.secrets if version else [],
         )
@@ -293,6 +302,7 @@ class RunIn(Schema):
     files: list[UUID] = Field([], max_length=50)
     queue_seconds: float | None = Field(None, description="how long it may wait for a worker")
     total_seconds: float | None = Field(None, description="how long from then to its end, attempts and pauses included")
+    fresh: bool = Field(default=False, description="execute it, even if the function has answers kept and an earlier run has one")
 
 
 class RunOut(Schema):
@@ -306,13 +316,14 @@ class RunOut(Schema):
     error: dict[str, Any] | None
     kernel: str
     seconds: float | None
+    answered_from: UUID | None = Field(description="the earlier run whose answer it was given, without being executed")
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
 
     @staticmethod
     def of(run: Run) -> "RunOut":
-        names = ("id", "state", "attempt", "message", "result", "error", "kernel", "seconds")
+        names = ("id", "state", "attempt", "message", "result", "error", "kernel", "seconds", "answered_from")
         times = ("created_at", "started_at", "finished_at")
         values = {name: getattr(run, name) for name in (*names, *times)}
         return RunOut(function=run.function.name, version=run.version.number, **values)
@@ -344,15 +355,31 @@ class ChildOut(Schema):
         return ChildOut(id=child.pk, function=child.function.name, state=child.state, attempt=child.parent_attempt or 0)
 
 
+class CompensationOut(Schema):
+    """That a run of a chain is undone because the chain did not succeed. `state`: waiting, running, done, failed."""
+
+    undoes: UUID = Field(description="the run that had succeeded")
+    function: str
+    state: str
+    reason: str
+    run: UUID | None = Field(description="the run that undoes it")
+
+    @staticmethod
+    def of(row: Compensation) -> "CompensationOut":
+        return CompensationOut(undoes=row.of_id, function=row.of.undone_by, state=row.state, reason=row.reason, run=row.run_id)
+
+
 class RunDetailOut(RunOut):
     parent: UUID | None
     root: UUID | None
     depth: int
+    waits_for: str = Field(description="why it waits while a place would be free; empty otherwise")
     retry_class: str
     queue_deadline_at: datetime | None
     total_deadline_at: datetime | None
     attempts: list[AttemptOut]
     children: list[ChildOut]
+    compensations: list[CompensationOut] = Field(description="what is undone, in this order, since this run did not succeed")
     task: UUID | None
     lock_digest: str
     packages: list[str]
@@ -381,6 +408,13 @@ class ConnectionOut(Schema):
     @staticmethod
     def of(connection: Connection) -> "ConnectionOut":
         return ConnectionOut.model_validate(connection, from_attributes=True)
+
+
+class ItemOut(Schema):
+    """One item of a result that comes item by item; `number` counts from 1."""
+
+    number: int
+    value: Any
 
 
 class LogLineOut(Schema):

@@ -17,6 +17,7 @@ from apps.functions.editing import Basis
 from apps.functions.impact import impact_of
 from apps.functions.models import Function, FunctionVersion, Isolation
 from apps.functions.services import compare_versions, find_version, save_version
+from apps.runs.answers import forget_answers
 from apps.workspaces.models import Membership
 
 router = Router()
@@ -111,6 +112,13 @@ def unarchive(request: ApiRequest, name: str) -> FunctionOut:
     )  # fmt: skip
 
 
+@router.post("/{name}/forget-answers", response=FunctionOut, summary="Give no answer again that runs gave until now")
+@in_scope
+def forget(request: ApiRequest, name: str) -> FunctionOut:
+    forget_answers(actor=request.membership, function=found_function(request.membership, name))
+    return FunctionOut.of(found_function(request.membership, name))
+
+
 def _version(member: Membership, name: str, number: int) -> FunctionVersion:
     return find_version(actor=member, function=found_function(member, name), number=number)
 
@@ -134,4 +142,6 @@ def _settings(body: VersionIn, edited: FunctionVersion | None) -> Settings:
         settings = replace(settings, imports_first=body.imports_first)
     if body.logging is not None:
         settings = replace(settings, logging=body.logging)
+    if body.handling is not None:
+        settings = replace(settings, handling=body.handling)
     return settings

@@ -43,6 +43,7 @@ from apps.functions.services import (
     update_details,
 )
 from apps.packages.states import TERMINAL, PackageState
+from apps.runs.answers import forget_answers
 from apps.runs.health import LOOKED_BACK, last_ends, record_of
 from apps.runs.models import Run
 from apps.runs.services import start_run
@@ -196,6 +197,7 @@ def function_new(request: PageRequest) -> HttpResponse:
             isolation=form.isolation(),
             imports_first=form.cleaned_data["imports_first"],
             logging=form.cleaned_data["logging"],
+            handling=form.cleaned_data["handling"],
         )
         outcome = attempt(request, lambda: create_function(actor=request.membership, **given))
         if isinstance(outcome, Function):
@@ -240,7 +242,7 @@ def _save(request: PageRequest, function: Function, form: VersionForm, edited: F
     code = {name: given[name] for name in ("source", "requirements", "dependencies", "examples")}
     before, retry = Settings.of(edited), form.retry()
     settings = with_grants(before, hosts=given["hosts"], secrets=given["secrets"])
-    stated = {name: given[name] for name in ("limits", "logging", "imports_first")}
+    stated = {name: given[name] for name in ("limits", "logging", "imports_first", "handling")}
     settings = replace(settings, isolation=form.isolation(), **stated)
     # What the form was filled in with and came back is no word of the author's.
     if "retry_class" in form.data and retry != (before.retry_class, dict(before.retry)):
@@ -331,7 +333,15 @@ def _version_sent(request: PageRequest, function: Function) -> FunctionVersion:
 
 def _start(request: PageRequest, version: FunctionVersion, fields: Sequence[Field]) -> Run:
     arguments = parse_form(fields, {name: str(value) for name, value in request.POST.items()})
-    return start_run(actor=request.membership, version=version, arguments=arguments, files=store_files(request))
+    files, fresh = store_files(request), "fresh" in request.POST
+    return start_run(actor=request.membership, version=version, arguments=arguments, files=files, fresh=fresh)
+
+
+@page(Permission.DEVELOP, POST)
+def function_forget_answers(request: PageRequest, function_id: UUID) -> HttpResponse:
+    function = get_function(actor=request.membership, function_id=function_id)
+    forget_answers(actor=request.membership, function=function)
+    return go(request, "function-detail", function_id=function.pk, say="Its answers are forgotten: the next run is executed.")
 
 
 def _told(
@@ -411,6 +421,7 @@ urlpatterns = [
     path("functions/<uuid:function_id>/", function_detail, name="function-detail"),
     path("functions/<uuid:function_id>/edit", function_edit, name="function-edit"),
     path("functions/<uuid:function_id>/run", function_run, name="function-run"),
+    path("functions/<uuid:function_id>/forget-answers", function_forget_answers, name="function-forget-answers"),
     path("functions/<uuid:function_id>/imports-first", function_imports_first, name="function-imports-first"),
     path("functions/<uuid:function_id>/put-away", function_put_away, name="function-put-away"),
 ]

@@ -20,13 +20,15 @@ from apps.dashboard.previews import previews_of
 from apps.dashboard.respond import go, show
 from apps.functions.models import Function
 from apps.functions.services import get_function
-from apps.runs.models import Attempt, LogChunk, Run, RunInput
+from apps.runs.models import Attempt, Compensation, LogChunk, Run, RunInput, StreamedItem
 from apps.runs.services import cancel_run, find_run
+from apps.runs.slots import why_waiting
 from apps.runs.states import RunState
 from apps.workspaces.roles import Permission
 
 MOST_CHILDREN = 200
 SHOWN_CONNECTIONS = 50
+SHOWN_ITEMS = 20
 SHOWN_CHUNKS = 500  # of the end of the log; the download has all of it
 
 HINTS = {
@@ -103,10 +105,12 @@ def _told(request: PageRequest, run: Run) -> dict[str, Any]:
     return {
         "run": run,
         "children": children,
-        "waits_for": _waits_for(attempts),
+        "waits_for": why_waiting(run) or _waits_for(attempts),
         **chain_of_run(run),
         "keeps_arguments": run.logging.get("store_arguments", True),
         "lines": lines_of(list(LogChunk.objects.filter(run=run).order_by("-seq")[:SHOWN_CHUNKS])[::-1]),
+        "compensations": [] if run.state == RunState.SUCCEEDED else _compensations(run),
+        "items": [] if run.state == RunState.SUCCEEDED else _last_items(run),
         "spans": call_tree(run.spans.order_by("id")[:MOST_SPANS], children),
         "connections": list(run.connections.order_by("-id")[:SHOWN_CONNECTIONS]),
         "connections_count": run.connections.count(),
@@ -119,6 +123,17 @@ def _told(request: PageRequest, run: Run) -> dict[str, Any]:
         "limits": run_rows(run.limits, run.used, run.limit_reached),
         "may_change_limit": bool(run.limit_reached and not run.function.task_id and request.membership.can(Permission.DEVELOP)),
     }
+
+
+def _compensations(run: Run) -> list[Compensation]:
+    rows = run.compensations.select_related("of__function", "run").order_by("number")
+    return list(rows.defer("of__arguments", "of__result", "run__arguments", "run__result")[:MOST_CHILDREN])
+
+
+def _last_items(run: Run) -> list[StreamedItem]:
+    """What its generator gave last, of the attempt that counts."""
+    given = StreamedItem.objects.filter(run=run, attempt=run.attempt).order_by("-number")
+    return list(given[:SHOWN_ITEMS])[::-1]
 
 
 def _waits_for(attempts: Sequence[Attempt]) -> str:

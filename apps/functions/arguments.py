@@ -64,7 +64,7 @@ def validate_arguments(schema: Mapping[str, Any], arguments: object) -> None:
 def _complaints(schema: Mapping[str, Any], arguments: dict[str, Any]) -> dict[str, str]:
     fields: dict[str, str] = {}
     _alternatives_left.set(MAX_ALTERNATIVES)
-    for error in _Validator(schema, format_checker=_FORMATS).iter_errors(arguments):
+    for error in _Validator(schema, format_checker=FORMATS).iter_errors(arguments):
         for path, text in _sentences(error):
             fields.setdefault(path, text)
         if len(fields) >= MAX_MESSAGES:
@@ -145,7 +145,7 @@ def _sentence(error: ValidationError) -> str:
     limit: Any = error.validator_value
     match error.validator:
         case "type":
-            return f"This must be {_type_name(limit)}, not {_type_of(error.instance)}."
+            return f"This must be {_type_name(limit)}, not {type_of(error.instance)}."
         case "enum":
             return f"This must be one of {', '.join(canonical_json(choice) for choice in limit[:20])}."
         case "format":
@@ -153,7 +153,7 @@ def _sentence(error: ValidationError) -> str:
         case "minItems" | "maxItems" | "prefixItems":
             return f"This must be a list of {_item_count(error.schema)} items."
         case "anyOf":
-            return f"This must be {' or '.join(_member_name(member) for member in limit)}."
+            return f"This must be {' or '.join(name_of(member) for member in limit)}."
     return "This value does not fit."
 
 
@@ -162,7 +162,7 @@ def _type_name(names: str | list[str]) -> str:
     return " or ".join(_TYPE_NAMES[name] for name in listed)
 
 
-def _type_of(value: object) -> str:
+def type_of(value: object) -> str:
     kinds: list[tuple[type | tuple[type, ...], str]] = [
         (bool, "boolean"), (str, "string"), (int, "integer"), (float, "number"), (list, "array"), (dict, "object"),
     ]  # fmt: skip
@@ -174,7 +174,7 @@ def _item_count(schema: Any) -> str:
     return str(low) if low == high else f"{low} to {high}"
 
 
-def _member_name(member: Mapping[str, Any]) -> str:
+def name_of(member: Mapping[str, Any]) -> str:
     if "format" in member:
         return _FORMAT_NAMES.get(member["format"], "text")
     if "type" in member:
@@ -213,6 +213,6 @@ def _any_of(validator: Any, members: Any, instance: object, schema: Any) -> Iter
     yield from Draft202012Validator.VALIDATORS["anyOf"](validator, members, instance, schema)
 
 
-_FORMATS = _formats()
+FORMATS = _formats()
 _Validator: Any = validators.extend(Draft202012Validator, {"anyOf": _any_of})  # type: ignore[no-untyped-call]
 _alternatives_left: ContextVar[int] = ContextVar("alternatives_left")

@@ -15,6 +15,7 @@ NAMES = {
     "requirements": "packages", "dependencies": "functions it calls", "retry_class": "when it is tried again",
     "retry": "attempts and pauses", "logging": "what is kept of its output", "isolation": "boxes",
     "pins": "pinned versions", "imports_first": "imports beforehand",
+    "handling": "answers kept, runs at once, undoing",
 }  # fmt: skip
 """What parts of a version are called, where it is not the field's own name."""
 

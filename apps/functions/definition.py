@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from apps.core.errors import Invalid
+from apps.functions.handling import clean_handling
 from apps.functions.limits import Amount, check_limits
 from apps.functions.logging import clean_logging
 from apps.functions.models import FunctionVersion, Isolation, Origin, RetryClass
@@ -65,14 +66,16 @@ class Settings:
     logging: Mapping[str, Any] = field(default_factory=dict)
     isolation: Isolation = Isolation.RUN
     imports_first: bool = False
+    handling: Mapping[str, Any] = field(default_factory=dict)
 
     def check(self) -> None:
         """Refuse what can never be granted.
 
         Raises:
-            InvalidGrant, InvalidLimit, InvalidRetry, InvalidLogging
+            InvalidGrant, InvalidLimit, InvalidRetry, InvalidLogging, InvalidHandling
         """
         clean_logging(self.logging)
+        clean_handling(self.handling)
         _check_grants("secret", self.secrets, _SECRET_NAME)
         _check_number("host", self.hosts)
         for host in self.hosts:
@@ -95,6 +98,7 @@ class Settings:
             version.logging,
             Isolation(version.isolation),
             imports_first=version.imports_first,
+            handling=version.handling,
         )
 
     @property

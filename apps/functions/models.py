@@ -180,6 +180,7 @@ class Function(TenantModel):
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(db_default=Now())
     needs_examples = models.BooleanField(default=False)  # only versions whose examples were met become active
+    answers_since = models.DateTimeField(null=True)  # what runs that were asked for before it gave is no answer any more
     archived_at = models.DateTimeField(null=True)  # since when it is out of lists and new runs; its versions and runs stay
 
     objects: ClassVar = TenantManager.from_queryset(FunctionQuerySet)()  # type: ignore[assignment]  # narrower than its base
@@ -231,6 +232,7 @@ class FunctionVersion(TenantModel):
     isolation = models.CharField(max_length=10, choices=Isolation.choices, default=Isolation.RUN)
     # Whether what it imports may be imported before a run of it is asked for, in the box that waits for it.
     imports_first = models.BooleanField(default=False)
+    handling = models.JSONField(default=dict)  # see functions.handling; empty for the usual
     digest = models.CharField(max_length=64)
 
     origin = models.CharField(max_length=10, choices=Origin.choices)
@@ -266,7 +268,7 @@ class FunctionVersion(TenantModel):
             "function", "number", "source", "entry", "is_async", "description", "input_schema", "output_schema",
             "imports", "hints", "requirements", "dependencies", "secrets", "hosts", "limits", "retry_class", "retry",
             "logging", "isolation", "imports_first", "digest", "origin", "task_id", "prompt", "model", "derived_from",
-            "author", "author_name", "created_at", "note", "changes", "pins", "examples",
+            "author", "author_name", "created_at", "note", "changes", "pins", "examples", "handling",
         )  # fmt: skip
 
     def __str__(self) -> str:
@@ -300,6 +302,7 @@ class FunctionVersion(TenantModel):
             **({"logging": self.logging} if self.logging else {}),
             **({} if self.isolation == Isolation.RUN else {"isolation": self.isolation}),
             **({"imports_first": True} if self.imports_first else {}),
+            **({"handling": self.handling} if self.handling else {}),
         }
 
     def compute_digest(self) -> str:

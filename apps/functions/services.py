@@ -31,6 +31,7 @@ from apps.functions.definition import BY_HAND, Provenance, Settings, check_name,
 from apps.functions.editing import Basis, check_basis
 from apps.functions.environments import closure_requirements, ensure_environment
 from apps.functions.examples import Example, clean_examples
+from apps.functions.handling import check_handling, clean_handling
 from apps.functions.limits import check_maxima, workspace_maxima
 from apps.functions.logging import clean_logging
 from apps.functions.models import Folder, FolderAction, Function, FunctionVersion, Origin
@@ -110,7 +111,7 @@ def create_function(
     Raises:
         PermissionMissing, FolderForbids, InvalidName, NameTaken, SourceInvalid, SourceTooLarge, UnknownDependency,
         UnusedDependency, DependencyCycle, ClosureTooLarge, BadPin, PinsDiffer, InvalidExample, MissingPackage, BadRequirement,
-        InvalidGrant, UnknownSecret, InvalidLimit, LimitAboveMaximum, InvalidTag
+        InvalidGrant, UnknownSecret, InvalidLimit, LimitAboveMaximum, InvalidTag, InvalidHandling
     """
     require(actor, Permission.DEVELOP)
     if name is not None:
@@ -319,6 +320,8 @@ def _draft(
     check_maxima(settings.limits, workspace_maxima())
     normalised = [str(requirement) for requirement in parse_requirements(requirements)] if requirements else []
     analysis = read(source, entry=name)
+    stores_arguments = bool(settings.logging.get("store_arguments", True))
+    check_handling(settings.handling, name=analysis.entry, schema=analysis.schema, stores_arguments=stores_arguments)
     check_packages(analysis, normalised)
     declared, pins = parted_pins(dependencies)
     names = dependency_names(analysis, declared=declared, task_id=provenance.task_id)
@@ -439,6 +442,7 @@ def _version(
         logging=clean_logging(settings.logging),
         isolation=settings.isolation,
         imports_first=settings.imports_first,
+        handling=clean_handling(settings.handling),
         origin=_origin(actor, provenance),
         task_id=provenance.task_id,
         prompt=cleaned(provenance.prompt),

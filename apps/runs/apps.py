@@ -12,7 +12,7 @@ class RunsConfig(AppConfig):
         from apps.functions.activation import ask_before_activation
         from apps.functions.graph import register_part
         from apps.packages.collection import ask_before_removing
-        from apps.runs import arguments, attacks, boxes, children, examples, library, orphans, reactions, work
+        from apps.runs import arguments, attacks, boxes, children, compensation, examples, library, orphans, reactions, work
         from apps.runs.environments import is_environment_needed
         from apps.runs.health import draw_health
         from apps.runs.requests import register_verb, register_waiting_verb
@@ -31,6 +31,7 @@ class RunsConfig(AppConfig):
         register_verb("functions.read", library.read_function)
         register_verb("functions.versions", library.list_versions)
         on("run.finished", arguments.drop_sealed)
+        on("run.finished", compensation.follow_end)
         on("packages.ready", reactions.queue_waiting_runs)
         on("packages.refused", reactions.refuse_waiting_runs)
         on("packages.failed", reactions.fail_waiting_runs)

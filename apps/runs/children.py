@@ -17,7 +17,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import DurationField, ExpressionWrapper, F
+from django.db.models import DurationField, ExpressionWrapper, F, QuerySet
 from django.db.models.functions import Now
 
 from apps.core import leases, stopping
@@ -214,15 +214,19 @@ def _execute_here(child: Run) -> bool:
     """False when it is not to be had: another worker has it, it is not due, or this worker takes nothing new."""
     if stopping.is_stopping():
         return False
-    claimed = leases.claim(
-        lambda: lanes.claimable(Run.objects.filter(pk=child.pk)), from_state=RunState.QUEUED, to_state=RunState.RUNNING
-    )
+    claimed = leases.claim(lambda: _claimable(child), from_state=RunState.QUEUED, to_state=RunState.RUNNING)
     if claimed is not None:
         try:
             work.perform(claimed)
         except Exception:  # a fault of the platform costs the child its attempt, which the sweep finds, and not the caller
             log.exception("run.child_broke_off run=%s", claimed.pk)
     return claimed is not None
+
+
+def _claimable(child: Run) -> QuerySet[Run]:
+    if child.slot:  # others may be claiming the last one at this moment
+        lanes.hold_lane(child.workspace_id)
+    return lanes.claimable(Run.objects.filter(pk=child.pk))
 
 
 def _told(child: Run) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sandbox import ArtifactData, Event, Output
+from sandbox import ArtifactData, Event, Item, Output
 
 MOST_EVENTS = 1000
-MOST_BYTES = 4 * 1024 * 1024  # of output and files, those included that are just being stored
+MOST_BYTES = 4 * 1024 * 1024  # of output, items and files, those included that are just being stored
 LOOK_SECONDS = 0.1  # how often a box that waits asks whether it is still wanted
 
 
@@ -23,6 +23,8 @@ class Heard:
 
     @property
     def bytes(self) -> int:
+        if isinstance(self.event, Item):
+            return self.event.size
         return len(self.event.data) if isinstance(self.event, Output | ArtifactData) else 0
 
 

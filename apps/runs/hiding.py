@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from apps.vault.masking import Mask
-from sandbox import ArtifactData, Event, HostRequest, OnRequest, Outcome, Output, RequestRefused
+from sandbox import ArtifactData, Event, HostRequest, Item, OnRequest, Outcome, Output, RequestRefused
 
 NO_SECRETS = Mask(())
 # What the tool has no hand in, or cannot say anything by.
@@ -15,6 +15,8 @@ def hide_in_event(mask: Mask, event: Event) -> Event:
     """The event with every text of it masked. Output is left to the streams' own maskers, files to nobody: they are bytes."""
     if not mask or isinstance(event, Output | ArtifactData):
         return event
+    if isinstance(event, Item):
+        return replace(event, value=mask.mask_json(event.value))
     texts = {each.name: getattr(event, each.name) for each in fields(event) if each.name not in _OWN_WORDS}
     hidden = {name: mask.mask_preview(text) for name, text in texts.items() if isinstance(text, str)}
     return replace(event, **hidden)  # type: ignore[arg-type]  # the names are the event's own

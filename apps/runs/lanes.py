@@ -19,6 +19,7 @@ from apps.core import leases
 from apps.core.errors import LimitReached
 from apps.core.tenancy import every_workspace
 from apps.runs.models import Run
+from apps.runs.slots import with_free_slot
 from apps.runs.states import RunState
 from apps.workspaces.models import Workspace
 
@@ -66,13 +67,13 @@ def claim_next(*, only_idle: bool = False) -> Run | None:
 
 
 def claimable(rows: QuerySet[Run]) -> QuerySet[Run]:
-    """Those that wait, whose time has come and whose time is not over."""
+    """Those that wait, whose time has come and whose time is not over, and that need no slot which is taken."""
     in_time = ~Q(queue_deadline_at__lte=Now()) & ~Q(total_deadline_at__lte=Now())
-    return leases.due(rows, RunState.QUEUED).filter(in_time)
+    return with_free_slot(leases.due(rows, RunState.QUEUED).filter(in_time))
 
 
-def check_queue() -> None:
-    """Refuse a run more when the workspace in scope has as many waiting as it may.
+def check_queue(*, must_take: bool = False) -> None:
+    """Refuse a run more, unless it must be taken, when the workspace in scope has as many waiting as it may.
 
     Counted without a lock: requests at the same moment may go over by their number.
 
@@ -80,7 +81,7 @@ def check_queue() -> None:
         QueueFull
     """
     most = settings.WORKSPACE_QUEUED_RUNS
-    if Run.objects.filter(state=RunState.QUEUED)[:most].count() >= most:
+    if not must_take and Run.objects.filter(state=RunState.QUEUED)[:most].count() >= most:
         raise QueueFull(
             f"This workspace has {most} runs waiting, as many as it may. Try again when some have begun, or cancel some.",
             retry_after=RETRY_AFTER_SECONDS,
@@ -113,13 +114,13 @@ def _lanes_statement(most: int, weights: tuple[tuple[str, int], ...]) -> tuple[s
 
 def _next_of(workspace_id: UUID) -> QuerySet[Run]:
     """The lane's oldest run, unless the lane has filled up since it was looked at. Inside the claim's transaction."""
-    _hold_lane(workspace_id)
+    hold_lane(workspace_id)
     if Run.objects.filter(workspace=workspace_id, state=RunState.RUNNING).count() >= settings.WORKSPACE_RUNNING_RUNS:
         return Run.objects.none()
     return claimable(Run.objects.filter(workspace=workspace_id)).order_by(*OLDEST_FIRST)
 
 
-def _hold_lane(workspace_id: UUID) -> None:
+def hold_lane(workspace_id: UUID) -> None:
     """Claims of one lane follow one another, so that none goes over the limit; those of different lanes do not wait."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"lane {workspace_id}"])

@@ -67,6 +67,15 @@ class Run(Leased):
     queue_deadline_at = models.DateTimeField(null=True)
     total_time = models.DurationField(null=True)
     total_deadline_at = models.DateTimeField(null=True)
+    # Equal for runs that may have one answer, empty where none is kept; and whose answer it was given, if it was not executed.
+    answer_key = models.CharField(max_length=64, blank=True, default="")
+    answered_from = models.UUIDField(null=True, editable=False)
+    # Of runs with an equal slot so many at once as the run says that waits for it; without a slot, no limit.
+    slot = models.CharField(max_length=64, blank=True, default="")
+    slots = models.PositiveSmallIntegerField(default=0)
+    # The function that undoes it if it succeeds below a run that does not; and the Compensation for whose sake it was started.
+    undone_by = models.CharField(max_length=100, blank=True, default="")
+    undoes = models.UUIDField(null=True, editable=False)
     idempotency_key = models.CharField(max_length=255, null=True, blank=True)
     request_digest = models.CharField(max_length=64)
 
@@ -102,6 +111,14 @@ class Run(Leased):
                 condition=models.Q(state__in=[s.value for s in FAILED], task_id__isnull=True),
             ),
             models.Index(fields=["workspace"], name="runs_run_running", condition=models.Q(state="running")),
+            models.Index(
+                fields=["workspace", "answer_key", "-id"],
+                name="runs_run_answer",
+                condition=~models.Q(answer_key="") & models.Q(state="succeeded"),
+            ),
+            models.Index(
+                fields=["workspace", "slot"], name="runs_run_slot", condition=~models.Q(slot="") & models.Q(state="running")
+            ),
             models.Index(fields=["queue_deadline_at"], name="runs_run_queue_clock", condition=models.Q(state="queued")),
             models.Index(fields=["total_deadline_at"], name="runs_run_total_clock", condition=models.Q(state="queued")),
         ]
@@ -109,7 +126,7 @@ class Run(Leased):
     class Tenancy(TenantModel.Tenancy):
         immutable = (
             *("function", "version", "arguments", "closure", "task_id", "root", "depth", "parent", "parent_attempt"),
-            *("capabilities", "hosts", "secret_names"),
+            *("capabilities", "hosts", "secret_names", "answer_key", "slot", "slots", "undone_by", "undoes"),
         )
         terminal = ("state", tuple(state.value for state in TERMINAL))
 
@@ -269,6 +286,44 @@ class LogChunk(TenantModel):
             "at": self.at.isoformat(),
             "text": self.text,
         }
+
+
+class Compensation(TenantModel):
+    """That what a run has done outside shall be undone, since the root of its tree did not succeed. Once for each run."""
+
+    root = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="compensations")
+    of = models.OneToOneField(Run, on_delete=models.PROTECT, related_name="compensation")
+    number = models.PositiveIntegerField()  # the order in which they are undone
+    state = models.CharField(max_length=10, default="waiting")  # waiting, running, done, failed
+    reason = models.TextField(blank=True, default="")  # why it could not be undone
+    run = models.ForeignKey(Run, on_delete=models.PROTECT, null=True, related_name="+")  # that undoes it
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["root", "number"], name="runs_compensation_number_once")]
+
+    class Tenancy(TenantModel.Tenancy):
+        immutable = ("root", "of", "number")
+
+    def __str__(self) -> str:
+        return f"{self.of_id} {self.state}"
+
+
+class StreamedItem(TenantModel):
+    """One item that a run's generator has given. The result is the list of them all; these are there while it goes on."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="items")
+    attempt = models.PositiveIntegerField()
+    number = models.PositiveIntegerField()  # from 1
+    value = models.JSONField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["run", "attempt", "number"], name="runs_streameditem_once")]
+
+    class Tenancy(TenantModel.Tenancy):
+        append_only = True
+
+    def __str__(self) -> str:
+        return f"{self.run_id} item {self.number}"
 
 
 class Artifact(TenantModel):

@@ -23,7 +23,7 @@ from apps.runs.event_queue import EventQueue, Heard
 from apps.runs.hiding import NO_SECRETS, hide_in_event
 from apps.runs.incoming_artifacts import IncomingArtifacts
 from apps.runs.log_policy import LogPolicy, known_level
-from apps.runs.models import Artifact, Connection, LogChunk, Run, Span
+from apps.runs.models import Artifact, Connection, LogChunk, Run, Span, StreamedItem
 from apps.runs.services import media_type_of
 from apps.vault.masking import Mask, Masker
 from sandbox import (
@@ -31,6 +31,7 @@ from sandbox import (
     ArtifactAbandoned,
     ArtifactSkipped,
     Event,
+    Item,
     Limits,
     Log,
     Output,
@@ -46,6 +47,7 @@ BATCH_SECONDS = 0.05  # between two batches of a run that prints much
 COMPANY_SECONDS = 0.005  # what the first line after a silence waits: an unbuffered print writes its line end by itself
 BATCH_EVENTS = 500
 PROGRESS_SECONDS = 1.0  # between two writes of how far a tool says it is; the last word is always written
+ITEM_HINT_SECONDS = 1.0  # between two hints to pages that there are more items
 LINE_SECONDS = timedelta(milliseconds=50)  # output that came this close together shares a chunk, and its lines the time
 CHUNK_CHARACTERS = 16_384  # a chunk is a slice of output, small enough for one frame to a page
 
@@ -77,6 +79,8 @@ class Recorder:
         self._stored_at = 0.0
         self._progress: Progress | None = None
         self._progress_at = float("-inf")
+        self._items = 0
+        self._items_told_at = float("-inf")
         self._has_told_sampling = False
         self._files = IncomingArtifacts(run.workspace_id, max_bytes=Limits(**run.limits).artifact_bytes)
         self._failure: Exception | None = None
@@ -151,6 +155,7 @@ class Recorder:
                 leases.assert_held(self._run)
                 LogChunk.objects.bulk_create(self._log_chunks(batch, is_last=is_last))
                 Connection.objects.bulk_create(self._connections(batch))
+                self._store_items([heard.event.value for heard in batch if isinstance(heard.event, Item)])
                 self._store_spans([heard.event for heard in batch])
                 self._store_progress(is_last=is_last)
                 publish(self._run.workspace_id, f"log.{self._run.pk.hex}")
@@ -230,6 +235,16 @@ class Recorder:
             return "system", "", f"The output of this run is not kept: that of one run in {self._policy.sample} is.\n".encode()
         said = _said(event)
         return (said[0], "", said[1]) if said else None
+
+    def _store_items(self, values: Sequence[Any]) -> None:
+        run, first = self._run, self._items + 1
+        self._items += len(values)
+        StreamedItem.objects.bulk_create(
+            [StreamedItem(run=run, attempt=run.attempt, number=number, value=value) for number, value in enumerate(values, first)]
+        )
+        if values and time.monotonic() - self._items_told_at >= ITEM_HINT_SECONDS:
+            self._items_told_at = time.monotonic()
+            publish(run.workspace_id, f"run.{run.pk.hex}")
 
     def _store_spans(self, batch: Sequence[Event]) -> None:
         started = {event.id: event for event in batch if isinstance(event, SpanStarted)}

@@ -24,9 +24,10 @@ from apps.functions.definition import filled_retry
 from apps.functions.limits import limits_for_run
 from apps.functions.models import FolderAction, FunctionVersion, RetryClass
 from apps.functions.services import ensure_environment, resolve_closure
-from apps.runs import deadlines, lanes, transitions
+from apps.runs import answers, deadlines, lanes, transitions
 from apps.runs.arguments import are_stored, keep_sealed, request_digest_of
 from apps.runs.models import Artifact, Run, RunInput
+from apps.runs.slots import refuse_to_wait_for_itself, slot_of
 from apps.runs.states import RunState
 from apps.workspaces.models import Membership
 from apps.workspaces.roles import Permission
@@ -90,6 +91,8 @@ def start_run(
     queue_seconds: float | None = None,
     total_seconds: float | None = None,
     family: Family | None = None,
+    fresh: bool = False,
+    undoes: UUID | None = None,
 ) -> Run:
     """Queue one execution of `version`, with everything that it will use frozen on the row.
 
@@ -100,21 +103,23 @@ def start_run(
         queue_seconds: how long it may wait for a worker; total_seconds: how long from then to its end, with all attempts
             and pauses. The installation's usual when left out.
         family: where it stands below the run whose code starts it.
+        undoes: the Compensation for whose sake it is started. It must happen, so a full queue takes it.
+        fresh: execute it even if the function has answers kept and an earlier run has one.
 
     Raises:
         PermissionMissing, FolderForbids, FunctionArchived, ArgumentsInvalid, SameFileName, FilesTooLarge, UnknownDependency,
-        DependencyCycle, LimitAboveMaximum, UnknownSecret, KeyReused, QueueFull, BadDeadline
+        DependencyCycle, LimitAboveMaximum, UnknownSecret, KeyReused, QueueFull, BadDeadline, WaitsForItself
     """
     require(actor, Permission.RUN)
     times = deadlines.clocks(queue_seconds, total_seconds)
-    asked = [str(version.function_id), arguments, _contents(files), queue_seconds, total_seconds]
+    asked = [str(version.function_id), arguments, _contents(files), queue_seconds, total_seconds, *["fresh"][: int(fresh)]]
     if earlier := _find_earlier(actor, idempotency_key, asked):
         return earlier
     refuse_archived(version.function)
     validate_arguments(version.input_schema, arguments)
     check_file_names(files)
     check_room(limits := limits_for_run(version), files)
-    lanes.check_queue()
+    lanes.check_queue(must_take=undoes is not None)
     closure = resolve_closure(version)
     require_access(actor, [part.function for part in closure], FolderAction.RUN)
     is_ready_now, frozen = _freeze(actor, version, closure, task_id)
@@ -128,15 +133,38 @@ def start_run(
         **frozen,
         **(deadlines.started_clocks(times) if is_ready_now else times),
         **(vars(family) if family else {}),
+        **_handled(version, frozen, arguments, files, family),
+        undoes=undoes,
         idempotency_key=idempotency_key,
         request_digest=request_digest_of(version, asked),
     )
     _attach(run, arguments, files)
-    record(actor=actor, action="run.started", subject=run, function=version.function.name, version=version.number)
-    publish(run.workspace_id, "runs")
-    if is_ready_now:
-        wake("runs")
+    _tell(run, actor, fresh=fresh)
     return run
+
+
+def _tell(run: Run, actor: Membership, *, fresh: bool) -> None:
+    """Write down that it was started; have it answered or executed, if nothing is waited for any more."""
+    record(actor=actor, action="run.started", subject=run, function=run.function.name, version=run.version.number)
+    publish(run.workspace_id, "runs")
+    if run.state == RunState.QUEUED and (fresh or not answers.answer(run)):
+        wake("runs")
+
+
+def _handled(
+    version: FunctionVersion,
+    frozen: dict[str, Any],
+    arguments: dict[str, Any],
+    files: Sequence[Artifact],
+    family: Family | None,
+) -> dict[str, Any]:
+    """The fields of a run that its version's handling fills. Raises: WaitsForItself."""
+    if not version.handling:
+        return {}
+    slot = slot_of(version, arguments)
+    refuse_to_wait_for_itself(slot.get("slot", ""), family.parent.pk if family else None)
+    key = answers.answer_key(version, frozen, arguments, files)
+    return {**slot, "answer_key": key, "undone_by": version.handling.get("undone_by", "")}
 
 
 def _attach(run: Run, arguments: dict[str, Any], files: Sequence[Artifact]) -> None:

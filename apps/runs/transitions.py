@@ -4,12 +4,14 @@ Whoever holds a lease leaves by core.leases; everything else is a conditional UP
 """
 
 from typing import Any
+from uuid import UUID
 
 from django.db.models import F
 from django.db.models.functions import Coalesce, Now
 
 from apps.audit.services import Actor, record
 from apps.core import leases
+from apps.core.dispatch import wake
 from apps.core.errors import Conflict
 from apps.core.events import emit
 from apps.core.notify import publish
@@ -33,8 +35,18 @@ def leave(run: Run, *, to_state: RunState, **fields: Any) -> None:
     Raises:
         leases.LeaseLost: somebody else holds it; nothing is written.
     """
+    if run.undone_by and run.root_id and to_state == RunState.SUCCEEDED:
+        hold_root(run.root_id)
     leases.leave(run, to_state=to_state, **_stamped(to_state, fields))
     announce(run, to_state)
+
+
+def hold_root(root_id: UUID) -> None:
+    """Before the end of a run that would have to be undone if its root did not succeed: either hears of the other's end.
+
+    From the top down, as whoever stops a family locks its rows.
+    """
+    Run.objects.select_for_update(no_key=True, of=("self",)).only("pk").get(pk=root_id)
 
 
 def move(run: Run, *, from_states: tuple[RunState, ...], to_state: RunState, **fields: Any) -> bool:
@@ -76,10 +88,13 @@ def announce(run: Run, state: RunState, *, actor: Actor | None = None) -> None:
     publish(run.workspace_id, "runs")
     if state != RunState.RUNNING:
         stop_children(run)  # this attempt is over; a further one starts its own
+        if run.slot:
+            wake("runs")  # for whoever waits for it
     if state in TERMINAL:
         nudge(run.pk)  # whoever waits for its end
         record(actor=actor, action=f"run.{state}", subject=run)
-        emit("run.finished", run_id=run.pk, state=str(state), task_id=run.task_id)
+        family = {"root_id": run.root_id, "undone_by": run.undone_by, "undoes": run.undoes}
+        emit("run.finished", run_id=run.pk, state=str(state), task_id=run.task_id, **family)
 
 
 def _stamped(state: RunState, fields: dict[str, Any]) -> dict[str, Any]:

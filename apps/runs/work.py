@@ -20,6 +20,7 @@ from apps.core.log_context import bound
 from apps.core.tenancy import scope
 from apps.functions.capabilities import NotGranted, UnknownSecret
 from apps.functions.models import FunctionVersion, Isolation, RetryClass
+from apps.functions.results import find_misfit
 from apps.packages.restore import EnvironmentAway, EnvironmentLost
 from apps.runs import boxes, deadlines, lanes, retry, transitions
 from apps.runs.arguments import are_stored, arguments_of
@@ -97,7 +98,15 @@ def _perform(run: Run) -> None:
     if outcome.kind is Kind.KILLED and not pulse.cancelled.is_set() and _is_to_be_handed_back(run):
         _hand_back(run)
     else:
-        _finish(run, outcome, artifacts)
+        _finish(run, _with_result_checked(run, outcome), artifacts)
+
+
+def _with_result_checked(run: Run, outcome: Outcome) -> Outcome:
+    """A result that is not what the function says that it returns is the function's error. It is kept, to be looked at."""
+    if outcome.kind is not Kind.OK or (misfit := find_misfit(run.version.output_schema, outcome.result)) is None:
+        return outcome
+    error = JobError("ResultMisfit", misfit.message, function=run.version.function.name)
+    return replace(outcome, kind=Kind.ERROR, message=misfit.message, error=error)
 
 
 def _is_to_be_handed_back(run: Run) -> bool:

@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from . import frames
+from .encoding import plain
 from .line import Line
 from .spans import SpanRecorder
 
@@ -111,7 +112,7 @@ class Calls:
     def _begin(self, name: str, payload: dict[str, Any], shown: dict[str, Any]) -> Call:
         span = self._recorder.begin(name, shown)
         try:
-            answer = self._line.send(VERB, {"name": name, "span": span.id, **payload})
+            answer = self._line.send(VERB, {"name": name, "span": span.id, **plain(payload, "call")})
         except Exception as error:
             span.finish(error, time.perf_counter())
             raise

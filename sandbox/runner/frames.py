@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-PROTOCOL = 4
+PROTOCOL = 5
 HEADER = struct.Struct(">IB")
 CHUNK = 64 * 1024
 
@@ -16,7 +16,7 @@ RUN, BUILD, FILE, REPLY, PING, KEEP, IMPORT = 64, 65, 66, 67, 68, 69, 70
 # Box to host, about the box itself.
 READY, STARTED, RESULT, ERROR, EXIT, PONG, IMPORTED = 1, 2, 3, 4, 5, 6, 7
 # Box to host, passed on from the tool's pipes.
-STDOUT, STDERR, SPAN_STARTED, SPAN_ENDED, SPANS_DROPPED, PROGRESS, LOG, REQUEST = 10, 11, 12, 13, 14, 15, 16, 17
+STDOUT, STDERR, SPAN_STARTED, SPAN_ENDED, SPANS_DROPPED, PROGRESS, LOG, REQUEST, ITEM = 10, 11, 12, 13, 14, 15, 16, 17, 18
 ARTIFACT_STARTED, ARTIFACT_DATA, ARTIFACT_ENDED, ARTIFACT_SKIPPED, ARTIFACT_ABANDONED = 20, 21, 22, 23, 24
 # Box to host, from a build: the files that follow are of this wheel.
 WHEEL = 30
@@ -30,6 +30,9 @@ TOKEN = 8
 # some thirty times its text in the memory of the host.
 OUTSTANDING, OUTSTANDING_BYTES = 32, 4 << 20
 
+MOST_ITEMS = 10_000
+"""Of a result that comes item by item: each is a row at the host."""
+
 # The most bytes that a payload of each type may have. What is not in a table is not accepted there.
 TOOL_FRAMES: Mapping[int, int] = {
     SPAN_STARTED: SMALL,
@@ -38,6 +41,7 @@ TOOL_FRAMES: Mapping[int, int] = {
     PROGRESS: SMALL,
     LOG: SMALL,
     REQUEST: 1 << 20,
+    ITEM: 1 << 20,
     ARTIFACT_STARTED: SMALL,
     ARTIFACT_DATA: SMALL,
     ARTIFACT_ENDED: SMALL,

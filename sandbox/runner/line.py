@@ -57,6 +57,13 @@ class Line:
         with self._writing:
             os.write(self._requests, frame)
 
+    def tell_item(self, text: bytes) -> None:
+        """One item of a result that comes item by item, as JSON. Waits until the host has room."""
+        if os.getpid() != self._owner:
+            raise HostRefused("Only the process that the job began in gives its items.")
+        with self._writing:
+            frames.write_all(self._requests, frames.frame(frames.ITEM, text))
+
     def ask(self, verb: str, payload: dict[str, Any]) -> Any:
         """Ask the host and wait for its answer.
 

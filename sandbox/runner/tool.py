@@ -13,10 +13,12 @@ from typing import Any
 
 from .artifact_writer import ArtifactBudget
 from .calls import Calls
+from .decoding import bind
 from .func_module import make_module
 from .line import Line
 from .progress import Progress
 from .spans import SpanRecorder
+from .streaming import Stream
 
 # Sources get module names that no import statement hits by chance: a tool called json must not hide the library.
 MODULE_PREFIX = "selfsmith_sources."
@@ -48,6 +50,7 @@ class Tool:
         self._functions: dict[str, Callable[..., Any]] = {}
         calls = Calls(line, self._recorder)
         self._progress = Progress(line.tell)
+        self._stream = Stream(line.tell_item, limits.get("result_bytes", 0))
         self._func = make_module(
             line=line,
             work=work,
@@ -65,14 +68,19 @@ class Tool:
         return {file_name(source["name"]): source["name"] for source in self.sources}
 
     def run(self, arguments: Mapping[str, Any]) -> Any:
-        """Load everything, dependencies first, and call the entry. A coroutine is awaited."""
+        """Load everything, dependencies first, and call the entry with its arguments as the types that it says.
+
+        A coroutine is awaited, and of a generator all items are gathered.
+        """
         for source in self.sources:
             linecache.cache[file_name(source["name"])] = _lines(source)
         for source in self.sources:
             self._functions[source["name"]] = self._load(source)
         try:
-            result = self._functions[self.entry](**arguments)
-            return asyncio.run(_awaited(result)) if inspect.isawaitable(result) else result
+            entry = self._functions[self.entry]
+            places, names = bind(entry, arguments)
+            result = entry(*places, **names)
+            return self._stream.gather(asyncio.run(_awaited(result)) if inspect.isawaitable(result) else result)
         finally:
             self._progress.flush()
 

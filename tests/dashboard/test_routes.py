@@ -55,6 +55,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("function-delete", "POST"): Row(A, 422),
     ("function-run", "POST"): Row(R, 422, {"version": "version_id"}),
     ("function-imports-first", "POST"): Row(D, 422),
+    ("function-forget-answers", "POST"): Row(D, 302),
     ("function-put-away", "POST"): Row(D, 404),
     ("function-move", "POST"): Row(D, 302),
     ("function-owner", "POST"): Row(D, 422),

@@ -48,8 +48,13 @@ def test_async_functions_are_told() -> None:
     assert not analyse("def fetch(): ...").is_async
 
 
-def test_a_generator_is_refused_but_may_help_inside() -> None:
-    assert codes(analyse("def rows():\n    yield 1")) == ["generator"]
+def test_a_generator_is_described_by_its_items() -> None:
+    for kind in ("Iterator[int]", "Iterable[int]", "Generator[int, None, None]", "AsyncIterator[int]", "AsyncGenerator[int]"):
+        imported = f"from collections.abc import {kind.partition('[')[0]}\n"
+        found = analyse(f"{imported}async def rows() -> {kind}:\n    yield 1")
+        assert not found.problems
+        assert found.output_schema["items"] == {"type": "integer"}
+    assert analyse("def rows():\n    yield 1").output_schema.keys() == {"$schema"}
     assert analyse("def rows():\n    def inner():\n        yield 1\n    return list(inner())").is_sound
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 from django.http import QueryDict
 
+from apps.dashboard.forms.handling import HandlingForm, handling_initial
 from apps.dashboard.forms.limits import LimitsForm, limit_initial
 from apps.dashboard.forms.logging import LoggingForm, logging_initial
 from apps.functions.definition import RETRY
@@ -21,7 +22,7 @@ RETRY_CHOICES = (
 )
 
 
-class FunctionForm(LoggingForm, LimitsForm):
+class FunctionForm(HandlingForm, LoggingForm, LimitsForm):
     """Name, source, limits and what goes with it. The lists come as one entry a line, or parted by commas."""
 
     name = forms.CharField(
@@ -160,6 +161,7 @@ def version_initial(function: Function, version: FunctionVersion | None, newest:
         initial |= {"keeps_box": version.isolation == Isolation.FUNCTION, "imports_first": version.imports_first}
         initial |= {"retry_class": version.retry_class, **version.retry}
         initial |= logging_initial(version.logging)
+        initial |= handling_initial(version.handling)
         initial |= {"hosts": "\n".join(version.hosts), "secrets": " ".join(version.secrets)}
     return initial
 

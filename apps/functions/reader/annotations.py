@@ -30,12 +30,15 @@ _PLAIN: dict[str, Schema] = {
     "datetime.date": {"type": "string", "format": "date"},
     "datetime.datetime": {"type": "string", "format": "date-time"},
     "datetime.time": {"type": "string", "format": "time"},
+    "datetime.timedelta": {"type": "number"},  # seconds
     "decimal.Decimal": {"type": "string", "format": "decimal"},
     "pathlib.Path": {"type": "string", "format": "path"},
     "uuid.UUID": {"type": "string", "format": "uuid"},
 }
 _SAME = {
-    **dict.fromkeys(("List", "Sequence", "MutableSequence", "Iterable", "Collection", "Iterator"), "list"),
+    **dict.fromkeys(
+        ("List", "Sequence", "MutableSequence", "Iterable", "Collection", "Iterator", "AsyncIterable", "AsyncIterator"), "list"
+    ),
     **dict.fromkeys(("Dict", "Mapping", "MutableMapping", "DefaultDict", "OrderedDict"), "dict"),
     **dict.fromkeys(("Set", "FrozenSet", "AbstractSet", "MutableSet"), "set"),
     "Tuple": "tuple",
@@ -43,6 +46,8 @@ _SAME = {
 }
 _OTHER_NAMES = {
     "frozenset": "set",
+    "bytearray": "bytes",
+    "collections.deque": "list",
     "collections.defaultdict": "dict",
     "collections.OrderedDict": "dict",
     "pathlib.PurePath": "pathlib.Path",
@@ -118,8 +123,8 @@ class AnnotationReader:
 
     def _generic(self, origin: str, items: list[ast.expr]) -> Schema:
         match origin:
-            case "list" | "set":
-                return {**_PLAIN[origin], "items": self.schema(items[0])}
+            case "list" | "set" | "typing.Generator" | "typing.AsyncGenerator":  # the items of a generator are its result
+                return {"type": "array", "items": self.schema(items[0])}
             case "tuple":
                 return self._tuple(items)
             case "dict":

@@ -1,4 +1,4 @@
-"""JSON Schema of the simple classes of a module: dataclasses, typed dictionaries and enumerations."""
+"""JSON Schema of the simple classes of a module: dataclasses, typed dictionaries, named tuples, models, enumerations."""
 
 import ast
 from collections.abc import Iterator
@@ -8,6 +8,7 @@ from apps.functions.reader.annotations import AnnotationReader, Schema, canonica
 from apps.functions.reader.literals import NotJson, cleaned, json_literal
 
 _ENUMS = frozenset({"enum.Enum", "enum.IntEnum", "enum.StrEnum"})
+_ALIASES = frozenset({"alias", "validation_alias", "serialization_alias", "alias_generator"})
 
 
 def class_schema(reader: AnnotationReader, node: ast.ClassDef) -> Schema:
@@ -17,6 +18,10 @@ def class_schema(reader: AnnotationReader, node: ast.ClassDef) -> Schema:
         return _with_description(node, _enumeration(node, is_text="enum.StrEnum" in bases))
     if "typing.TypedDict" in bases:
         return _with_description(node, _typed_dictionary(reader, node))
+    if "typing.NamedTuple" in bases:
+        return _with_description(node, _named_tuple(reader, node))
+    if "pydantic.BaseModel" in bases:
+        return _with_description(node, _model(reader, node))
     if _is_dataclass(reader, node):
         return _with_description(node, _object(reader, list(_dataclass_fields(reader, node, seen=()))))
     return {}
@@ -60,6 +65,26 @@ def _typed_dictionary(reader: AnnotationReader, node: ast.ClassDef) -> Schema:
     return _object(reader, fields)
 
 
+def _named_tuple(reader: AnnotationReader, node: ast.ClassDef) -> Schema:
+    fields = list(_annotated(node))
+    return {
+        "type": "array",
+        "prefixItems": [reader.schema(statement.annotation) for statement in fields],
+        "minItems": sum(statement.value is None for statement in fields),
+        "maxItems": len(fields),
+    }
+
+
+def _model(reader: AnnotationReader, node: ast.ClassDef) -> Schema:
+    """Of pydantic: other names than the fields' may come by aliases, and by default more than was asked for is no fault."""
+    if any(isinstance(inner, ast.keyword) and inner.arg in _ALIASES for inner in ast.walk(node)):
+        return {}
+    fields = [each for each in _annotated(node) if _wrapper(reader, each.annotation) != "typing.ClassVar"]
+    named = [each for each in fields if isinstance(each.target, ast.Name) and each.target.id != "model_config"]
+    schema = _object(reader, [(each, _has_no_default(each.value)) for each in named])
+    return {**schema, "additionalProperties": True}
+
+
 def _wrapper(reader: AnnotationReader, annotation: ast.expr) -> str:
     return canonical(reader.module.dotted(annotation.value)) if isinstance(annotation, ast.Subscript) else ""
 
@@ -99,7 +124,7 @@ def _field_keywords(value: ast.expr | None) -> dict[str | None, ast.expr]:
 
 
 def _is_field(call: ast.Call) -> bool:
-    return getattr(call.func, "attr", getattr(call.func, "id", "")) == "field"
+    return getattr(call.func, "attr", getattr(call.func, "id", "")) in ("field", "Field")
 
 
 def _annotated(node: ast.ClassDef) -> Iterator[ast.AnnAssign]:

@@ -61,7 +61,6 @@ def _read_tree(source: str, tree: ast.Module, entry: str | None) -> Report:
     if isinstance(chosen, Problem):
         problems.append(chosen)
     else:
-        problems.extend(_entry_problems(chosen))
         report.update(_describe(module, chosen, problems))
     return {**report, "problems": [asdict(problem) for problem in problems]}
 
@@ -74,18 +73,6 @@ def _choose_entry(module: Module, entry: str | None) -> FunctionNode | Problem:
         return module.functions[entry]
     found = f"It defines {', '.join(names)}." if names else "It defines no public function."
     return Problem("entry_missing", f"The source defines no function named “{entry}” at its top level. {found}")
-
-
-def _entry_problems(entry: FunctionNode) -> list[Problem]:
-    waiting: list[ast.AST] = list(entry.body)
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, ast.Yield | ast.YieldFrom):
-            message = f"“{entry.name}” is a generator, whose result cannot be kept. Return a list instead."
-            return [Problem("generator", message, node.lineno, node.col_offset + 1)]
-        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
-            waiting.extend(ast.iter_child_nodes(node))
-    return []
 
 
 def _describe(module: Module, entry: FunctionNode, problems: list[Problem]) -> Report:

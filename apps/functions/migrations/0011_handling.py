@@ -1,0 +1,12 @@
+"""Versions say how their runs are handled; functions since when answers of earlier runs may be given again."""
+
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("functions", "0010_activation_and_archive")]
+
+    operations = [
+        migrations.AddField("functionversion", "handling", models.JSONField(default=dict)),
+        migrations.AddField("function", "answers_since", models.DateTimeField(null=True)),
+    ]
