@@ -29,7 +29,7 @@ from apps.runs.models import Artifact, Run, RunInput
 from apps.runs.states import RunState
 from apps.workspaces.models import Membership
 from apps.workspaces.roles import Permission
-from apps.workspaces.services import require
+from apps.workspaces.services import require, require_function
 from sandbox import LIMITS, Limits
 from sandbox.limits import Amount
 
@@ -104,7 +104,7 @@ def start_run(
         PermissionMissing, FunctionArchived, ArgumentsInvalid, SameFileName, FilesTooLarge, UnknownDependency, DependencyCycle,
         LimitAboveMaximum, UnknownSecret, KeyReused, QueueFull, BadDeadline
     """
-    require(actor, Permission.RUN)
+    require_function(actor, Permission.RUN, version.function.name)
     times = deadlines.clocks(queue_seconds, total_seconds)
     asked = [str(version.function_id), arguments, _contents(files), queue_seconds, total_seconds]
     if earlier := _find_earlier(actor, idempotency_key, asked):
@@ -234,8 +234,8 @@ def cancel_run(*, actor: Membership, run_id: UUID) -> Run:
     Raises:
         PermissionMissing, NoSuchRun, AlreadyFinished
     """
-    require(actor, Permission.RUN)
     run = find_run(run_id)
+    require_function(actor, Permission.RUN, run.function.name)
     record(actor=actor, action="run.cancel_asked", subject=run)
     if transitions.move(
         run,

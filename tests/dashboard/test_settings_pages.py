@@ -112,7 +112,7 @@ def test_an_admin_makes_no_owner_and_the_last_owner_stays(cast, sign_in) -> None
 
 def test_a_token_is_shown_once_and_stops_when_it_is_revoked(cast, sign_in) -> None:
     client = sign_in(cast.developer)
-    made = client.post("/w/acme/tokens/", {"name": "A script", "days": "30"})
+    made = client.post("/w/acme/tokens/", {"name": "A script", "days": "30", "scopes": ["view", "run"]})
     token = re.search(r"sst_[\w-]+", made.content.decode())[0]
     assert (made.status_code, made.headers["Cache-Control"]) == (201, "no-store")
     assert authenticate_token(token, now=timezone.now()) == cast.developer
