@@ -23,7 +23,7 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
 from apps.mcp import sessions
-from apps.mcp.server import MEMBER, SESSION, cancel_request, server
+from apps.mcp.server import LEFT, MEMBER, SESSION, cancel_request, server
 from apps.mcp.waiting import perform
 from apps.workspaces.models import Membership
 from apps.workspaces.rates import Allowance, TooManyRequests, spend
@@ -94,7 +94,7 @@ async def _serve(scope: Scope, receive: Receive, send: Send) -> None:
         headers[sessions.HEADER] = sessions.open_session(member.token)
     manager = StreamableHTTPSessionManager(server, stateless=True, max_request_body_size=MAX_BODY_BYTES)
     async with manager.run():
-        await manager.handle_request(scope, _replayed(message.body, receive), _with_headers(send, headers))
+        await manager.handle_request(scope, _replayed(message.body, receive, scope), _with_headers(send, headers))
 
 
 def _check_address(request: ASGIRequest) -> None:
@@ -167,14 +167,16 @@ async def _cancel(member: Membership, session: str, content: Mapping[str, Any]) 
         await perform(member, lambda: cancel_request(member, session, request_id))
 
 
-def _replayed(body: bytes, receive: Receive) -> Receive:
-    """The body once more, then whatever the connection says: that the client went away."""
+def _replayed(body: bytes, receive: Receive, scope: Scope) -> Receive:
+    """The body once more, then whatever the connection says: that the client went away, which is noted in the scope."""
     is_given = False
 
     async def replay() -> MutableMapping[str, Any]:
         nonlocal is_given
         if is_given:
-            return await receive()
+            event = await receive()
+            scope[LEFT] = event["type"] == "http.disconnect"
+            return event
         is_given = True
         return {"type": "http.request", "body": body, "more_body": False}
 

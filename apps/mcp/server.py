@@ -24,7 +24,8 @@ from apps.runs.services import AlreadyFinished, cancel_run, start_run
 from apps.workspaces.models import Membership
 
 PAGE = 50
-MEMBER, SESSION = "selfsmith.member", "selfsmith.session"  # in the ASGI scope, put there by the endpoint
+# In the ASGI scope, put there by the endpoint; the last one when the client has hung up.
+MEMBER, SESSION, LEFT = "selfsmith.member", "selfsmith.session", "selfsmith.left"
 INSTRUCTIONS = """Tools without a hyphen are functions that this team keeps. Tools that begin with forge- make new ones: look with
 forge-find_function first, write with forge-create_or_update_tool, try with forge-run_tool, mend it from its traceback, and when
 it works ask with forge-propose_promotion for it to be kept. Code runs in a sandbox without network; packages, hosts, secrets and
@@ -87,11 +88,12 @@ def _check_arguments(schema: Mapping[str, Any], arguments: Mapping[str, Any]) ->
 
 
 async def _ended(context: Context, member: Membership, run_id: UUID) -> Run:
-    """Wait for it. A client of the newest revision cancels by hanging up; older ones say so, and may come back."""
+    """Wait for it. A client of the newest revision cancels by hanging up; older ones say so, and may come back. A web process
+    that is told to end cancels nothing."""
     try:
         return await wait_for_run(member, run_id, lambda share, text: context.session.report_progress(share, 1.0, text))
     except anyio.get_cancelled_exc_class():
-        if context.protocol_version in MODERN_PROTOCOL_VERSIONS:
+        if context.protocol_version in MODERN_PROTOCOL_VERSIONS and context.request.scope.get(LEFT):
             with anyio.CancelScope(shield=True):
                 await perform(member, lambda: _cancel(member, run_id))
         raise
