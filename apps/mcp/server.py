@@ -74,7 +74,7 @@ def _begin(call: Call, name: str, arguments: dict[str, Any]) -> dict[str, Any] |
     if tool is not None:
         _check_arguments(tool.parameters, arguments)
         return tool.handler(call, arguments)
-    function = runnable(call.member).filter(name=name).first()
+    function = runnable(call.member).filter(name=name).first() if name.isidentifier() else None
     if function is None or function.active_version is None:
         raise MCPError(types.INVALID_PARAMS, f"Unknown tool: {name[:100]}")
     function.active_version.function = function

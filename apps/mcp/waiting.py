@@ -25,7 +25,8 @@ type Tell = Callable[[float, str], Awaitable[None]]
 
 async def perform[Result](member: Membership, act: Callable[[], Result]) -> Result:
     """Do something with the database in the member's workspace, in a thread and a transaction of its own."""
-    return await database_sync_to_async(_within, thread_sensitive=False)(member, act)
+    result: Result = await database_sync_to_async(_within, thread_sensitive=False)(member, act)
+    return result
 
 
 def _within(member: Membership, act: Callable[[], Any]) -> Any:
