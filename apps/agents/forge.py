@@ -61,7 +61,7 @@ def find_functions(bench: Bench, query: str) -> Sequence[Function]:
     Raises: PermissionMissing, ScopeMissing.
     """
     require(bench.actor, Permission.VIEW)
-    return Function.objects.library().search(query[:200]).select_related("active_version")[:FOUND_FUNCTIONS]
+    return list(Function.objects.library().search(query[:200])[:FOUND_FUNCTIONS])
 
 
 def find_tool(bench: Bench, name: str, number: int | None = None) -> FunctionVersion | None:
@@ -185,7 +185,7 @@ def propose_tool(bench: Bench, *, name: str, reason: str, number: int | None = N
         raise NoSuchFunction(f"There is no function “{name[:100]}”: write it with create_or_update_tool first.")
     seen = _tried(version)
     if not seen["succeeded"]:
-        raise NeverRan(f"No run of version {version.number} of “{name}” has succeeded: run it first, so that people can judge it.")
+        raise NeverRan(f"No run of version {version.number} of “{name}” has succeeded: run it first, for people to judge it.")
     return propose_promotion(actor=bench.actor, version=version, reason=reason[:LONGEST_TEXT], tried=seen)
 
 

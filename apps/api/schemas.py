@@ -431,7 +431,7 @@ class VoteIn(Schema):
 class TokenIn(Schema):
     name: str = Field(max_length=100, min_length=1)
     days: int | None = Field(90, ge=1, le=366, description="null: until it is revoked")
-    scopes: list[str] | None = Field(None, max_length=10, description="view, run, propose, develop, administer; all when left out")
+    scopes: list[str] | None = Field(None, max_length=10, description="view, run, propose, develop, administer; left out: all")
     functions: list[str] = Field([], description="names of the only functions that it may run; with the scopes view and run only")
 
 

@@ -36,9 +36,7 @@ class PromotionStale(Conflict):
     code = "promotion_stale"
 
 
-def propose_promotion(
-    *, actor: Membership, version: FunctionVersion, reason: str, tried: Mapping[str, Any]
-) -> ApprovalRequest:
+def propose_promotion(*, actor: Membership, version: FunctionVersion, reason: str, tried: Mapping[str, Any]) -> ApprovalRequest:
     """Ask people to make a version of the library the active one; an open request for the same is given back.
 
     Args:
@@ -57,14 +55,10 @@ def propose_promotion(
     subject = {**_content(version, closure, function.active_version), "tried": dict(tried)}
     if standing := _open_for(version):
         return standing
-    return open_request(
-        kind=KIND, subject=subject, asked_by=actor, prompted_by=None, authors=authors_of(closure), reason=reason
-    )
+    return open_request(kind=KIND, subject=subject, asked_by=actor, prompted_by=None, authors=authors_of(closure), reason=reason)
 
 
-def _content(
-    version: FunctionVersion, closure: list[FunctionVersion], active: FunctionVersion | None
-) -> dict[str, Any]:
+def _content(version: FunctionVersion, closure: list[FunctionVersion], active: FunctionVersion | None) -> dict[str, Any]:
     hosts, secrets = asked_together(closure)
     return {
         "function": version.function.name,
@@ -109,7 +103,7 @@ def activate_approved(request: ApprovalRequest) -> None:
         raise PromotionStale("The draft is gone, or who proposed it may not write functions here any more. Reject this request.")
     shown = [(part["version_id"], part["digest"]) for part in subject["parts"]]
     if shown != [(str(part.pk), part.compute_digest()) for part in resolve_closure(version)]:
-        raise PromotionStale("A source that would run with it has changed since this was asked. Reject it and have it asked anew.")
+        raise PromotionStale("A source that would run with it has changed since. Reject this and have it asked anew.")
     active = version.function.active_version
     if (active.number if active else None) != subject["replaces"]:
         raise PromotionStale("Another version has become active since this was asked. Reject it and have it asked anew.")

@@ -59,9 +59,7 @@ class ForgeTool:
     def as_tool(self) -> types.Tool:
         looks = self.needs == Permission.VIEW
         hints = types.ToolAnnotations(read_only_hint=looks, destructive_hint=False, open_world_hint=False)
-        return types.Tool(
-            name=PREFIX + self.name, description=self.description, input_schema=self.parameters, annotations=hints
-        )
+        return types.Tool(name=PREFIX + self.name, description=self.description, input_schema=self.parameters, annotations=hints)
 
 
 def visible_tools(member: Membership) -> list[ForgeTool]:
@@ -104,7 +102,13 @@ def _request_package(call: Call, arguments: Arguments) -> Answer:
 
 
 def _package_state(asked: PackageSet) -> dict[str, Any]:
-    state = {"request": str(asked.pk), "kind": "packages", "for": asked.requirements, "state": asked.state, "reason": asked.failure}
+    state = {
+        "request": str(asked.pk),
+        "kind": "packages",
+        "for": asked.requirements,
+        "state": asked.state,
+        "reason": asked.failure,
+    }
     return {**state, "next": WAITING if asked.is_current and not asked.is_ready else ""}
 
 
@@ -127,7 +131,11 @@ def _request_state_of(request: ApprovalRequest) -> dict[str, Any]:
 
 def _request_state(call: Call, arguments: Arguments) -> Answer:
     asked = PackageSet.objects.filter(pk=arguments["request"]).first()
-    return _package_state(asked) if asked else _request_state_of(get_request(actor=call.member, request_id=UUID(arguments["request"])))
+    return (
+        _package_state(asked)
+        if asked
+        else _request_state_of(get_request(actor=call.member, request_id=UUID(arguments["request"])))
+    )
 
 
 def _run_tool(call: Call, arguments: Arguments) -> Answer:
@@ -155,9 +163,7 @@ def _cancel_run(call: Call, arguments: Arguments) -> Answer:
 
 
 def _propose_promotion(call: Call, arguments: Arguments) -> Answer:
-    asked = forge.propose_tool(
-        call.bench, name=arguments["name"], reason=arguments["reason"], number=arguments.get("version")
-    )
+    asked = forge.propose_tool(call.bench, name=arguments["name"], reason=arguments["reason"], number=arguments.get("version"))
     return _request_state_of(asked)
 
 

@@ -7,8 +7,8 @@ from uuid import UUID
 import anyio
 from jsonschema import Draft202012Validator
 from mcp import types
-from mcp.server.lowlevel import Server
 from mcp.server.context import ServerRequestContext
+from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 
@@ -16,7 +16,7 @@ from apps.agents.tools import ArgumentsDoNotFit
 from apps.core.errors import DomainError
 from apps.functions.arguments import ArgumentsInvalid, find_unkeepable
 from apps.mcp import sessions
-from apps.mcp.forge import FORGE, PREFIX, Call, run_state, visible_tools
+from apps.mcp.forge import PREFIX, Call, run_state, visible_tools
 from apps.mcp.functions import as_tool, failed, result_of, runnable, told
 from apps.mcp.waiting import perform, wait_for_run
 from apps.runs.models import Run
@@ -36,11 +36,18 @@ type Context = ServerRequestContext[Any, Any]
 
 async def list_tools(context: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
     """The forge's tools, then functions by name; the cursor is the last name that was told."""
-    member: Membership = context.request.scope[MEMBER]
+    member: Membership = _scope(context)[MEMBER]
     cursor = params.cursor if params and params.cursor is not None else ""
     if cursor and not cursor.isidentifier():
         raise MCPError(types.INVALID_PARAMS, "This cursor was not given out here: begin without one.")
     return await perform(member, lambda: _page(member, cursor))
+
+
+def _scope(context: Context) -> Mapping[str, Any]:
+    """Of the HTTP request, as the endpoint left it."""
+    assert context.request is not None, "requests come by HTTP alone"
+    scope: Mapping[str, Any] = context.request.scope
+    return scope
 
 
 def _page(member: Membership, after: str) -> types.ListToolsResult:
@@ -52,8 +59,8 @@ def _page(member: Membership, after: str) -> types.ListToolsResult:
 
 async def call_tool(context: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
     """Do what a tool does. What it refuses is a result that the model can act on; a tool that is not there is an error."""
-    member: Membership = context.request.scope[MEMBER]
-    session: str | None = context.request.scope[SESSION]
+    member: Membership = _scope(context)[MEMBER]
+    session: str | None = _scope(context)[SESSION]
     key = sessions.run_key(session, context.request_id) if session and context.request_id is not None else None
     try:
         answer = await perform(member, lambda: _begin(Call(member, key), params.name, params.arguments or {}))
@@ -93,7 +100,7 @@ async def _ended(context: Context, member: Membership, run_id: UUID) -> Run:
     try:
         return await wait_for_run(member, run_id, lambda share, text: context.session.report_progress(share, 1.0, text))
     except anyio.get_cancelled_exc_class():
-        if context.protocol_version in MODERN_PROTOCOL_VERSIONS and context.request.scope.get(LEFT):
+        if context.protocol_version in MODERN_PROTOCOL_VERSIONS and _scope(context).get(LEFT):
             with anyio.CancelScope(shield=True):
                 await perform(member, lambda: _cancel(member, run_id))
         raise

@@ -3,12 +3,13 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
 from channels.db import database_sync_to_async
 
-from apps.core.nudges import waiting_for
+from apps.core.nudges import awaiting
 from apps.core.tenancy import scope
 from apps.runs.models import Run
 from apps.runs.services import find_run
@@ -17,7 +18,6 @@ from apps.workspaces.models import Membership
 
 LONGEST_WAIT_SECONDS = 600.0
 LOOK_SECONDS = 1.0  # without a nudge
-GRAIN_SECONDS = 0.05
 SMALLEST_STEP = 1e-6  # the protocol wants progress to rise with each word about it
 
 type Tell = Callable[[float, str], Awaitable[None]]
@@ -37,7 +37,7 @@ def _within(member: Membership, act: Callable[[], Any]) -> Any:
 async def wait_for_run(member: Membership, run_id: UUID, tell: Tell) -> Run:
     """The run as it ended; as it is when it waits for people or takes too long. Each change of its progress is told."""
     deadline, last, share = time.monotonic() + LONGEST_WAIT_SECONDS, None, 0.0
-    with waiting_for(run_id) as nudged:
+    with awaiting(run_id) as nudged:
         while True:
             run = await perform(member, lambda: find_run(run_id))
             progress = (run.progress, run.progress_text, run.state)
@@ -47,12 +47,6 @@ async def wait_for_run(member: Membership, run_id: UUID, tell: Tell) -> Run:
             last = progress
             if not run.is_open or run.state == RunState.AWAITING_APPROVAL or time.monotonic() > deadline:
                 return run
-            await _nudge_or_look(nudged)
-
-
-async def _nudge_or_look(nudged: Any) -> None:
-    """The nudge comes by a thread, and a thread that waited for it would be one less for everybody else."""
-    until = time.monotonic() + LOOK_SECONDS
-    while not nudged.is_set() and time.monotonic() < until:
-        await asyncio.sleep(GRAIN_SECONDS)
-    nudged.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(nudged.wait(), LOOK_SECONDS)
+            nudged.clear()

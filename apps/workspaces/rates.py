@@ -76,9 +76,7 @@ def _count(name: str, text: str, key: str) -> Allowance:
     left = Allowance(name, limit, max(0, window.remaining), max(1, math.ceil(window.reset_time - time.time())))
     if not is_within:
         whose = "This token or member asks" if name == "member" else "This workspace's programs ask"
-        raise TooManyRequests(
-            f"{whose} more often than {limit}. Wait {left.seconds} s, then go on more slowly.", left
-        )
+        raise TooManyRequests(f"{whose} more often than {limit}. Wait {left.seconds} s, then go on more slowly.", left)
     return left
 
 

@@ -77,7 +77,9 @@ def require(actor: Membership, permission: Permission) -> None:
             f"To {NEEDED_FOR[permission]} one must be {roles}; you are {actor.role} here.", permission=permission
         )
     if not actor.can(permission):
-        raise ScopeMissing(f"This token is not for it: to {NEEDED_FOR[permission]} {_remedy(actor, permission)}", scope=permission)
+        raise ScopeMissing(
+            f"This token is not for it: to {NEEDED_FOR[permission]} {_remedy(actor, permission)}", scope=permission
+        )
 
 
 def require_function(actor: Membership, permission: Permission, name: str) -> None:

@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import pytest
 
+from apps.core.tenancy import every_workspace, scope
 from apps.mcp import endpoint, sessions
 from apps.workspaces.models import ApiToken
 from apps.workspaces.services import create_token
-from apps.core.tenancy import every_workspace, scope
 from tests.mcp.conftest import LEGACY, Connect, Program
 
 LIST = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})
@@ -123,9 +123,10 @@ def test_a_session_ends_after_a_day(connect: Connect, monkeypatch) -> None:
 
 
 def test_requests_are_counted_like_those_of_the_rest_interface(connect: Connect, settings, monkeypatch) -> None:
-    from apps.workspaces import rates
     from limits.storage import MemoryStorage
     from limits.strategies import SlidingWindowCounterRateLimiter
+
+    from apps.workspaces import rates
 
     limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
     monkeypatch.setattr(rates, "_limiter", lambda: limiter)

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
+from apps.approvals.models import ApprovalRequest
+from apps.approvals.services import cast_vote
 from apps.audit.models import AuditRecord
 from apps.core.tenancy import scope
 from apps.functions.models import Function, FunctionVersion, Origin
 from apps.functions.services import create_function
 from apps.mcp import server, waiting
 from apps.mcp.forge import FORGE, PREFIX
-from apps.approvals.models import ApprovalRequest
-from apps.approvals.services import cast_vote
 from apps.runs.models import Run
 from apps.workspaces.models import ApiToken
 from tests.mcp.conftest import Connect, Program
@@ -130,7 +130,7 @@ def test_the_list_comes_in_pages_without_gap_or_double(library, connect: Connect
         ({"scopes": ["run"], "functions": ["other"]}, {"other"}, {"shout"}),
     ],
 )
-def test_only_what_the_token_may_is_offered_and_nothing_else_can_be_called(library, connect: Connect, given, seen, unseen) -> None:
+def test_only_what_the_token_may_is_offered_and_nothing_else_can_be_called(library, connect, given, seen, unseen) -> None:
     with scope(library.acme.pk):
         create_function(actor=library.developer, source="def other() -> int:\n    return 1\n")
     program = connect(**given)

@@ -95,9 +95,9 @@ async def test_an_outside_agent_makes_tries_gates_and_runs_a_tool(installation: 
     token = token_of(installation, "run", "propose")
     async with connected(installation, token) as session:
         assert (await told(session, "forge-find_function", query="page"))["functions"] == []
+        source = PAGE.replace("text: str", "text: str =")
         broken = await session.call_tool(
-            "forge-create_or_update_tool",
-            {"name": "page_of", "description": "A page.", "source": PAGE.replace("text: str", "text: str ="), "requirements": ["markdown"]},
+            "forge-create_or_update_tool", {"name": "page_of", "description": "A page.", "source": source}
         )
         assert broken.is_error
         assert "ine 4" in broken.content[0].text
@@ -173,21 +173,19 @@ async def test_a_client_of_the_newest_revision_cancels_by_hanging_up(installatio
 async def cancelled(installation: Installation, function: str, call: Any) -> None:
     """Begin a call, give it up while its run runs, and see the run end."""
     calling = asyncio.create_task(call)
-    await asyncio.to_thread(
-        installation.wait_until, lambda: (run_of(installation, function) or {}).get("state") == "running", SECONDS, "a running run"
-    )
+
+    def is_in(state: str) -> bool:
+        return (run_of(installation, function) or {}).get("state") == state
+
+    await asyncio.to_thread(installation.wait_until, lambda: is_in("running"), SECONDS, "a running run")
     calling.cancel()
     await asyncio.gather(calling, return_exceptions=True)
-    await asyncio.to_thread(
-        installation.wait_until, lambda: run_of(installation, function)["state"] == "cancelled", 10, "a cancelled run"
-    )
+    await asyncio.to_thread(installation.wait_until, lambda: is_in("cancelled"), 10, "a cancelled run")
 
 
 async def test_tools_of_another_workspace_are_unknown(installation: Installation) -> None:
     checked(
-        installation.session("developer").post(
-            "/api/v1/functions", json={"source": "def only_in_acme() -> int:\n    return 1\n"}
-        )
+        installation.session("developer").post("/api/v1/functions", json={"source": "def only_in_acme() -> int:\n    return 1\n"})
     )
     async with connected(installation, token_of(installation, "run", "propose", user="owner")) as session:
         assert "only_in_acme" not in {tool.name for tool in (await session.list_tools()).tools}
