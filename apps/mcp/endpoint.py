@@ -139,9 +139,12 @@ async def _read(receive: Receive) -> bytes:
 
 def _parsed(body: bytes) -> Message:
     try:
-        return Message(body, json.loads(body, parse_constant=_no_number))
+        content = json.loads(body, parse_constant=_no_number)
     except (ValueError, RecursionError):
         raise Refused(400, "The message is no JSON that can be read.") from None
+    if isinstance(content, dict) and "id" in content and type(content["id"]) not in (str, int):
+        raise Refused(400, "A message's id is a text or a whole number.")  # the library would take it for a notification
+    return Message(body, content)
 
 
 def _no_number(text: str) -> None:

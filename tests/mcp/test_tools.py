@@ -50,7 +50,7 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         return await waiting.perform(member, lambda: finish(run_id))
 
     def finish(run_id: Any) -> Run:
-        Run.objects.filter(pk=run_id).update(**end)
+        Run.objects.open().filter(pk=run_id).update(**end)
         return Run.objects.select_related("function", "version").get(pk=run_id)
 
     monkeypatch.setattr(server, "wait_for_run", wait)
@@ -79,6 +79,13 @@ def test_a_call_gives_structure_and_the_same_as_text(library, connect: Connect, 
     assert result["_meta"]["selfsmith/run"]
 
 
+def test_nothing_is_a_result_too(library, connect: Connect, ended) -> None:
+    with scope(library.acme.pk):
+        create_function(actor=library.developer, source="def quiet() -> None:\n    pass\n")
+    ended.update(result=None)
+    assert connect().call("quiet")["structuredContent"] == {"result": None}
+
+
 def test_a_failed_run_is_a_result_that_a_model_can_act_on(library, connect: Connect, ended) -> None:
     error = {"type": "ValueError", "message": "no", "traceback": "Traceback: line 2"}
     ended.update(state="failed", result=None, error=error, message="ValueError: no")
@@ -95,10 +102,18 @@ def test_a_result_that_does_not_fit_its_schema_is_told_as_an_error(library, conn
     assert "HELLO" in text_of(result)
 
 
-@pytest.mark.parametrize("arguments", [{}, {"text": 1}, {"text": "a", "more": 1}, {"text": "\ud800"}, {"text": "a\x00"}])
+@pytest.mark.parametrize("arguments", [{}, {"text": 1}, {"text": "a", "more": 1}, {"text": "a\x00"}])
 def test_arguments_that_do_not_fit_are_told_and_start_nothing(library, connect: Connect, arguments) -> None:
     result = connect().call("shout", **arguments)
     assert result["isError"]
+    with scope(library.acme.pk):
+        assert not Run.objects.exists()
+
+
+def test_half_a_letter_is_refused_and_starts_nothing(library, connect: Connect) -> None:
+    params = {"name": "shout", "arguments": {"text": "\ud800"}}
+    message = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})
+    assert connect().send(message).status_code == 400
     with scope(library.acme.pk):
         assert not Run.objects.exists()
 
