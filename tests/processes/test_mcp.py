@@ -63,8 +63,8 @@ async def connected(installation: Installation, token: str) -> AsyncIterator[Cli
         yield session
 
 
-async def told(session: ClientSession, name: str, **arguments: Any) -> Any:
-    result = await session.call_tool(name, arguments)
+async def told(session: ClientSession, tool: str, /, **arguments: Any) -> Any:
+    result = await session.call_tool(tool, arguments)
     assert not result.is_error, result.content
     return result.structured_content
 
