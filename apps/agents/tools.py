@@ -4,12 +4,13 @@ Each returns the observation, or a Wait when it comes later. Arguments were chec
 hostile all the same: every one goes through the same service, with the same permission checks, as a person's.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from jsonschema import Draft202012Validator
 
+from apps.agents import forge
 from apps.agents.budget import NOBODY_BEHIND
 from apps.agents.models import Step, Task, WaitsFor
 from apps.agents.observations import grant_observation, package_observation, run_observation
@@ -17,16 +18,12 @@ from apps.agents.prompts import TOOLS
 from apps.core import blobs
 from apps.core.errors import DomainError, Forbidden, Invalid, LimitReached
 from apps.core.tenancy import scope
-from apps.functions.capabilities import ensure_capabilities
-from apps.functions.definition import Provenance, Settings
-from apps.functions.models import Function, FunctionVersion, Origin
-from apps.functions.services import NoSuchFunction, create_function, find_function, resolve_closure, save_version
-from apps.packages.services import require_packages
+from apps.functions.definition import Provenance
+from apps.functions.models import Origin
 from apps.runs.models import Artifact
-from apps.runs.services import checked_file_name, media_type_of, start_run
+from apps.runs.services import checked_file_name, media_type_of
 from apps.workspaces.models import Membership
 
-FOUND_FUNCTIONS = 8
 SAVED_TEXT_BYTES = 1 << 20
 
 
@@ -40,10 +37,6 @@ class ArgumentsDoNotFit(Invalid):
 
 class TooManyRuns(LimitReached):
     code = "too_many_runs"
-
-
-class AskedForNothing(Invalid):
-    code = "asked_for_nothing"
 
 
 class NobodyBehindTask(Forbidden):
@@ -116,112 +109,44 @@ def _person_behind(task: Task) -> Membership:
     return person
 
 
+def _bench(task: Task, actor: Membership) -> forge.Bench:
+    return forge.Bench(actor, Provenance(Origin.AGENT, task.pk, task.prompt, str(task.model)))
+
+
 def _find_function(task: Task, step: Step, actor: Membership, arguments: dict[str, Any]) -> Answer:
-    found = Function.objects.library().search(arguments["query"][:200])[:FOUND_FUNCTIONS]
+    found = forge.find_functions(_bench(task, actor), arguments["query"])
     return {"functions": [{"name": function.name, "description": function.description} for function in found]}
 
 
 def _create_or_update_tool(task: Task, step: Step, actor: Membership, arguments: dict[str, Any]) -> Answer:
-    version = _save_tool(task, actor, arguments)
+    version = forge.write_tool(_bench(task, actor), **arguments)
     Step.objects.filter(pk=step.pk).update(version=version)
     return {"tool": version.function.name, "version": version.number, "problems": []}
 
 
-def _save_tool(task: Task, actor: Membership, arguments: dict[str, Any]) -> FunctionVersion:
-    """A version in the task's own scope: new, or after the one that the task wrote before."""
-    given: dict[str, Any] = {
-        "actor": actor,
-        "source": arguments["source"],
-        "requirements": arguments.get("requirements", []),
-        "dependencies": arguments.get("dependencies"),
-        "provenance": _provenance(task),
-    }
-    function = find_function(actor=actor, name=arguments["name"], task_id=task.pk)
-    if function is not None and function.task_id == task.pk:
-        return save_version(function=function, settings=_stated_before(function), **given)
-    made = create_function(name=arguments["name"], description=arguments["description"][:2000], **given)
-    return made.versions.get(number=1)
-
-
-def _stated_before(function: Function) -> Settings:
-    """A mended tool still needs the hosts and secrets that it asked for; its new source is voted on anew."""
-    before = function.active_version
-    return Settings(tuple(before.secrets), tuple(before.hosts), before.limits) if before else Settings()
-
-
 def _request_package(task: Task, step: Step, actor: Membership, arguments: dict[str, Any]) -> Answer:
-    package_set = require_packages(
-        actor=actor,
-        requirements=arguments["requirements"],
-        reason=arguments["reason"][:2000],
-        prompted_by=actor,
-        task_id=task.pk,
-    )
+    package_set = forge.ask_for_packages(_bench(task, actor), **arguments)
     Step.objects.filter(pk=step.pk).update(package_set=package_set)
     return package_observation(package_set) or Wait(WaitsFor.PACKAGES)
 
 
-def _request_host(task: Task, step: Step, actor: Membership, arguments: dict[str, Any]) -> Answer:
-    return _ask_for(task, step, actor, arguments, hosts=arguments["hosts"])
-
-
-def _request_secret(task: Task, step: Step, actor: Membership, arguments: dict[str, Any]) -> Answer:
-    return _ask_for(task, step, actor, arguments, secrets=arguments["secrets"])
-
-
-def _ask_for(
-    task: Task,
-    step: Step,
-    actor: Membership,
-    arguments: dict[str, Any],
-    *,
-    hosts: Sequence[str] = (),
-    secrets: Sequence[str] = (),
-) -> Answer:
-    """A version of the task's own tool that states more, and the request for what it and all that it calls states."""
-    function = find_function(actor=actor, name=arguments["tool"], task_id=task.pk)
-    if function is None or function.task_id != task.pk or function.active_version is None:
-        raise NoSuchFunction(f"There is no tool “{arguments['tool'][:100]}” of yours: write it with create_or_update_tool first.")
-    before = function.active_version
-    wider = Settings((*before.secrets, *secrets), (*before.hosts, *hosts), before.limits)
-    version = save_version(
-        actor=actor,
-        function=function,
-        source=before.source,
-        requirements=before.requirements,
-        settings=wider,
-        provenance=_provenance(task),
-    )
-    capabilities = ensure_capabilities(
-        actor=actor, closure=resolve_closure(version), reason=arguments["reason"][:2000], task_id=task.pk
-    )
-    if capabilities is None:
-        raise AskedForNothing("Name at least one host or secret.")
+def _request_grant(task: Task, step: Step, actor: Membership, arguments: dict[str, Any]) -> Answer:
+    version, capabilities = forge.ask_for_grant(_bench(task, actor), **arguments)
     Step.objects.filter(pk=step.pk).update(capabilities=capabilities, version=version)
     return grant_observation(capabilities) or Wait(WaitsFor.GRANT)
-
-
-def _provenance(task: Task) -> Provenance:
-    return Provenance(Origin.AGENT, task.pk, task.prompt, str(task.model))
 
 
 def _run_tool(task: Task, step: Step, actor: Membership, arguments: dict[str, Any]) -> Answer:
     if task.steps.filter(run__isnull=False).count() >= task.max_runs:
         raise TooManyRuns(f"This task has run tools {task.max_runs} times, as often as it may. End it with task_completed.")
-    function = find_function(actor=actor, name=arguments["name"], task_id=task.pk)
-    if function is None or function.active_version is None:
-        raise NoSuchFunction(f"There is no function “{arguments['name'][:100]}”: write it with create_or_update_tool first.")
-    version = function.active_version
-    files = [link.artifact for link in task.files.select_related("artifact").order_by("id")]
-    run = start_run(
-        actor=actor,
-        version=version,
+    run = forge.run_tool(
+        _bench(task, actor),
+        name=arguments["name"],
         arguments=arguments["arguments"],
-        files=files,
+        files=[link.artifact for link in task.files.select_related("artifact").order_by("id")],
         idempotency_key=f"step-{step.pk}",
-        task_id=task.pk,
     )
-    Step.objects.filter(pk=step.pk).update(run=run, version=version)
+    Step.objects.filter(pk=step.pk).update(run=run, version=run.version)
     return Wait(WaitsFor.RUN) if run.is_open else run_observation(task, run)
 
 
@@ -244,8 +169,8 @@ HANDLERS: dict[str, Handler] = {
     "find_function": _find_function,
     "create_or_update_tool": _create_or_update_tool,
     "request_package": _request_package,
-    "request_host": _request_host,
-    "request_secret": _request_secret,
+    "request_host": _request_grant,
+    "request_secret": _request_grant,
     "run_tool": _run_tool,
     "ask_person": _ask_person,
     "save_artifact": _save_artifact,

@@ -11,6 +11,7 @@ from ninja.errors import HttpError
 
 from apps.core.tenancy import scope
 from apps.workspaces.models import Membership
+from apps.workspaces.rates import Allowance, TooManyRequests, spend
 from apps.workspaces.services import authenticate_token, find_membership
 
 BEARER = "Bearer "
@@ -20,10 +21,14 @@ class ApiRequest(HttpRequest):
     """What an operation receives."""
 
     membership: Membership
+    allowance: Allowance
 
 
 def authenticate(request: HttpRequest) -> Membership | None:
-    """The member who calls: by bearer token, or by session with X-Workspace (then CSRF is checked)."""
+    """The member who calls: by bearer token, or by session with X-Workspace (then CSRF is checked). Counts the request.
+
+    Raises: HttpError, TooManyRequests
+    """
     header = request.headers.get("Authorization", "")
     if header.startswith(BEARER):
         member = authenticate_token(header.removeprefix(BEARER).strip(), now=timezone.now())
@@ -36,7 +41,17 @@ def authenticate(request: HttpRequest) -> Membership | None:
         member = None
     if member is not None:
         request.membership = member  # type: ignore[attr-defined]
+        _count(request, member)
     return member
+
+
+def _count(request: HttpRequest, member: Membership) -> None:
+    """What is left is put on the request, for the answer's headers, also when it is nothing."""
+    try:
+        request.allowance = spend(member)  # type: ignore[attr-defined]
+    except TooManyRequests as refusal:
+        request.allowance = refusal.allowance  # type: ignore[attr-defined]
+        raise
 
 
 def _check_csrf(request: HttpRequest) -> None:

@@ -16,6 +16,7 @@ from apps.functions.models import Function, Isolation, RetryClass
 from apps.packages.models import PackageSet
 from apps.runs.models import Artifact, Attempt, Compensation, Connection, Run
 from apps.store.models import Collection, Document
+from apps.workspaces.models import ApiToken
 
 
 class Problem(Schema):
@@ -476,8 +477,27 @@ class VoteIn(Schema):
 
 class TokenIn(Schema):
     name: str = Field(max_length=100, min_length=1)
-    days: int | None = Field(None, ge=1, le=366)
+    days: int | None = Field(90, ge=1, le=366, description="null: until it is revoked")
+    scopes: list[str] | None = Field(None, max_length=10, description="view, run, propose, develop, administer; left out: all")
+    functions: list[str] = Field([], description="names of the only functions that it may run; with the scopes view and run only")
 
 
 class TokenOut(Schema):
     token: str
+
+
+class TokenRowOut(Schema):
+    """A token as it is kept: what it says of itself, never the token."""
+
+    id: UUID
+    name: str
+    prefix: str
+    scopes: list[str]
+    functions: list[str]
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+
+    @staticmethod
+    def of(token: ApiToken) -> "TokenRowOut":
+        return TokenRowOut.model_validate(token, from_attributes=True)

@@ -58,7 +58,7 @@ def open_request(
         PermissionMissing, kinds.UnknownKind, policies.NoRuleMatches, ReasonInvalid
         TypeError, ValueError: the subject is no plain JSON.
     """
-    require(asked_by, Permission.DEVELOP)
+    require(asked_by, Permission.PROPOSE)
     rule = strictest_rule(kind, subject)
     request = ApprovalRequest.objects.create(
         kind=kind,

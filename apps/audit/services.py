@@ -22,13 +22,18 @@ class Actor(Protocol):
     def pk(self) -> Any: ...
     @property
     def is_token(self) -> bool: ...
+    @property
+    def token_name(self) -> str: ...
 
 
 def record(*, actor: Actor | None, action: str, subject: models.Model | None = None, **details: Any) -> AuditRecord:
     """Write down that `actor` (None: the platform itself) did `action` ("run.started") to `subject`.
 
-    In the transaction of what was done, so that one never stands without the other. Details: plain JSON, no secrets.
+    In the transaction of what was done, so that one never stands without the other. Details: plain JSON, no secrets. The
+    name of the token by which a member's program did it is added to them.
     """
+    if actor and actor.token_name:
+        details["token"] = actor.token_name
     return AuditRecord.objects.create(
         actor_id=actor.pk if actor else None,
         actor_name=str(actor) if actor else "platform",

@@ -3,11 +3,12 @@
 Redis carries a row's id on one channel. One thread per process hears it and wakes whoever waits for that id here.
 """
 
+import asyncio
 import logging
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from uuid import UUID
@@ -18,7 +19,7 @@ from django.db import transaction
 
 log = logging.getLogger(__name__)
 RETRY_SECONDS = 1.0
-_waiting: dict[str, set[threading.Event]] = defaultdict(set)
+_waiting: dict[str, set[Callable[[], object]]] = defaultdict(set)  # what wakes each that waits for a row
 _lock = threading.Lock()
 
 
@@ -30,15 +31,30 @@ def nudge(row_id: UUID) -> None:
 @contextmanager
 def waiting_for(row_id: UUID) -> Iterator[threading.Event]:
     """An event that is set by each nudge for the row. Wait with a time limit, clear it, and ask the database."""
-    event, key = threading.Event(), str(row_id)
+    event = threading.Event()
+    with _woken(row_id, event.set):
+        yield event
+
+
+@contextmanager
+def awaiting(row_id: UUID) -> Iterator[asyncio.Event]:
+    """The same for a coroutine, which holds no thread while it waits."""
+    event, loop = asyncio.Event(), asyncio.get_running_loop()
+    with _woken(row_id, lambda: loop.call_soon_threadsafe(event.set)):
+        yield event
+
+
+@contextmanager
+def _woken(row_id: UUID, wake: Callable[[], object]) -> Iterator[None]:
+    key = str(row_id)
     _listener()
     with _lock:
-        _waiting[key].add(event)
+        _waiting[key].add(wake)
     try:
-        yield event
+        yield
     finally:
         with _lock:
-            _waiting[key].discard(event)
+            _waiting[key].discard(wake)
             if not _waiting[key]:
                 del _waiting[key]
 
@@ -52,8 +68,8 @@ def _send(key: str) -> None:
 
 def _wake(key: str) -> None:
     with _lock:
-        for event in _waiting.get(key, ()):
-            event.set()
+        for wake in _waiting.get(key, ()):
+            wake()
 
 
 def _channel() -> str:

@@ -20,6 +20,7 @@ from apps.dashboard.filters import state_filter
 from apps.dashboard.paging import paginate
 from apps.dashboard.respond import UNPROCESSABLE, attempt, go, refuse, show
 from apps.functions.capabilities import CAPABILITIES, sources_of
+from apps.functions.promotion import PROMOTION
 from apps.packages.models import PackageSet
 from apps.workspaces.roles import Permission
 
@@ -85,7 +86,7 @@ def _told(request: PageRequest, asked: ApprovalRequest, form: VoteForm) -> dict[
         "subject": asked.subject,
         "package_set": package_set,
         "evidence": _shown_evidence(asked, package_set),
-        "sources": sources_of(asked.subject) if asked.kind == CAPABILITIES.name else (),
+        "sources": sources_of(asked.subject) if asked.kind in (CAPABILITIES.name, PROMOTION.name) else (),
         "task": Task.objects.filter(pk=asked.task_id).first() if asked.task_id else None,
         "votes": sorted(asked.votes.all(), key=lambda vote: vote.at),
         "form": form,

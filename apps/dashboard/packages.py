@@ -33,9 +33,9 @@ class Stage:
     note: str = ""
 
 
-@page(Permission.VIEW, FORM, to_post=Permission.DEVELOP)
+@page(Permission.VIEW, FORM, to_post=Permission.PROPOSE)
 def packages_list(request: PageRequest) -> HttpResponse:
-    form = PackagesForm(request.POST or None) if request.membership.can(Permission.DEVELOP) else None
+    form = PackagesForm(request.POST or None) if request.membership.can(Permission.PROPOSE) else None
     status = 200
     if form is not None and request.method == "POST":
         outcome = (

@@ -9,5 +9,7 @@ class FunctionsConfig(AppConfig):
     def ready(self) -> None:
         from apps.approvals.kinds import register
         from apps.functions.capabilities import CAPABILITIES
+        from apps.functions.promotion import PROMOTION
 
         register(CAPABILITIES)
+        register(PROMOTION)

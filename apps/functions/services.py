@@ -98,10 +98,12 @@ def create_function(
     settings: Settings = NO_SETTINGS,
     provenance: Provenance = BY_HAND,
     examples: Sequence[Example] = (),
+    activate: bool = True,
 ) -> Function:
     """Make a function with its first version, which is active at once for whoever sees the function.
 
     Args:
+        activate: False keeps the version a draft, for which the right to propose is enough.
         name: the public function of the source that is the entry; without it the last one, whose name is then taken.
         dependencies: names of other functions, if the author wants them compared with what the source uses. `clean@2` pins
             version 2 of it, for everything in the same box. Without any list a further version keeps the pins of the one before.
@@ -113,7 +115,7 @@ def create_function(
         UnusedDependency, DependencyCycle, ClosureTooLarge, BadPin, PinsDiffer, InvalidExample, MissingPackage, BadRequirement,
         InvalidGrant, UnknownSecret, InvalidLimit, LimitAboveMaximum, InvalidTag, InvalidHandling
     """
-    require(actor, Permission.DEVELOP)
+    require(actor, Permission.DEVELOP if activate else Permission.PROPOSE)
     if name is not None:
         check_name(name)
     if folder is not None:
@@ -135,7 +137,7 @@ def create_function(
         record(actor=actor, action="function.created", subject=function)
         version = _version(actor, function, draft, number=1)
         version.changes = "first version"
-        _store(actor, version, is_to_be_active=True)
+        _store(actor, version, is_to_be_active=activate)
     return function
 
 
@@ -170,7 +172,7 @@ def save_version(
         as `create_function`, and NoSuchFunction for a function that this provenance may not change, NoSuchVersion,
         FunctionArchived, EditConflict, NoteTooLong, ExamplesNotMet
     """
-    require(actor, Permission.DEVELOP)
+    require(actor, Permission.DEVELOP if activate else Permission.PROPOSE)
     if function.task_id != provenance.task_id:
         raise NoSuchFunction(f"There is no function “{function.name}” here that could be changed.", name=function.name)
     draft = _draft(function.name, source, requirements, dependencies, settings, provenance, examples, note)

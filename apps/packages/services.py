@@ -56,7 +56,7 @@ def require_packages(
     Raises:
         PermissionMissing, requirements.BadRequirement, ReasonMissing, DecidedJustNow
     """
-    require(actor, Permission.DEVELOP)
+    require(actor, Permission.PROPOSE)
     if not reason.strip():
         raise ReasonMissing("Say what the packages are needed for: whoever decides on them will read it.")
     wanted = normalise(requirements)

@@ -31,7 +31,7 @@ from apps.runs.slots import refuse_to_wait_for_itself, slot_of
 from apps.runs.states import RunState
 from apps.workspaces.models import Membership
 from apps.workspaces.roles import Permission
-from apps.workspaces.services import require
+from apps.workspaces.services import require, require_function
 from sandbox import LIMITS, Limits
 from sandbox.limits import Amount
 
@@ -110,7 +110,7 @@ def start_run(
         PermissionMissing, FolderForbids, FunctionArchived, ArgumentsInvalid, SameFileName, FilesTooLarge, UnknownDependency,
         DependencyCycle, LimitAboveMaximum, UnknownSecret, KeyReused, QueueFull, BadDeadline, WaitsForItself
     """
-    require(actor, Permission.RUN)
+    require_function(actor, Permission.RUN, version.function.name)
     times = deadlines.clocks(queue_seconds, total_seconds)
     asked = [str(version.function_id), arguments, _contents(files), queue_seconds, total_seconds, *["fresh"][: int(fresh)]]
     if earlier := _find_earlier(actor, idempotency_key, asked):
@@ -264,8 +264,8 @@ def cancel_run(*, actor: Membership, run_id: UUID) -> Run:
     Raises:
         PermissionMissing, NoSuchRun, AlreadyFinished
     """
-    require(actor, Permission.RUN)
     run = find_run(run_id)
+    require_function(actor, Permission.RUN, run.function.name)
     record(actor=actor, action="run.cancel_asked", subject=run)
     if transitions.move(
         run,

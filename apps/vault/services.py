@@ -58,6 +58,7 @@ class Operator:
 
     user: User
     is_token = False
+    token_name = ""
 
     @property
     def pk(self) -> UUID:

@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 
 from apps.core.ids import uuid7
 from apps.core.tenancy import TenantModel
-from apps.workspaces.roles import PERMISSIONS, Permission, Role
+from apps.workspaces.roles import PERMISSIONS, TOKEN_SCOPES, Permission, Role
 
 
 class Workspace(models.Model):
@@ -29,7 +29,9 @@ class Membership(TenantModel):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=12, choices=[(role.value, role.value) for role in Role])
     joined_at = models.DateTimeField(db_default=Now())
-    is_token = False  # set on the instance by the API's authentication: tokens may do less than their member
+    # Set on the instance by authentication: a program with a token may do less than its member.
+    is_token = False
+    token: "ApiToken | None" = None
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["workspace", "user"], name="workspaces_membership_once")]
@@ -37,7 +39,16 @@ class Membership(TenantModel):
     def __str__(self) -> str:
         return self.user.username
 
+    @property
+    def token_name(self) -> str:
+        """By which program the member acts; empty for the member in person."""
+        return self.token.name if self.token else ""
+
     def can(self, permission: Permission) -> bool:
+        return self.role_allows(permission) and (self.token is None or self.token.allows(permission))
+
+    def role_allows(self, permission: Permission) -> bool:
+        """What the member may in person, whatever the token at hand is for."""
         return permission in PERMISSIONS[Role(self.role)]
 
 
@@ -67,6 +78,11 @@ class GroupMember(TenantModel):
         return f"{self.member_id} in {self.group_id}"
 
 
+def every_scope() -> list[str]:
+    """Of tokens that nobody has narrowed."""
+    return [scope.value for scope in TOKEN_SCOPES]
+
+
 class ApiToken(TenantModel):
     """A program's key to act for one member. Only a hash is kept; the token itself is shown once."""
 
@@ -74,12 +90,22 @@ class ApiToken(TenantModel):
     name = models.CharField(max_length=100)
     prefix = models.CharField(max_length=12)
     digest = models.CharField(max_length=64, unique=True)
+    scopes = models.JSONField(default=every_scope)
+    functions = models.JSONField(default=list, blank=True)  # names; when there are any it may run these and nothing else
     created_at = models.DateTimeField(db_default=Now())
     expires_at = models.DateTimeField(null=True)
     last_used_at = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
+
+    def holds(self, permission: Permission) -> bool:
+        """Whether one of its scopes covers the permission, for whatever functions it is."""
+        return any(permission in TOKEN_SCOPES[Permission(scope)] for scope in self.scopes)
+
+    def allows(self, permission: Permission) -> bool:
+        """Whether it may do so in general. One for named functions may only look: see `services.require_function`."""
+        return permission == Permission.VIEW or (self.holds(permission) and not self.functions)
 
     def is_expired(self, now: datetime) -> bool:
         return self.expires_at is not None and self.expires_at <= now

@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -10,16 +11,19 @@ from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.audit.services import record
-from apps.core.errors import Conflict, Forbidden, NotFound
+from apps.core.errors import Conflict, Forbidden, Invalid, NotFound
 from apps.core.tenancy import every_workspace, scope
-from apps.workspaces.models import ApiToken, Membership, Workspace
-from apps.workspaces.roles import PERMISSIONS, Permission, Role
+from apps.workspaces.models import ApiToken, Membership, Workspace, every_scope
+from apps.workspaces.roles import PERMISSIONS, TOKEN_SCOPES, Permission, Role
 
+MAX_TOKEN_FUNCTIONS = 100
+LONGEST_FUNCTION_NAME = 100
 TOKEN_PREFIX = "sst_"  # noqa: S105  a mark by which leaked tokens are found, no secret
 LAST_USE_GRAIN = timedelta(minutes=1)  # a token's last use is not written with every request
 NEEDED_FOR = {
     Permission.VIEW: "see this workspace",
     Permission.RUN: "run functions",
+    Permission.PROPOSE: "write drafts or ask for packages, hosts and secrets",
     Permission.DEVELOP: "write functions or start tasks",
     Permission.VOTE: "decide approval requests",
     Permission.ADMINISTER: "manage secrets, models and members",
@@ -33,6 +37,16 @@ class PermissionMissing(Forbidden):
 
 class TokenCannot(Forbidden):
     code = "token_cannot"
+
+
+class ScopeMissing(Forbidden):
+    """The member may, and the token that they gave to a program may not."""
+
+    code = "scope_missing"
+
+
+class BadScopes(Invalid):
+    code = "bad_scopes"
 
 
 class NoSuchMember(NotFound):
@@ -52,16 +66,40 @@ class NoSuchToken(NotFound):
 
 
 def require(actor: Membership, permission: Permission) -> None:
-    """Let only those through whose role has the permission.
+    """Let only those through whose role has the permission, and whose token too where they act by one.
 
     Raises:
-        PermissionMissing
+        PermissionMissing, ScopeMissing
     """
-    if not actor.can(permission):
+    if not actor.role_allows(permission):
         roles = " or ".join(role.value for role, granted in PERMISSIONS.items() if permission in granted)
         raise PermissionMissing(
             f"To {NEEDED_FOR[permission]} one must be {roles}; you are {actor.role} here.", permission=permission
         )
+    if not actor.can(permission):
+        raise ScopeMissing(
+            f"This token is not for it: to {NEEDED_FOR[permission]} {_remedy(actor, permission)}", scope=permission
+        )
+
+
+def require_function(actor: Membership, permission: Permission, name: str) -> None:
+    """The same for what is done with one function: a token for named functions may do it with those alone.
+
+    Raises:
+        PermissionMissing, ScopeMissing
+    """
+    token = actor.token
+    if token and token.functions and name in token.functions and token.holds(permission) and actor.role_allows(permission):
+        return
+    require(actor, permission)
+
+
+def _remedy(actor: Membership, permission: Permission) -> str:
+    if permission not in TOKEN_SCOPES:
+        return "sign in as a person."
+    if actor.token and actor.token.functions and actor.token.holds(permission):
+        return f"with anything but {', '.join(actor.token.functions)} make one without a list of functions."
+    return f"make one with the scope “{permission}”."
 
 
 def require_person(actor: Membership) -> None:
@@ -161,18 +199,52 @@ def memberships_of(user: User) -> list[Membership]:
         return list(Membership.objects.select_related("workspace", "user").filter(user=user).order_by("workspace__name"))
 
 
-def create_token(*, actor: Membership, name: str, lifetime: timedelta | None) -> str:
+def create_token(
+    *,
+    actor: Membership,
+    name: str,
+    lifetime: timedelta | None,
+    scopes: Iterable[str] | None = None,
+    functions: Iterable[str] = (),
+) -> str:
     """A new token for the actor's own membership. The return value is the only time it can be read.
+
+    Args:
+        scopes: of `roles.TOKEN_SCOPES`; all when left out. A token never does more than its member may at that moment.
+        functions: names of the only functions that it may run; then it may do nothing but run them and look.
 
     Raises:
         TokenCannot: a token cannot make tokens.
+        BadScopes
     """
     require_person(actor)
+    chosen, named = _checked_scopes(scopes, functions)
     token = TOKEN_PREFIX + secrets.token_urlsafe(32)
     expires_at = timezone.now() + lifetime if lifetime else None
-    row = ApiToken.objects.create(membership=actor, name=name, prefix=token[:10], digest=_digest(token), expires_at=expires_at)
-    record(actor=actor, action="token.created", subject=row)
+    row = ApiToken.objects.create(
+        membership=actor,
+        name=name,
+        prefix=token[:10],
+        digest=_digest(token),
+        scopes=chosen,
+        functions=named,
+        expires_at=expires_at,
+    )
+    record(actor=actor, action="token.created", subject=row, scopes=chosen, functions=named)
     return token
+
+
+def _checked_scopes(scopes: Iterable[str] | None, functions: Iterable[str]) -> tuple[list[str], list[str]]:
+    wanted, named = set(every_scope() if scopes is None else scopes), sorted(set(functions))
+    if unknown := sorted(wanted - set(every_scope())):
+        raise BadScopes(f"There is no scope “{unknown[0][:40]}”. There are: {', '.join(every_scope())}.")
+    if not wanted:
+        raise BadScopes("Choose at least one scope.")
+    if len(named) > MAX_TOKEN_FUNCTIONS or any(not 0 < len(name) <= LONGEST_FUNCTION_NAME for name in named):
+        raise BadScopes(f"A token takes the names of at most {MAX_TOKEN_FUNCTIONS} functions.")
+    if named and (scopes is None or wanted - {Permission.VIEW, Permission.RUN}):
+        raise BadScopes("A token for named functions can have the scopes view and run only: leave out the others, or the names.")
+    return [scope for scope in every_scope() if scope in wanted], named
 
 
 def list_tokens(*, actor: Membership) -> models.QuerySet[ApiToken]:
@@ -204,7 +276,7 @@ def authenticate_token(token: str, *, now: datetime) -> Membership | None:
         if row.last_used_at is None or now - row.last_used_at > LAST_USE_GRAIN:
             ApiToken.objects.filter(pk=row.pk).update(last_used_at=now)
         member = row.membership
-    member.is_token = True
+    member.is_token, member.token = True, row
     return member
 
 

@@ -35,6 +35,7 @@ def logging_settings(*, form: str, level: str) -> dict[str, Any]:
         "loggers": {
             "httpx": quiet,
             "docker": quiet,
+            "mcp": quiet,
             "uvicorn": {"handlers": [], "propagate": True},
             "uvicorn.error": {"handlers": [], "propagate": True},
             "uvicorn.access": {"handlers": [], "propagate": True, **quiet},

@@ -11,10 +11,13 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import transaction
 
 from apps.api.urls import api
-from apps.workspaces.roles import PERMISSIONS, Permission, Role
+from apps.core.tenancy import scope
+from apps.workspaces.roles import PERMISSIONS, TOKEN_SCOPES, Permission, Role
+from apps.workspaces.services import create_token
 from tests.api.conftest import ROOT, Call, Caller
 
 V, R, D, VO, A = Permission.VIEW, Permission.RUN, Permission.DEVELOP, Permission.VOTE, Permission.ADMINISTER
+P = Permission.PROPOSE
 SOURCE = "def whisper(text: str) -> str:\n    return text.lower()\n"
 LOUDER = "def shout(text: str) -> str:\n    return text.upper() + '!'\n"
 
@@ -38,6 +41,8 @@ VOTE = {"decision": "approve", "reason": "Fine.", "digest": "{digest}"}
 RULE = {"name": "Again", "event_type": "order.paid", "target": "shout", "arguments": {"text": "event.data.text"}}
 TABLE: dict[tuple[str, str], Row] = {
     ("POST", "/tokens"): Row(V, 201, {"name": "mine", "days": 1}, by_token=403),
+    ("GET", "/tokens"): Row(V, 200),
+    ("DELETE", "/tokens/{token_id}"): Row(V, 404, by_token=403),
     ("POST", "/files"): Row(R, 201),
     ("GET", "/files/{file_id}"): Row(V, 200),
     ("GET", "/files/{file_id}/content"): Row(V, 200),
@@ -108,7 +113,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("POST", "/tasks/{task_id}/cancel"): Row(D, 200),
     ("POST", "/tasks/{task_id}/answer"): Row(D, 409, {"answer": "Yes."}, by_token=403, own=True),
     ("GET", "/packages"): Row(V, 200),
-    ("POST", "/packages"): Row(D, 202, {"requirements": ["leaf"], "reason": "To see."}),
+    ("POST", "/packages"): Row(P, 202, {"requirements": ["leaf"], "reason": "To see."}),
     ("GET", "/packages/{package_set_id}"): Row(V, 200),
     ("GET", "/approvals"): Row(V, 200),
     ("GET", "/approvals/{request_id}"): Row(V, 200),
@@ -123,7 +128,7 @@ def values_of(things: SimpleNamespace) -> dict[str, Any]:
         "model_id": things.model.pk, "package_set_id": things.package_set.pk, "request_id": things.request.pk,
         "digest": things.request.digest, "number": things.version.number,
         "event_id": things.event.pk, "rule_id": things.rule.pk, "schedule_id": things.schedule.pk,
-        "collection": things.collection.name, "key": things.document.key,
+        "token_id": UUID(int=5), "collection": things.collection.name, "key": things.document.key,
     }  # fmt: skip
 
 
@@ -174,6 +179,34 @@ def test_every_role_gets_what_the_table_says(operation, cast, things, by_session
         if not may:
             assert session.json()["code"] == ("not_your_task" if entitled else "permission_missing")
             assert session["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("scopes", [*([each] for each in TOKEN_SCOPES), [Permission.RUN, Permission.PROPOSE]], ids="-".join)
+def test_a_token_does_what_its_scopes_say_and_no_more(operation, scopes, cast, things) -> None:
+    row, member = TABLE[operation], cast.developer if TABLE[operation].own else cast.owner
+    with scope(member.workspace_id):
+        caller = Caller(headers={"Authorization": f"Bearer {create_token(actor=member, name='A', lifetime=None, scopes=scopes)}"})
+    covered = {permission for each in scopes for permission in TOKEN_SCOPES[each]}
+    answered = answer(caller, operation, values_of(things))
+    may = row.needs in covered or (row.by_token and row.needs == VO)
+    assert answered.status_code == ((row.by_token or row.status) if may else 403), answered.content
+    if not may:
+        assert answered.json()["code"] == "scope_missing"
+
+
+def test_a_token_for_named_functions_runs_those_and_does_nothing_else(operation, cast, things) -> None:
+    row = TABLE[operation]
+    codes = {}
+    for name in (things.function.name, "another"):
+        with scope(cast.acme.pk):
+            token = create_token(actor=cast.owner, name="A", lifetime=None, scopes=["view", "run"], functions=[name])
+        caller = Caller(headers={"Authorization": f"Bearer {token}"})
+        codes[name] = answer(caller, operation, values_of(things)).status_code
+    is_its_own = operation in {("POST", "/functions/{name}/runs"), ("POST", "/runs/{run_id}/cancel")}
+    people_only = bool(row.by_token) and row.needs == VO
+    allowed = row.needs == V or people_only
+    assert codes[things.function.name] == ((row.by_token or row.status) if allowed or is_its_own else 403)
+    assert codes["another"] == ((row.by_token or row.status) if allowed else 403)
 
 
 def test_without_a_sign_in_nothing_answers(operation, things) -> None:

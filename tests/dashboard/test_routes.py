@@ -14,6 +14,7 @@ from apps.workspaces.roles import PERMISSIONS, Permission, Role
 from tests.dashboard.conftest import ids_of
 
 V, R, D, VO, A = Permission.VIEW, Permission.RUN, Permission.DEVELOP, Permission.VOTE, Permission.ADMINISTER
+P = Permission.PROPOSE
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("approval-vote", "POST"): Row(VO, 422),
     ("approval-withdraw", "POST"): Row(V, 403),
     ("packages-list", "GET"): Row(V, 200),
-    ("packages-list", "POST"): Row(D, 422),
+    ("packages-list", "POST"): Row(P, 422),
     ("package-detail", "GET"): Row(V, 200),
     ("package-rebuild", "POST"): Row(A, 409),
     ("package-release", "POST"): Row(A, 409),
@@ -143,6 +144,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("tokens-list", "GET"): Row(V, 200),
     ("tokens-list", "POST"): Row(V, 422),
     ("token-revoke", "POST"): Row(V, 404),
+    ("agent-connect", "GET"): Row(V, 200),
     ("audit-list", "GET"): Row(V, 200),
     ("health", "GET"): Row(V, 200),
 }

@@ -1,5 +1,6 @@
 """Secrets, models, packages, members, audit, health."""
 
+import json
 import re
 from types import SimpleNamespace
 
@@ -112,7 +113,7 @@ def test_an_admin_makes_no_owner_and_the_last_owner_stays(cast, sign_in) -> None
 
 def test_a_token_is_shown_once_and_stops_when_it_is_revoked(cast, sign_in) -> None:
     client = sign_in(cast.developer)
-    made = client.post("/w/acme/tokens/", {"name": "A script", "days": "30"})
+    made = client.post("/w/acme/tokens/", {"name": "A script", "days": "30", "scopes": ["view", "run"]})
     token = re.search(r"sst_[\w-]+", made.content.decode())[0]
     assert (made.status_code, made.headers["Cache-Control"]) == (201, "no-store")
     assert authenticate_token(token, now=timezone.now()) == cast.developer
@@ -122,6 +123,30 @@ def test_a_token_is_shown_once_and_stops_when_it_is_revoked(cast, sign_in) -> No
     assert sign_in(cast.owner).post(f"/w/acme/tokens/{row.pk}/revoke").status_code == 404
     assert client.post(f"/w/acme/tokens/{row.pk}/revoke").status_code == 302
     assert authenticate_token(token, now=timezone.now()) is None
+
+
+def test_a_member_is_offered_only_scopes_that_their_role_has(cast, sign_in) -> None:
+    page = sign_in(cast.viewer).get("/w/acme/tokens/").content.decode()
+    assert re.findall(r'name="scopes" value="(\w+)"', page) == ["view"]
+    refused = sign_in(cast.viewer).post("/w/acme/tokens/", {"name": "A script", "days": "30", "scopes": ["develop"]})
+    assert refused.status_code == 422
+
+
+def test_a_token_shows_what_it_may_and_for_which_functions(cast, sign_in) -> None:
+    client = sign_in(cast.developer)
+    client.post("/w/acme/tokens/", {"name": "A", "days": "30", "scopes": ["run"], "functions": "shout, whisper"})
+    assert "only shout, whisper" in client.get("/w/acme/tokens/").content.decode()
+
+
+def test_the_page_for_agents_has_settings_that_can_be_pasted_and_no_token(cast, sign_in) -> None:
+    response = sign_in(cast.viewer).get("/w/acme/connect/")
+    settings = json.loads(response.context["settings"])["mcpServers"]["selfsmith-acme"]
+    assert settings == {
+        "type": "http",
+        "url": "http://testserver/mcp",
+        "headers": {"Authorization": "Bearer YOUR_TOKEN"},
+    }
+    assert "sst_" not in response.content.decode()
 
 
 def test_members_are_listed_with_their_roles(cast, sign_in) -> None:

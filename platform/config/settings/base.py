@@ -51,6 +51,7 @@ INSTALLED_APPS = [
     "apps.agents",
     "apps.monitoring",
     "apps.api",
+    "apps.mcp",
     "apps.dashboard",
 ]
 
@@ -70,6 +71,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "apps.workspaces.middleware.WorkspaceMiddleware",
     "apps.workspaces.middleware.OperatorMiddleware",
+    "apps.api.middleware.RateLimitMiddleware",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -230,6 +232,10 @@ TRIGGER_QUEUE = read_int("SELFSMITH_TRIGGER_QUEUE", 10_000)  # events of a works
 WORKSPACE_RUNNING_RUNS = read_int("SELFSMITH_WORKSPACE_RUNNING_RUNS", 50)
 WORKSPACE_QUEUED_RUNS = read_int("SELFSMITH_WORKSPACE_QUEUED_RUNS", 10_000)
 WORKSPACE_WEIGHTS = read_weights("SELFSMITH_WORKSPACE_WEIGHTS")  # acme=2,globex=1: acme's runs get twice the places
+# Requests by REST and MCP of one token, or one member without one, and of all of a workspace; empty for no limit.
+RATE_PER_MEMBER = read("SELFSMITH_RATE_PER_MEMBER", "6000/minute")
+RATE_PER_WORKSPACE = read("SELFSMITH_RATE_PER_WORKSPACE", "30000/minute")
+MCP_ORIGINS = read_list("SELFSMITH_MCP_ORIGINS")  # of pages elsewhere that may use /mcp: https://client.example
 VAULT_ROOT_KEY = read("SELFSMITH_VAULT_ROOT_KEY", "")
 PACKAGES_INDEX = read("SELFSMITH_PACKAGES_INDEX", "https://pypi.org/simple")
 PACKAGES_COOLDOWN_DAYS = read_int("SELFSMITH_PACKAGES_COOLDOWN_DAYS", 7)
