@@ -19,6 +19,9 @@ from apps.llm.models import ConnectionState, Kind, LanguageModel
 from apps.llm.types import Message
 from apps.packages.models import PackageSet
 from apps.packages.states import PackageState
+from apps.packs.models import Pack
+from apps.packs.services import install_pack
+from apps.packs.trees import read_tree
 from apps.runs.models import LogChunk, Run
 from apps.runs.services import store_upload
 from apps.runs.states import RunState
@@ -99,6 +102,13 @@ def make_event(**fields: Any) -> Event:
     return record_event(**{"type": "order.paid", "source": "/tests", "data": {"text": "hello"}, **fields})
 
 
+def make_pack(member: Membership) -> Pack:
+    """One that is installed."""
+    text = "@selfsmith.register_function()\ndef greet(name: str) -> str:\n    return name\n"
+    release, _ = install_pack(actor=member, tree=read_tree([("greetings.py", text.encode())]))
+    return release.pack
+
+
 def make_things(member: Membership) -> SimpleNamespace:
     """One of everything, made by `member`, who may do anything that takes; inside the member's workspace's scope."""
     version, model = make_function(member), make_model()
@@ -112,12 +122,13 @@ def make_things(member: Membership) -> SimpleNamespace:
     schedule = create_schedule(actor=member, name="every_morning", cron="0 9 * * *", now=timezone.now())
     create_token(actor=member, name="A script", lifetime=None)
     token = ApiToken.objects.get(membership=member)
+    pack = make_pack(member)
     document = write_document(actor=member, collection="visits", key="home", value={"n": 1})
     return SimpleNamespace(
         function=version.function, version=version, run=run, task=task, artifact=file, package_set=package_set,
         request=package_set.request, secret=secret, model=model, member=member, token=token,
         rule=rule, event=event, schedule=schedule,
-        document=document, collection=document.collection,
+        pack=pack, document=document, collection=document.collection,
     )  # fmt: skip
 
 
