@@ -29,7 +29,7 @@ CLASSES = (
 )
 CALLER = "def caller(text: str) -> str:\n    return plain(text) + func.plain(text)\n"
 ODD = 'def odd() -> str:\r\n\treturn """ä\\n\u2028 \'\'\' [pack] """  \r\n'
-GENERATOR = "def numbers(most: int):\n    for n in range(most):\n        yield n"
+NUMBERS = "def numbers(most: int) -> list[int]:\n    return [n for n in range(most)]"
 
 
 def fill(member) -> None:
@@ -39,7 +39,7 @@ def fill(member) -> None:
     create_function(actor=member, source=CALLER, settings=Settings(hosts=("api.example.org:8443",), secrets=("API_KEY",)))
     retry = Settings(retry_class=RetryClass.ON_ERROR, retry={"max_attempts": 3})
     create_function(actor=member, source=ODD, settings=retry, name="odd")
-    create_function(actor=member, source=GENERATOR, requirements=["markdown>=3.7"])
+    create_function(actor=member, source=NUMBERS, requirements=["markdown>=3.7"])
     arguments = {"text": 'event.data.text + "\\"x\\""'}
     target, about = (Function.objects.get(name=name) for name in ("plain", "numbers"))
     create_rule(
@@ -70,7 +70,7 @@ def rules() -> list[tuple[object, ...]]:
 def brought_to(cast: SimpleNamespace, files: dict[str, str]) -> tuple[dict[str, object], list[tuple[object, ...]]]:
     """What another workspace has after it installed these files."""
     with scope(cast.globex.pk):
-        set_secret(actor=cast.stranger, name="API_KEY", value="another")
+        set_secret(actor=cast.stranger, name="API_KEY", value="another-horse")
         release, _ = install_pack(actor=cast.stranger, tree=read_tree([("w.zip", write_zip(files))]))
         if release.state != "installed":
             from apps.packs.services import put_in_place

@@ -223,7 +223,7 @@ def test_who_may_not_write_functions_may_install_none(in_acme, cast) -> None:
 def test_an_upgrade_changes_what_differs_keeps_what_people_set_and_tells_what_is_gone(install, look, cast) -> None:
     install(tree_of(pack__toml=manifest(), words__py=WORDS, count__py=COUNT, gone__py=marked("def gone() -> int:\n    return 1")))
     count = active("count")
-    settings = Settings(limits={"wall_seconds": 90.0})
+    settings = Settings(limits={"wall_seconds": 90})
     save_version(actor=cast.developer, function=count.function, source=count.source, settings=settings)
     newer = COUNT.replace("len(words(text))", "len(words(text)) + 1")
     tree = tree_of(pack__toml=manifest(version="2.0"), words__py=WORDS, count__py=newer)
@@ -232,7 +232,7 @@ def test_an_upgrade_changes_what_differs_keeps_what_people_set_and_tells_what_is
     assert plan.gone == ["gone"]
     assert plan.frozen()["replaces"] == "1.0"
     release = install(tree)
-    assert active("count").limits == {"wall_seconds": 90.0}
+    assert active("count").limits == {"wall_seconds": 90}
     assert "+ 1" in active("count").source
     assert "gone" in library()
     assert list(Release.objects.order_by("number").values_list("state", flat=True)) == ["replaced", "installed"]
@@ -240,14 +240,14 @@ def test_an_upgrade_changes_what_differs_keeps_what_people_set_and_tells_what_is
 
 
 def test_an_upgrade_of_an_exported_tree_changes_what_the_pack_said_and_keeps_what_people_did(install, cast) -> None:
-    table = "[functions.get]\nlimits = {wall_seconds = 10.0}\nrequirements = ['markdown']\n"
+    table = "[functions.get]\nlimits = {wall_seconds = 10}\nrequirements = ['markdown']\n"
     source = "import markdown\n\n\ndef get(path: str) -> str:\n    return markdown.markdown(path)\n"
     install(tree_of(pack__toml=manifest() + table, get__py=source))
     get = active("get")
-    changed = Settings(limits={"wall_seconds": 10.0}, isolation="function")
+    changed = Settings(limits={"wall_seconds": 10}, isolation="function")
     save_version(actor=cast.developer, function=get.function, source=source, requirements=["markdown==3.7"], settings=changed)
-    install(tree_of(pack__toml=manifest(version="2") + table.replace("10.0", "20.0"), get__py=source))
-    assert (active("get").limits, active("get").isolation) == ({"wall_seconds": 20.0}, "function")
+    install(tree_of(pack__toml=manifest(version="2") + table.replace("= 10}", "= 20}"), get__py=source))
+    assert (active("get").limits, active("get").isolation) == ({"wall_seconds": 20}, "function")
     assert active("get").requirements == ["markdown==3.7"]
 
 

@@ -138,7 +138,7 @@ def test_a_zip_that_was_written_depends_on_its_files_alone_and_is_read_as_it_was
         ('[pack]\nname = "x"\n[functions.f]\nlimits = 3', "not of the type"),
         ('[pack]\nname = "x"\n[functions.f]\npins = {g = "two"}', "a version's number"),
         ('[pack]\nname = "x"\n[functions.f]\nlimits = {at = 2020-01-01}', "cannot be stored"),
-        ('[pack]\nname = "x"\nrules = 1', "must be a list of tables"),
+        ('rules = 1\n[pack]\nname = "x"', "must be a list of tables"),
         ('[pack]\nname = "x"\n[[rules]]\nname = "r"', "says no event_type"),
         ('[pack]\nname = "x"\n[[rules]]\nname = "r"\nevent_type = "a.b"\ntarget = "f"\nis_active = 1', "must be a bool"),
         ('[pack]\nname = "x"\n[[rules]]\nname = "r"\nevent_type = "a.b"\ntarget = "f"\narguments = {a = 1}', "expressions"),
