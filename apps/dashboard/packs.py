@@ -37,7 +37,7 @@ EXAMPLE = """@selfsmith.register_function(
 def count(text: str) -> int:
     return len(words(text))
 """
-NOTHING_YET = {"max_files": MOST_FILES, "example": EXAMPLE}
+NOTHING_YET: dict[str, Any] = {"max_files": MOST_FILES, "example": EXAMPLE, "errors": (), "refused": ()}
 MOST_NAMED = 200  # functions that one address of an export may name
 
 
@@ -72,6 +72,7 @@ def pack_install(request: PageRequest) -> HttpResponse:
     context = {
         **NOTHING_YET,
         "plan": plan,
+        "refused": plan.refused,
         "functions": shown_functions(plan.frozen()),
         "unchanged": [each["name"] for each in plan.functions if each["change"] == "none"],
         "packed": base64.b64encode(write_zip(dict(tree.files))).decode(),

@@ -51,7 +51,8 @@ def comparisons_of(brings: dict[str, Any]) -> list[tuple[dict[str, Any], Compari
 
 def _version(entry: dict[str, Any]) -> FunctionVersion:
     content = {key: value for key, value in entry["content"].items() if hasattr(FunctionVersion, key)}
-    return FunctionVersion(function=Function(name=entry["name"]), number=0, input_schema={}, output_schema={}, **content)
+    schema = entry["input_schema"]
+    return FunctionVersion(function=Function(name=entry["name"]), number=0, input_schema=schema, output_schema={}, **content)
 
 
 def _nothing(entry: dict[str, Any]) -> FunctionVersion:

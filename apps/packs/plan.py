@@ -267,6 +267,7 @@ def _entry(loaded: Loaded, part: Part) -> dict[str, Any]:
         "tags": sorted({tag.strip().lower() for tag in part.tags if tag.strip()}),
         "digest": loaded.row.digest,
         "content": loaded.row.content(),
+        "input_schema": loaded.row.input_schema,
         "hints": sorted({hint["capability"] for hint in loaded.row.hints}),
     }
 

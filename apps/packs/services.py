@@ -81,8 +81,8 @@ def put_in_place(release: Release, brings: Mapping[str, Any], *, granted_by: App
         PackChanged: they would be something else by now.
     """
     actor = release.asked_by
-    if actor is None:
-        raise PackChanged("Whoever brought this pack is no member any more. Somebody else has to install it.")
+    if actor is None or not actor.can(Permission.DEVELOP):
+        raise PackChanged("Whoever brought this pack may not write functions here any more. Somebody else has to install it.")
     actor.is_token = release.by_token
     before = current_release(release.pack.name)
     if before is not None and before.state == ReleaseState.REMOVED:

@@ -1,6 +1,7 @@
 """A pack as it comes and goes: some files, or one zip of them. What comes is hostile until each name and size was looked at."""
 
 import io
+import re
 import stat
 import unicodedata
 import zipfile
@@ -22,6 +23,7 @@ MOST_MANIFEST_BYTES = 1024 * 1024
 LONGEST_NAME = 200
 _ZIP = b"PK\x03\x04"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first that a zip can say: the bytes of an export depend on nothing but its files
+_NO_NAME = re.compile(r"[^A-Za-z0-9 ._-]")
 _LEFT_OUT = frozenset({".git", "__pycache__", "__MACOSX"})
 
 
@@ -182,4 +184,5 @@ def _shown(name: str) -> str:
 
 
 def _stem(name: str) -> str:
-    return PurePosixPath(name).name.partition(".")[0]
+    """What a pack of this file is called, unless it says so itself."""
+    return _NO_NAME.sub("", PurePosixPath(name).name.partition(".")[0]).strip(" ._-")

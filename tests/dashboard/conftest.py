@@ -19,9 +19,8 @@ from apps.llm.models import ConnectionState, Kind, LanguageModel
 from apps.llm.types import Message
 from apps.packages.models import PackageSet
 from apps.packages.states import PackageState
-from apps.packs.models import Pack
-from apps.packs.services import install_pack
-from apps.packs.trees import read_tree
+from apps.packs.models import BroughtFunction, Pack, Release
+from apps.packs.states import ReleaseState
 from apps.runs.models import LogChunk, Run
 from apps.runs.services import store_upload
 from apps.runs.states import RunState
@@ -102,10 +101,15 @@ def make_event(**fields: Any) -> Event:
     return record_event(**{"type": "order.paid", "source": "/tests", "data": {"text": "hello"}, **fields})
 
 
-def make_pack(member: Membership) -> Pack:
-    """One that is installed."""
-    text = "@selfsmith.register_function()\ndef greet(name: str) -> str:\n    return name\n"
-    release, _ = install_pack(actor=member, tree=read_tree([("greetings.py", text.encode())]))
+def make_pack(member: Membership, name: str = "greetings") -> Pack:
+    """One that is installed, with one function of its own."""
+    version = make_function(member, f"greet_{name}")
+    entry = {"name": version.function.name, "file": "greet.py", "line": 1, "change": "new", "number": 1, "before": None}
+    release = Release.objects.create(
+        pack=Pack.objects.create(name=name), number=1, version="1.0", source_digest="a" * 64, state=ReleaseState.INSTALLED,
+        brings={"functions": [entry], "rules": [], "gone": []}, asked_by=member, installed_at=Now(),
+    )  # fmt: skip
+    BroughtFunction.objects.create(release=release, version=version, is_own=True)
     return release.pack
 
 

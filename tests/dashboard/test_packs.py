@@ -64,7 +64,7 @@ def test_a_pack_is_looked_at_and_then_installed_as_it_was_seen(client, cast) -> 
     assert "greet.py:3" in page
     assert "Install 1 function<" in page
     assert "“nowhere” is neither" in page
-    assert "greet.py:8" in page
+    assert "greet.py:7" in page
     assert names(cast) == []
     answer = client.post(PAGE, sent_back(page), follow=True)
     assert answer.redirect_chain[-1][0] == pack_page(cast)

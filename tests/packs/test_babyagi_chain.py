@@ -136,4 +136,4 @@ def test_chains_of_stored_functions_give_what_babyagi_gives(cast, babyagi, worke
             assert (release.state, plan.refused) == ("installed", [])
     expected = theirs(babyagi, pack)
     assert [ours(cast, call) for call in CALLS] == expected
-    assert json.loads(expected[0])["words"] == 16
+    assert json.loads(expected[0])["words"] == 17

@@ -17,6 +17,7 @@ from apps.packs.plan import NothingBrought, PackRefused, RequirementMissing
 from apps.packs.services import PackChanged, PackWaits, install_pack, list_packs
 from apps.packs.trees import BadPack
 from apps.triggers.models import Rule
+from apps.workspaces.models import Membership
 from apps.workspaces.services import PermissionMissing
 from tests.packs.conftest import active, library, manifest, marked, tree_of
 
@@ -130,6 +131,18 @@ def test_what_somebody_saved_meanwhile_is_not_replaced_unseen(install, cast, key
     release.refresh_from_db()
     assert (release.state, ApprovalRequest.objects.get().state) == ("awaiting_approval", "open")
     assert "mine" in active("fetch").source
+
+
+@pytest.mark.parametrize("how", ["left", "demoted"])
+def test_who_may_no_longer_write_functions_brings_none(install, cast, key, decide, how: str) -> None:
+    release = install(tree_of(fetch__py=FETCH))
+    if how == "left":
+        cast.developer.delete()
+    else:
+        Membership.objects.filter(pk=cast.developer.pk).update(role="viewer")
+    with pytest.raises(PackChanged, match="any more"), scope(release.workspace_id):
+        decide()
+    assert library() == []
 
 
 def test_what_it_calls_and_is_gone_by_then_undoes_the_vote(install, cast, key, decide) -> None:
