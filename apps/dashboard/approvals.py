@@ -17,11 +17,13 @@ from apps.core.canonical import digest_of
 from apps.core.errors import DomainError
 from apps.dashboard.access import POST, PageRequest, page
 from apps.dashboard.filters import state_filter
+from apps.dashboard.packs import shown_functions
 from apps.dashboard.paging import paginate
 from apps.dashboard.respond import UNPROCESSABLE, attempt, go, refuse, show
 from apps.functions.capabilities import CAPABILITIES, sources_of
 from apps.functions.promotion import PROMOTION
 from apps.packages.models import PackageSet
+from apps.packs.approval import PACKS
 from apps.workspaces.roles import Permission
 
 NOBODY = "Nobody in this workspace can decide on it: give somebody who is no author the role of an approver."
@@ -87,6 +89,7 @@ def _told(request: PageRequest, asked: ApprovalRequest, form: VoteForm) -> dict[
         "package_set": package_set,
         "evidence": _shown_evidence(asked, package_set),
         "sources": sources_of(asked.subject) if asked.kind in (CAPABILITIES.name, PROMOTION.name) else (),
+        "pack_functions": shown_functions(asked.subject) if asked.kind == PACKS.name else (),
         "task": Task.objects.filter(pk=asked.task_id).first() if asked.task_id else None,
         "votes": sorted(asked.votes.all(), key=lambda vote: vote.at),
         "form": form,

@@ -54,6 +54,10 @@ LOOKS: dict[str, StateLook] = {
     "rejected": _REJECTED,
     "reject": _REJECTED,
     "withdrawn": StateLook("Withdrawn", "arrow-uturn-left", "idle"),
+    # releases of packs
+    "installed": StateLook("Installed", "check-circle", "good"),
+    "replaced": StateLook("Replaced", "arrow-path", "idle"),
+    "removed": StateLook("Removed", "archive-box", "idle"),
     # package sets
     "resolving": StateLook("Resolving", "arrow-path", "active"),
     "building": StateLook("Building", "arrow-path", "active"),

@@ -6,12 +6,13 @@ from uuid import UUID
 from django.db import connection
 from django.db.models.functions import Now
 
+from apps.approvals.models import ApprovalRequest
 from apps.audit.services import record
 from apps.core.errors import Conflict, NotFound
 from apps.core.events import emit
 from apps.core.tenancy import current_workspace_id, scope
 from apps.functions.access import require_access
-from apps.functions.capabilities import ensure_capabilities
+from apps.functions.capabilities import ensure_capabilities, take_grant
 from apps.functions.closure import resolve_closure
 from apps.functions.definition import Settings
 from apps.functions.environments import ensure_environment
@@ -118,8 +119,19 @@ def ask_for_packages(*, actor: Membership, version: FunctionVersion, closure: Se
     return ensure_environment(actor=actor, closure=closure, reason=reason, task_id=version.task_id)
 
 
-def ask_for_capabilities(*, actor: Membership, version: FunctionVersion, closure: Sequence[FunctionVersion]) -> None:
-    """Hosts and secrets likewise. An agent asks when it wants to run it: what it wrote may not be its last word."""
+def ask_for_capabilities(
+    *,
+    actor: Membership,
+    version: FunctionVersion,
+    closure: Sequence[FunctionVersion],
+    granted_by: ApprovalRequest | None = None,
+) -> None:
+    """Hosts and secrets likewise. An agent asks when it wants to run it: what it wrote may not be its last word.
+
+    `granted_by`: the request by which people have agreed to them already; what it does not name is asked for all the same.
+    """
+    if granted_by is not None and take_grant(closure, granted_by):
+        return
     if version.origin != Origin.AGENT:
         ensure_capabilities(actor=actor, closure=closure, reason=f"The function “{version.function.name}” was saved with them.")
 
@@ -181,7 +193,7 @@ def _check_earlier(function: Function, chosen: FunctionVersion) -> None:
         )
 
 
-def check_and_ask(*, actor: Membership, version: FunctionVersion) -> None:
+def check_and_ask(*, actor: Membership, version: FunctionVersion, granted_by: ApprovalRequest | None = None) -> None:
     """What a save checks, by the rules and the graph of now. The source was read when it was saved, and cannot change.
 
     Raises:
@@ -194,4 +206,4 @@ def check_and_ask(*, actor: Membership, version: FunctionVersion) -> None:
     if package_set != version.package_set:
         version.package_set = package_set
         version.save(update_fields=["package_set"])
-    ask_for_capabilities(actor=actor, version=version, closure=closure)
+    ask_for_capabilities(actor=actor, version=version, closure=closure, granted_by=granted_by)

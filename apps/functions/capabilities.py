@@ -66,6 +66,15 @@ class Wish:
     def digest(self) -> str:
         return digest_of(self.content())
 
+    def by_name(self) -> dict[str, Any]:
+        """The same before the functions are there: by their names, and by digests that cover all of each source."""
+        return {
+            "function": self.version.function.name,
+            "hosts": list(self.hosts),
+            "secrets": [{"id": str(key), "name": name} for name, key in sorted(self.secrets.items())],
+            "parts": [{key: part[key] for key in ("name", "digest", "hosts", "secrets")} for part in self.parts],
+        }
+
 
 def wish_of(closure: Sequence[FunctionVersion]) -> Wish:
     """What a closure asks for together; its last version is the one that is called.
@@ -139,6 +148,20 @@ def find_grant(wish: Wish) -> CapabilityRequest | None:
     return None
 
 
+def take_grant(closure: Sequence[FunctionVersion], request: ApprovalRequest) -> bool:
+    """Write down that people agreed to what a closure asks for by a request about all of a pack, before it was saved.
+
+    False when they did not, to exactly this. The subject of such a request lists `Wish.by_name()` under `capabilities`.
+    """
+    wish = wish_of(closure)
+    if wish and find_grant(wish) is None:
+        taken = CapabilityRequest(function=wish.version.function, version=wish.version, digest=wish.digest, request=request)
+        if not _covers(taken, wish):
+            return False
+        taken.save(force_insert=True)
+    return True
+
+
 def check_granted(capabilities: CapabilityRequest | None, closure: Sequence[FunctionVersion]) -> Wish:
     """What a run may be given now: what its closure asks for, if that is still what people agreed to.
 
@@ -172,16 +195,28 @@ def _covers(capabilities: CapabilityRequest, wish: Wish) -> bool:
     What a program saved with a person's token was not written by a person: nobody looked at it.
     """
     request = capabilities.request
-    if request.state != RequestState.APPROVED or not request.is_intact or not is_granted(kind=KIND, digest=request.digest):
+    if (
+        request.state != RequestState.APPROVED
+        or not request.is_intact
+        or not is_granted(kind=request.kind, digest=request.digest)
+    ):
         return False
-    subject = request.subject
-    seen = {(part["function_id"], part["digest"]) for part in subject["parts"]}
+    subject = _asked(request, wish.version.function.name)
+    if subject is None or capabilities.function_id != wish.version.function_id:
+        return False
+    seen = {(part["name"], part["digest"]) for part in subject["parts"]}
     return (
-        subject["function_id"] == str(wish.version.function_id)
-        and set(wish.hosts) <= set(subject["hosts"])
+        set(wish.hosts) <= set(subject["hosts"])
         and {str(key) for key in wish.secrets.values()} <= {secret["id"] for secret in subject["secrets"]}
-        and all((part["function_id"], part["digest"]) in seen or part["origin"] == Origin.PERSON for part in wish.parts)
+        and all((part["name"], part["digest"]) in seen or part["origin"] == Origin.PERSON for part in wish.parts)
     )
+
+
+def _asked(request: ApprovalRequest, function: str) -> dict[str, Any] | None:
+    """What a request asks for one function: all of it, or one of those of a pack. None when it names none of that name."""
+    if request.kind == KIND:
+        return request.subject
+    return next((each for each in request.subject.get("capabilities", ()) if each["function"] == function), None)
 
 
 def _hold_open(wish: Wish) -> CapabilityRequest | None:
@@ -199,7 +234,8 @@ def _hold_open(wish: Wish) -> CapabilityRequest | None:
 def _widens(wish: Wish) -> dict[str, list[str]]:
     """What this function was never granted before."""
     approved = CapabilityRequest.objects.filter(function=wish.version.function_id, request__state=RequestState.APPROVED)
-    subjects = [earlier.request.subject for earlier in approved.select_related("request")]
+    asked = [_asked(earlier.request, wish.version.function.name) for earlier in approved.select_related("request")]
+    subjects = [subject for subject in asked if subject]
     hosts = {host for subject in subjects for host in subject["hosts"]}
     secrets = {secret["id"] for subject in subjects for secret in subject["secrets"]}
     return {

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
+from apps.approvals.models import ApprovalRequest
 from apps.core.errors import Invalid
 from apps.functions.handling import clean_handling
 from apps.functions.limits import Amount, check_limits
@@ -122,13 +123,17 @@ def with_grants(settings: Settings, *, hosts: Iterable[str] | None, secrets: Ite
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where a version comes from; with a `task_id` it belongs to that task alone."""
+    """Where a version comes from; with a `task_id` it belongs to that task alone.
+
+    `granted_by`: the request by which people agreed to hosts and secrets of all that is being saved, before it was.
+    """
 
     origin: Origin = Origin.PERSON
     task_id: UUID | None = None
     prompt: str = ""
     model: str = ""
     derived_from: FunctionVersion | None = None
+    granted_by: ApprovalRequest | None = None
 
 
 BY_HAND = Provenance()

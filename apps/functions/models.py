@@ -334,7 +334,8 @@ class CapabilityRequest(TenantModel):
     function = models.ForeignKey(Function, on_delete=models.CASCADE, related_name="capability_requests")
     version = models.ForeignKey(FunctionVersion, on_delete=models.CASCADE, related_name="capability_requests")
     digest = models.CharField(max_length=64)
-    request = models.OneToOneField("approvals.ApprovalRequest", on_delete=models.RESTRICT, related_name="capabilities")
+    # Of a pack, one request grants them to several functions.
+    request = models.ForeignKey("approvals.ApprovalRequest", on_delete=models.RESTRICT, related_name="capabilities")
 
     class Meta:
         indexes = [models.Index(fields=["workspace", "digest"], name="functions_capability_digest")]

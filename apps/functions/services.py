@@ -137,7 +137,7 @@ def create_function(
         record(actor=actor, action="function.created", subject=function)
         version = _version(actor, function, draft, number=1)
         version.changes = "first version"
-        _store(actor, version, is_to_be_active=activate)
+        _store(actor, version, provenance, is_to_be_active=activate)
     return function
 
 
@@ -362,13 +362,13 @@ def _add_next_version(
     if same := _same(version, held.active_version, newest):
         same.function = held
         if is_to_be_active and not same.is_active:
-            check_and_ask(actor=actor, version=same)
+            check_and_ask(actor=actor, version=same, granted_by=draft.provenance.granted_by)
             set_active(actor=actor, function=held, version=same)
         return same
     if begun_with is not None:
         version.derived_from = version.derived_from or begun_with
         version.changes = compare(begun_with, version).summary()
-    return _store(actor, version, is_to_be_active=is_to_be_active)
+    return _store(actor, version, draft.provenance, is_to_be_active=is_to_be_active)
 
 
 def _same(version: FunctionVersion, *others: FunctionVersion | None) -> FunctionVersion | None:
@@ -385,12 +385,12 @@ def _begun_with(function: Function, basis: Basis | None) -> FunctionVersion | No
     return found
 
 
-def _store(actor: Membership, version: FunctionVersion, *, is_to_be_active: bool) -> FunctionVersion:
+def _store(actor: Membership, version: FunctionVersion, provenance: Provenance, *, is_to_be_active: bool) -> FunctionVersion:
     """Keep a version that passed what can be checked without the others, and ask for what it needs."""
     closure = resolve_closure(version)
     version.package_set = ask_for_packages(actor=actor, version=version, closure=closure)
     version.save(force_insert=True)
-    ask_for_capabilities(actor=actor, version=version, closure=closure)
+    ask_for_capabilities(actor=actor, version=version, closure=closure, granted_by=provenance.granted_by)
     record(actor=actor, action="function.version_saved", subject=version, number=version.number, digest=version.digest)
     emit("function.version_saved", function_id=str(version.function_id), version_id=str(version.pk))
     if is_to_be_active:

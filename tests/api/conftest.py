@@ -38,8 +38,8 @@ class Caller:
         given = {**self.headers, **{name.replace("_", "-"): value for name, value in headers.items()}}
         return self.client.generic(method, ROOT + path, data, content_type=media_type, headers=given)
 
-    def upload(self, file: Any) -> Any:
-        return self.client.post(f"{ROOT}/files", {"file": file}, headers=self.headers)
+    def upload(self, file: Any, path: str = "/files", **more: str) -> Any:
+        return self.client.post(ROOT + path, {"file": file, **more}, headers=self.headers)
 
 
 type Call = Callable[[Membership], Caller]

@@ -12,6 +12,7 @@ from django.db import transaction
 
 from apps.api.urls import api
 from apps.core.tenancy import scope
+from apps.packs.trees import write_zip
 from apps.workspaces.roles import PERMISSIONS, TOKEN_SCOPES, Permission, Role
 from apps.workspaces.services import create_token
 from tests.api.conftest import ROOT, Call, Caller
@@ -19,6 +20,7 @@ from tests.api.conftest import ROOT, Call, Caller
 V, R, D, VO, A = Permission.VIEW, Permission.RUN, Permission.DEVELOP, Permission.VOTE, Permission.ADMINISTER
 P = Permission.PROPOSE
 SOURCE = "def whisper(text: str) -> str:\n    return text.lower()\n"
+PACK = "@func.register_function()\ndef packed(): ...\n"
 LOUDER = "def shout(text: str) -> str:\n    return text.upper() + '!'\n"
 
 
@@ -75,7 +77,14 @@ TABLE: dict[tuple[str, str], Row] = {
     ("PUT", "/groups/{name}"): Row(A, 200, {"members": ["developer"]}),
     ("DELETE", "/groups/{name}"): Row(A, 204),
     ("POST", "/functions/{name}/runs"): Row(R, 202, {"arguments": {"text": "hello"}}),
-    ("POST", "/packs"): Row(D, 200, {"files": [{"name": "a.py", "text": "@func.register_function()\ndef packed(): ...\n"}]}),
+    ("GET", "/packs"): Row(V, 200),
+    ("POST", "/packs"): Row(D, 200, {"files": [{"name": "a.py", "text": PACK}]}),
+    ("POST", "/import"): Row(D, 200),
+    ("GET", "/packs/{pack_name}"): Row(V, 200),
+    ("POST", "/packs/{pack_name}/remove"): Row(D, 200),
+    ("POST", "/packs/{pack_name}/restore"): Row(D, 409),
+    ("GET", "/packs/{pack_name}/export"): Row(V, 200),
+    ("GET", "/export"): Row(V, 200),
     ("GET", "/graph"): Row(V, 200),
     ("GET", "/limits"): Row(V, 200),
     ("GET", "/runs"): Row(V, 200),
@@ -128,7 +137,8 @@ def values_of(things: SimpleNamespace) -> dict[str, Any]:
         "model_id": things.model.pk, "package_set_id": things.package_set.pk, "request_id": things.request.pk,
         "digest": things.request.digest, "number": things.version.number,
         "event_id": things.event.pk, "rule_id": things.rule.pk, "schedule_id": things.schedule.pk,
-        "token_id": UUID(int=5), "collection": things.collection.name, "key": things.document.key,
+        "token_id": UUID(int=5), "pack_name": things.pack.name,
+        "collection": things.collection.name, "key": things.document.key,
     }  # fmt: skip
 
 
@@ -148,6 +158,8 @@ def answer(caller: Caller, operation: tuple[str, str], values: dict[str, Any]) -
             response = caller.get(path.format(**values))
         elif path == "/files":
             response = caller.upload(SimpleUploadedFile("notes.txt", b"hello"))
+        elif path == "/import":
+            response = caller.upload(SimpleUploadedFile("a.zip", write_zip({"a.py": PACK})), path)
         else:
             row = TABLE[operation]
             response = caller.send(method, path.format(**values) + row.query, json.dumps(filled(row.body, values)))

@@ -20,6 +20,8 @@ from apps.llm.models import ConnectionState, Kind, LanguageModel
 from apps.llm.types import Message
 from apps.packages.models import PackageSet
 from apps.packages.states import PackageState
+from apps.packs.models import BroughtFunction, Pack, Release
+from apps.packs.states import ReleaseState
 from apps.runs.models import LogChunk, Run
 from apps.runs.services import store_upload
 from apps.runs.states import RunState
@@ -101,6 +103,18 @@ def make_event(**fields: Any) -> Event:
     return record_event(**{"type": "order.paid", "source": "/tests", "data": {"text": "hello"}, **fields})
 
 
+def make_pack(member: Membership, name: str = "greetings") -> Pack:
+    """One that is installed, with one function of its own."""
+    version = make_function(member, f"greet_{name}")
+    entry = {"name": version.function.name, "file": "greet.py", "line": 1, "change": "new", "number": 1, "before": None}
+    release = Release.objects.create(
+        pack=Pack.objects.create(name=name), number=1, version="1.0", source_digest="a" * 64, state=ReleaseState.INSTALLED,
+        brings={"functions": [entry], "rules": [], "gone": []}, asked_by=member, installed_at=Now(),
+    )  # fmt: skip
+    BroughtFunction.objects.create(release=release, version=version, is_own=True)
+    return release.pack
+
+
 def make_things(member: Membership) -> SimpleNamespace:
     """One of everything, made by `member`, who may do anything that takes; inside the member's workspace's scope."""
     version, model = make_function(member), make_model()
@@ -116,12 +130,13 @@ def make_things(member: Membership) -> SimpleNamespace:
     group = make_group(actor=member, name="shout", members=[member])
     create_token(actor=member, name="A script", lifetime=None)
     token = ApiToken.objects.get(membership=member)
+    pack = make_pack(member)
     document = write_document(actor=member, collection="visits", key="home", value={"n": 1})
     return SimpleNamespace(
         function=version.function, version=version, run=run, task=task, artifact=file, package_set=package_set,
         request=package_set.request, secret=secret, model=model, member=member, token=token,
         rule=rule, event=event, schedule=schedule, folder=folder, group=group,
-        document=document, collection=document.collection,
+        pack=pack, document=document, collection=document.collection,
     )  # fmt: skip
 
 

@@ -19,7 +19,16 @@ from apps.runs.models import Run
 from apps.store.services import write_document
 from apps.triggers.schedules import create_schedule
 from apps.vault.services import set_secret
-from tests.dashboard.conftest import make_event, make_function, make_model, make_package_set, make_rule, make_run, make_task
+from tests.dashboard.conftest import (
+    make_event,
+    make_function,
+    make_model,
+    make_pack,
+    make_package_set,
+    make_rule,
+    make_run,
+    make_task,
+)
 
 
 def some(cast: SimpleNamespace, noun: str, count: int) -> None:
@@ -41,6 +50,7 @@ MAKERS: dict[str, Callable[[SimpleNamespace, str], Any]] = {
     "functions": lambda cast, name: make_run(cast.developer, make_function(cast.developer, name)),
     "runs": lambda cast, name: make_run(cast.developer, make_function(cast.developer, name)),
     "approvals": lambda cast, name: make_package_set(cast.developer, name),
+    "packs": lambda cast, name: make_pack(cast.developer, name),
     "packages": lambda cast, name: make_package_set(cast.developer, name),
     "secrets": lambda cast, name: set_secret(actor=cast.admin, name=name, value="s3cret-value"),
     "models": lambda cast, name: make_model(name=name, state=ConnectionState.OK),

@@ -10,6 +10,7 @@ from apps.dashboard.icons import UnknownIcon, icon_svg
 from apps.dashboard.states import LOOKS, look_of
 from apps.llm.models import ConnectionState
 from apps.packages.states import PackageState
+from apps.packs.states import ReleaseState
 from apps.runs.attack_rounds import RoundState
 from apps.runs.examples import Verdict
 from apps.runs.health import Health
@@ -21,7 +22,10 @@ TONES = {"idle", "active", "waiting", "good", "bad"}
 
 @pytest.mark.parametrize(
     "states",
-    [RunState, TaskState, RequestState, Decision, PackageState, ConnectionState, RoundState, Health, DeliveryState, Verdict],
+    [
+        RunState, TaskState, RequestState, Decision, PackageState, ConnectionState, RoundState, Health, DeliveryState, Verdict,
+        ReleaseState,
+    ],  # fmt: skip
 )
 def test_every_state_has_a_look(states: type[Enum]) -> None:
     for state in states:

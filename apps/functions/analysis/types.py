@@ -6,10 +6,22 @@ from typing import Any
 from apps.functions.reader.hints import Hint
 from apps.functions.reader.imports import Import
 from apps.functions.reader.names import FreeName
+from apps.functions.reader.pack_calls import PackNote, PackRule
 from apps.functions.reader.packs import PackFunction, PackImport
 from apps.functions.reader.problems import Problem
 
-__all__ = ["Analysis", "FreeName", "Hint", "Import", "PackFunction", "PackImport", "PackReading", "Problem"]
+__all__ = [
+    "Analysis",
+    "FreeName",
+    "Hint",
+    "Import",
+    "PackFunction",
+    "PackImport",
+    "PackNote",
+    "PackReading",
+    "PackRule",
+    "Problem",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +67,8 @@ class PackReading:
 
     functions: tuple[PackFunction, ...] = ()
     problems: tuple[Problem, ...] = ()
+    rules: tuple[PackRule, ...] = ()
+    notes: tuple[PackNote, ...] = ()
 
 
 def pack_from_report(report: dict[str, Any]) -> PackReading:
@@ -63,4 +77,9 @@ def pack_from_report(report: dict[str, Any]) -> PackReading:
         PackFunction(**{**each, "imports": [PackImport(**item) for item in each["imports"]]})
         for each in report.get("functions", ())
     )
-    return PackReading(tuple(functions), tuple(Problem(**item) for item in report["problems"]))
+    return PackReading(
+        tuple(functions),
+        tuple(Problem(**item) for item in report["problems"]),
+        tuple(PackRule(**item) for item in report.get("rules", ())),
+        tuple(PackNote(**item) for item in report.get("notes", ())),
+    )

@@ -11,6 +11,7 @@ from typing import Any
 
 from apps.functions.reader.literals import NotJson, json_literal
 from apps.functions.reader.names import read_free_names
+from apps.functions.reader.pack_calls import Calls, FunctionNode, PackRule, name_of, read_calls, trigger_decorators
 from apps.functions.reader.problems import Problem, from_syntax_error
 
 DECORATOR = "register_function"
@@ -23,8 +24,6 @@ PACK = "--pack"
 _KEYWORDS = frozenset({"metadata", "imports", "dependencies", "key_dependencies", "secrets", "triggers", "name"})
 # BabyAGI gives every function this name without an import.
 _GIVEN_IMPORTS = {"datetime": "from datetime import datetime"}
-
-type FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +57,31 @@ class _NotUnderstood(Exception):
 
 
 def read_pack(text: str) -> dict[str, Any]:
-    """The functions of a pack file and what is wrong in it, each with its line, as JSON values."""
+    """The functions of a pack file, its rules, what it would do besides and what is wrong in it, as JSON values with lines."""
     try:
         tree = ast.parse(text)
     except SyntaxError as error:
         return {"functions": [], "problems": [asdict(from_syntax_error(error))]}
     except ValueError as error:
         return {"functions": [], "problems": [asdict(Problem("syntax", f"The file cannot be read: {error}."))]}
-    found, problems = _read_functions(text, tree)
-    return {"functions": [asdict(each) for each in found], "problems": [asdict(each) for each in problems]}
+    calls = read_calls(tree)
+    found, problems = _read_functions(text, tree, calls)
+    return {
+        "functions": [asdict(each) for each in found],
+        "problems": [asdict(each) for each in [*problems, *calls.problems]],
+        "rules": [asdict(each) for each in [*_rules_of(found), *calls.rules]],
+        "notes": [asdict(each) for each in calls.notes],
+    }
 
 
-def _read_functions(text: str, tree: ast.Module) -> tuple[list[PackFunction], list[Problem]]:
+def _rules_of(functions: Iterable[PackFunction]) -> Iterator[PackRule]:
+    """`triggers` of a function: those after whose success it runs."""
+    for function in functions:
+        for about in function.triggers:
+            yield PackRule(function.line, "run.succeeded", function.name, about)
+
+
+def _read_functions(text: str, tree: ast.Module, calls: Calls) -> tuple[list[PackFunction], list[Problem]]:
     rest = _Rest(text, tree)
     found: dict[str, PackFunction] = {}
     problems: list[Problem] = []
@@ -86,7 +98,7 @@ def _read_functions(text: str, tree: ast.Module) -> tuple[list[PackFunction], li
             found[function.name] = function
     if len(found) > MAX_FUNCTIONS:
         return [], [Problem("too_many", f"A pack may have {MAX_FUNCTIONS} functions; this file has {len(found)}.")]
-    if not found and not problems:
+    if not found and not problems and not calls.rules and not calls.problems:
         problems.append(Problem("no_function", f"Nothing here is marked with {DECORATOR}."))
     return list(found.values()), problems
 
@@ -99,9 +111,7 @@ def _registered(tree: ast.Module) -> Iterator[tuple[FunctionNode, ast.expr]]:
 
 def _decorator_of(node: FunctionNode) -> ast.expr | None:
     for decorator in node.decorator_list:
-        called = decorator.func if isinstance(decorator, ast.Call) else decorator
-        name = called.attr if isinstance(called, ast.Attribute) else called.id if isinstance(called, ast.Name) else ""
-        if name == DECORATOR:
+        if name_of(decorator.func if isinstance(decorator, ast.Call) else decorator) == DECORATOR:
             return decorator
     return None
 
@@ -205,7 +215,8 @@ class _Rest:
         """The function with all that it uses of the file, and lines for what its decorator promises."""
         needed = self._needed(node)
         others = [self._text_of(other) for other in self._statements if id(other) in needed]
-        kept = [self._text_of(each, "@") for each in node.decorator_list if each is not decorator]
+        read = {decorator, *trigger_decorators(node)}
+        kept = [self._text_of(each, "@") for each in node.decorator_list if each not in read]
         parts = [*others, "".join([*kept, self._text_of(node)])]
         if name != node.name:
             parts[-1] = _renamed(parts[-1], node.name, name)

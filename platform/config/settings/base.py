@@ -48,6 +48,7 @@ INSTALLED_APPS = [
     "apps.runs",
     "apps.store",
     "apps.triggers",
+    "apps.packs",
     "apps.agents",
     "apps.monitoring",
     "apps.api",

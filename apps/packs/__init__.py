@@ -1,0 +1,1 @@
+"""Packs: named, versioned bundles of functions and rules that are installed, upgraded, removed and exported as one."""
