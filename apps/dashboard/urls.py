@@ -25,6 +25,7 @@ from apps.dashboard import (
     tasks,
     tokens,
     versions,
+    webhooks,
     workspaces,
 )
 
@@ -40,6 +41,7 @@ NOUNS = (
     events,
     rules,
     schedules,
+    webhooks,
     artifacts,
     store,
     approvals,

@@ -80,6 +80,15 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", "/schedules/{schedule_id}"): Row(V, 200),
     ("PUT", "/schedules/{schedule_id}"): Row(D, 200, {"cron": "0 19 * * *", "is_active": False}),
     ("DELETE", "/schedules/{schedule_id}"): Row(D, 204),
+    ("GET", "/webhooks"): Row(V, 200),
+    ("POST", "/webhooks"): Row(D, 201, {"name": "payments", "scheme": "stripe"}),
+    ("GET", "/webhooks/{webhook_id}"): Row(V, 200),
+    ("PUT", "/webhooks/{webhook_id}"): Row(D, 200, {"max_bytes": 1000}),
+    ("DELETE", "/webhooks/{webhook_id}"): Row(D, 204),
+    ("POST", "/webhooks/{webhook_id}/switch"): Row(D, 200, {"is_active": False}),
+    ("POST", "/webhooks/{webhook_id}/secret"): Row(D, 200),
+    ("POST", "/webhooks/{webhook_id}/test"): Row(R, 200, {"body": "{}"}),
+    ("GET", "/webhooks/{webhook_id}/deliveries"): Row(V, 200),
     ("GET", "/store"): Row(V, 200),
     ("GET", "/store/{collection}"): Row(V, 200),
     ("GET", "/store/{collection}/{key}"): Row(V, 200),
@@ -106,6 +115,7 @@ def values_of(things: SimpleNamespace) -> dict[str, Any]:
         "model_id": things.model.pk, "package_set_id": things.package_set.pk, "request_id": things.request.pk,
         "digest": things.request.digest, "number": things.version.number,
         "event_id": things.event.pk, "rule_id": things.rule.pk, "schedule_id": things.schedule.pk,
+        "webhook_id": things.webhook.pk,
         "collection": things.collection.name, "key": things.document.key,
     }  # fmt: skip
 

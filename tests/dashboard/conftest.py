@@ -26,6 +26,8 @@ from apps.store.services import write_document
 from apps.triggers.events import record_event
 from apps.triggers.models import Event, Rule
 from apps.triggers.schedules import create_schedule
+from apps.triggers.webhooks.drafts import WebhookDraft
+from apps.triggers.webhooks.services import create_webhook
 from apps.vault.services import set_secret
 from apps.workspaces.models import ApiToken, Membership
 from apps.workspaces.services import create_token
@@ -110,13 +112,14 @@ def make_things(member: Membership) -> SimpleNamespace:
     secret = set_secret(actor=member, name="TOKEN", value="s3cret-value", purpose="function")
     rule, event = make_rule(member, version.function), make_event()
     schedule = create_schedule(actor=member, name="every_morning", cron="0 9 * * *", now=timezone.now())
+    webhook, _ = create_webhook(actor=member, draft=WebhookDraft(name="orders"))
     create_token(actor=member, name="A script", lifetime=None)
     token = ApiToken.objects.get(membership=member)
     document = write_document(actor=member, collection="visits", key="home", value={"n": 1})
     return SimpleNamespace(
         function=version.function, version=version, run=run, task=task, artifact=file, package_set=package_set,
         request=package_set.request, secret=secret, model=model, member=member, token=token,
-        rule=rule, event=event, schedule=schedule,
+        rule=rule, event=event, schedule=schedule, webhook=webhook,
         document=document, collection=document.collection,
     )  # fmt: skip
 
