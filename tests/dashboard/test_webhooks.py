@@ -1,6 +1,7 @@
 """Pages of webhooks: the secret that is shown once, the tester, what is said where something is wrong."""
 
 import re
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -116,13 +117,11 @@ def test_a_webhooks_page_asks_the_same_however_much_it_took(cast: SimpleNamespac
     client = sign_in(cast.developer)
 
     def statements() -> int:
-        with CaptureQueriesContext(connection, ) as asked:
+        with CaptureQueriesContext(connection) as asked:
             assert client.get(address("webhook-detail", things.webhook)).status_code == 200
         return len(asked)
 
     def take(number: int) -> None:
-        from datetime import UTC, datetime
-
         with scope(cast.acme.pk):
             given: dict[str, Any] = {"actor": cast.developer, "webhook_id": things.webhook.pk, "content_type": "text/plain"}
             send_test(body=f"{number}".encode(), now=datetime.now(UTC), **given)
