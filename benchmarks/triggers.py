@@ -46,7 +46,9 @@ def measure(folder: Path) -> list[Figure]:
     with running(folder) as installation:
         isolated(installation, ONE, "function")
         developer = installation.api("developer")
-        paths = {name: checked(developer.post("/webhooks", json={**WEBHOOK, "name": name}))["path"] for name in ("alone", "bench")}
+        paths = {
+            name: checked(developer.post("/webhooks", json={**WEBHOOK, "name": name}))["path"] for name in ("alone", "bench")
+        }
         rule: str = checked(developer.post("/rules", json={**RULE, "most_per_minute": 1_000, "most_running": 100}))["id"]
         small, large = (_costs(installation, paths, rule, size, folder) for size in (SMALL, LARGE))
     return compare("triggers", (SMALL, LARGE), small, large)

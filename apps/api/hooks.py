@@ -10,7 +10,6 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs
@@ -72,11 +71,13 @@ class Hooks:
             await self._application(scope, receive, send)
             return
         began, request_id = time.perf_counter(), uuid4().hex
-        with bound(request_id=request_id), suppress(_GoneAway):
+        with bound(request_id=request_id):
             try:
                 status, body = await _answer(scope, receive)
             except (*REFUSALS, *OWN_REFUSALS) as refusal:
                 status, body = refusal.status, _problem(refusal)
+            except _GoneAway:
+                return
             except Exception:
                 log.exception("hook.failed")  # what is wrong here is nobody's business outside
                 status, body = HTTPStatus.INTERNAL_SERVER_ERROR, FAILED

@@ -31,7 +31,7 @@ class WebhookIn(IntakeIn):
     encoding: str = Field("", max_length=10, description="for hmac: hex or base64")
     prefix: str = Field("", max_length=20, description="for hmac: what stands before the signature, such as sha256=")
     secret: str = Field("", max_length=64 * 1024, description="the sender's; empty to get one made")
-    is_unsigned_accepted: bool = Field(False, description="must be said, by a person, for bearer and none")
+    is_unsigned_accepted: bool = Field(default=False, description="must be said, by a person, for bearer and none")
 
 
 class WebhookOut(Schema):

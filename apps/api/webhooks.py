@@ -26,8 +26,8 @@ from apps.triggers.models import Webhook
 from apps.triggers.webhooks.drafts import WebhookDraft
 from apps.triggers.webhooks.services import (
     create_webhook,
-    deliveries_of,
     delete_webhook,
+    deliveries_of,
     find_webhook,
     rotate_webhook_secret,
     send_test,

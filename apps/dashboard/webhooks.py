@@ -19,8 +19,8 @@ from apps.triggers.webhooks.receiving import REASONS
 from apps.triggers.webhooks.services import (
     Rehearsal,
     create_webhook,
-    deliveries_of,
     delete_webhook,
+    deliveries_of,
     find_webhook,
     rotate_webhook_secret,
     send_test,
@@ -59,9 +59,7 @@ def webhook_detail(request: PageRequest, webhook_id: UUID) -> HttpResponse:
     form = IntakeForm(request.POST)
     outcome = None
     if form.is_valid():
-        outcome = attempt(
-            request, lambda: update_webhook(actor=request.membership, webhook_id=webhook_id, intake=form.intake())
-        )
+        outcome = attempt(request, lambda: update_webhook(actor=request.membership, webhook_id=webhook_id, intake=form.intake()))
         if isinstance(outcome, Webhook):
             return go(request, "webhook-detail", webhook_id=webhook_id, say="The webhook is changed.")
     status = refuse(form, outcome) if isinstance(outcome, DomainError) else UNPROCESSABLE
@@ -87,7 +85,12 @@ def webhook_rotate(request: PageRequest, webhook_id: UUID) -> HttpResponse:
     form = RotationForm(request.POST)
     outcome = None
     if form.is_valid():
-        given: dict[str, Any] = {"actor": request.membership, "webhook_id": webhook_id, "now": timezone.now(), **form.cleaned_data}
+        given: dict[str, Any] = {
+            "actor": request.membership,
+            "webhook_id": webhook_id,
+            "now": timezone.now(),
+            **form.cleaned_data,
+        }
         outcome = attempt(request, lambda: rotate_webhook_secret(**given))
         if isinstance(outcome, tuple):
             return _show_detail(request, outcome[0], secret=outcome[1])
@@ -108,9 +111,7 @@ def webhook_delete(request: PageRequest, webhook_id: UUID) -> HttpResponse:
     return go(request, "webhooks-list", say="Removed. What it told stays; rules that wait for it wait in vain.")
 
 
-def _show_detail(
-    request: PageRequest, webhook: Webhook, *, secret: str = "", status: int = 200, **forms: Any
-) -> HttpResponse:
+def _show_detail(request: PageRequest, webhook: Webhook, *, secret: str = "", status: int = 200, **forms: Any) -> HttpResponse:
     """`forms`: those that were sent and refused, by their names in the template. A secret is in no cache."""
     address = request.build_absolute_uri(webhook.path)
     context = {

@@ -46,9 +46,7 @@ class Event(TenantModel):
     # No index where nothing is looked up by it: an event is written at the end of every run.
     function = models.ForeignKey("functions.Function", on_delete=models.SET_NULL, null=True, related_name="+", db_index=False)
     run = models.ForeignKey("runs.Run", on_delete=models.SET_NULL, null=True, related_name="events")
-    webhook = models.ForeignKey(
-        "triggers.Webhook", on_delete=models.SET_NULL, null=True, related_name="events", db_index=False
-    )
+    webhook = models.ForeignKey("triggers.Webhook", on_delete=models.SET_NULL, null=True, related_name="events", db_index=False)
     emitted_by = models.ForeignKey(
         "workspaces.Membership", on_delete=models.SET_NULL, null=True, related_name="+", db_index=False
     )

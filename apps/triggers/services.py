@@ -273,14 +273,7 @@ def _checked(draft: RuleDraft) -> dict[str, Any]:
     if not 1 <= draft.most_running <= MOST_RUNNING:
         raise BadRule(f"A rule may have 1 to {MOST_RUNNING} runs going on.")
     event_type = check_type(draft.event_type)
-    if draft.function and event_type in PLATFORM and not PLATFORM[event_type].of_function:
-        raise BadRule(f"Events of the type {event_type} are about no function: leave the function out.")
-    if (schedule := schedule_of(event_type)) and not Schedule.objects.filter(name=schedule).exists():
-        raise BadRule(f"There is no schedule “{schedule[:60]}” here. Write it first.")
-    if (webhook := webhook_of(event_type)) and not Webhook.objects.filter(name=webhook).exists():
-        raise BadRule(f"There is no webhook “{webhook[:60]}” here. Make it first.")
-    if draft.function and (schedule or webhook):
-        raise BadRule("What a schedule or a webhook tells is about no function: leave the function out.")
+    _check_source(event_type, draft.function)
     for function in (draft.target, draft.function, draft.error_handler):
         if function is not None and function.task_id is not None:
             raise BadRule("Rules are about functions of the library, not about what a task keeps for itself.")
@@ -288,6 +281,18 @@ def _checked(draft: RuleDraft) -> dict[str, Any]:
     if draft.error_handler:
         mapping.check_handler(_schema_of(draft.error_handler))
     return {**vars(draft), "name": name, "event_type": event_type, "arguments": dict(draft.arguments)}
+
+
+def _check_source(event_type: str, function: Function | None) -> None:
+    """There is somebody who tells such events, and they are about functions if the rule is to choose one."""
+    if function and event_type in PLATFORM and not PLATFORM[event_type].of_function:
+        raise BadRule(f"Events of the type {event_type} are about no function: leave the function out.")
+    if (schedule := schedule_of(event_type)) and not Schedule.objects.filter(name=schedule).exists():
+        raise BadRule(f"There is no schedule “{schedule[:60]}” here. Write it first.")
+    if (webhook := webhook_of(event_type)) and not Webhook.objects.filter(name=webhook).exists():
+        raise BadRule(f"There is no webhook “{webhook[:60]}” here. Make it first.")
+    if function and (schedule or webhook):
+        raise BadRule("What a schedule or a webhook tells is about no function: leave the function out.")
 
 
 def _schema_of(function: Function) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -24,6 +25,7 @@ from apps.triggers.webhooks.drafts import WebhookDraft
 from apps.triggers.webhooks.schemes import sign
 from apps.triggers.webhooks.services import create_webhook
 from apps.triggers.work import perform_next_delivery
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -74,6 +76,10 @@ class Outside:
         answer.json = json.loads(answer.body) if answer.body else None
         return answer
 
+    def holds_an_event(self) -> bool:
+        with scope(self.cast.acme.pk):
+            return Event.objects.filter(type="webhook.received").exists()
+
     @sync_to_async(thread_sensitive=False)
     def count_events(self) -> int:
         with scope(self.cast.acme.pk):
@@ -105,6 +111,11 @@ def work(cast: SimpleNamespace, result: str | None = None) -> None:
             for run in Run.objects.open():
                 assert transitions.move(run, from_states=(RunState.QUEUED,), to_state=RunState.SUCCEEDED, result=result)
     connection.close()
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Looks from another thread, so that this one's loop goes on."""
+    await sync_to_async(wait_for, thread_sensitive=False)(condition)
 
 
 BODY = b'{"text": "hello"}'
@@ -151,7 +162,8 @@ async def test_ten_megabytes_are_refused_before_they_are_read_at_any_address(out
 
 @pytest.mark.parametrize("path", ["", "/hooks/" + "A" * 22])
 async def test_what_changes_nothing_elsewhere_changes_nothing_here(outside: Outside, path: str) -> None:
-    assert [(await outside.call(b"", path=path, method=method)).status for method in ("GET", "HEAD", "DELETE", "OPTIONS")] == [405] * 4
+    for method in ("GET", "HEAD", "DELETE", "OPTIONS"):
+        assert (await outside.call(b"", path=path, method=method)).status == 405
 
 
 async def test_a_body_that_does_not_come_is_not_waited_for(outside: Outside, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,8 +195,7 @@ async def test_what_breaks_here_is_nobodys_business_outside(outside: Outside, se
 
 async def test_a_sender_that_waits_gets_the_result_of_the_run(outside: Outside) -> None:
     waiting = asyncio.create_task(outside.call(BODY, query="wait=20"))
-    while not await outside.count_events():
-        await asyncio.sleep(0.01)
+    await until(outside.holds_an_event)
     await work(outside.cast, "HELLO")
     answer = await waiting
     assert (answer.status, answer.json["is_complete"]) == (200, True)
@@ -235,8 +246,7 @@ async def test_those_who_wait_hold_neither_threads_nor_connections(outside: Outs
         asyncio.create_task(outside.call(body, query="wait=20", headers=outside.headers(body, f"msg_{number}")))
         for number, body in enumerate(bodies, 100)
     ]
-    while hook_waiting._places["taken"] < len(bodies):
-        await asyncio.sleep(0.02)
+    await until(lambda: hook_waiting._places["taken"] == len(bodies))
     assert settings.DATABASES["default"]["OPTIONS"]["pool"]["max_size"] < len(bodies)
     assert (await outside.call(BODY)).status == 202
     await work(outside.cast, "DONE")
@@ -248,8 +258,7 @@ async def test_those_who_wait_hold_neither_threads_nor_connections(outside: Outs
 async def test_who_hangs_up_while_waiting_frees_its_place(outside: Outside) -> None:
     gone = asyncio.Event()
     waiting = asyncio.create_task(outside.call(BODY, query="wait=20", hangs_up=gone))
-    while not hook_waiting._places["taken"]:
-        await asyncio.sleep(0.01)
+    await until(lambda: hook_waiting._places["taken"])
     gone.set()
     async with asyncio.timeout(5):
         await waiting

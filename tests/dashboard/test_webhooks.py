@@ -92,11 +92,21 @@ def test_the_tester_shows_what_came_of_the_test(cast: SimpleNamespace, things: S
 
 
 def test_what_it_takes_is_changed_in_the_form(cast: SimpleNamespace, things: SimpleNamespace, sign_in: Any) -> None:
-    given = {"methods": ["POST", "PUT"], "content_types": "application/json, text/plain", "kept_headers": "X-Shop", "max_kib": "8", "most_per_minute": "5"}
+    given = {
+        "methods": ["POST", "PUT"],
+        "content_types": "application/json, text/plain",
+        "kept_headers": "X-Shop",
+        "max_kib": "8",
+        "most_per_minute": "5",
+    }
     assert sign_in(cast.developer).post(address("webhook-detail", things.webhook), given).status_code == 302
     with scope(cast.acme.pk):
         found = Webhook.objects.get(pk=things.webhook.pk)
-    assert (found.methods, found.content_types, found.kept_headers) == (["POST", "PUT"], ["application/json", "text/plain"], ["x-shop"])
+    assert (found.methods, found.content_types, found.kept_headers) == (
+        ["POST", "PUT"],
+        ["application/json", "text/plain"],
+        ["x-shop"],
+    )
     assert (found.max_bytes, found.most_per_minute) == (8 * 1024, 5)
 
 

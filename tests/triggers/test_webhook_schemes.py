@@ -42,7 +42,9 @@ def secret_of(scheme: Scheme) -> str:
     return SECRETS.get(scheme, "a secret of the sender")
 
 
-def is_known(made: Webhook, headers: dict[str, str], body: bytes = BODY, *, secrets: list[str] | None = None, now: datetime = NOW) -> bool:
+def is_known(
+    made: Webhook, headers: dict[str, str], body: bytes = BODY, *, secrets: list[str] | None = None, now: datetime = NOW
+) -> bool:
     given = [secret_of(Scheme(made.scheme))] if secrets is None else secrets
     return verify(made, Incoming("POST", headers, body), given, now) is not None
 
@@ -104,7 +106,9 @@ def test_only_a_holder_of_the_secret_is_known(scheme: Scheme) -> None:
     assert is_known(made, headers)
     assert not is_known(made, headers, secrets=[OTHER.get(scheme, "a secret of another one")])
     assert not is_known(made, {})
-    assert is_known(made, headers, secrets=[OTHER.get(scheme, "a secret of another one"), secret_of(scheme)]), "while two are valid"
+    assert is_known(made, headers, secrets=[OTHER.get(scheme, "a secret of another one"), secret_of(scheme)]), (
+        "while two are valid"
+    )
     if scheme.is_signed:
         assert not is_known(made, headers, BODY + b" ")
 
@@ -118,7 +122,21 @@ def test_a_message_of_another_time_is_a_recording(scheme: Scheme, away: timedelt
     assert is_known(made, headers, now=NOW + away * 0.8)
 
 
-GARBAGE = ["", "v1,", "v1,====", "sha256=", "sha256=zz", "t=,v1=", "t=1e9,v1=a", "t=-1,v1=a", "é" * 9, "a" * 5000, "Bearer ", ",,,", "v1,a " * 40]
+GARBAGE = [
+    "",
+    "v1,",
+    "v1,====",
+    "sha256=",
+    "sha256=zz",
+    "t=,v1=",
+    "t=1e9,v1=a",
+    "t=-1,v1=a",
+    "é" * 9,
+    "a" * 5000,
+    "Bearer ",
+    ",,,",
+    "v1,a " * 40,
+]
 
 
 @pytest.mark.parametrize("scheme", [each for each in Scheme if each != Scheme.NONE])
@@ -167,8 +185,8 @@ def test_a_body_is_read_as_what_it_says_it_is() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        b"{", b"nope", b"\xff\xfe", b'{"a": 1, "a": 2}', b'{"a": NaN}', b"[Infinity]", b"[1e999]", b'"\\ud800"', b'{"\\u0000": 1}',
-        b"[" * 100_000, b'{"a":' * 200 + b"1" + b"}" * 200, b"[" * 200 + b"]" * 200, b"1" * 5000,
+        b"{", b"nope", b"\xff\xfe", b'{"a": 1, "a": 2}', b'{"a": NaN}', b"[Infinity]", b"[1e999]", b'"\\ud800"',
+        b'{"\\u0000": 1}', b"[" * 100_000, b'{"a":' * 200 + b"1" + b"}" * 200, b"[" * 200 + b"]" * 200, b"1" * 5000,
     ],
 )  # fmt: skip
 def test_json_that_cannot_be_kept_or_reads_in_two_ways_is_refused(text: bytes) -> None:

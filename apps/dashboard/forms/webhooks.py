@@ -64,7 +64,9 @@ class WebhookForm(IntakeForm):
     """A new webhook."""
 
     name = forms.CharField(
-        label="Name", max_length=MAX_SCHEDULE_NAME, help_text="One word, such as new_orders. Rules wait for webhook.new_orders."
+        label="Name",
+        max_length=MAX_SCHEDULE_NAME,
+        help_text="One word, such as new_orders. Rules wait for webhook.new_orders.",
     )
     scheme = forms.ChoiceField(label="The sender is known by", choices=Scheme.choices, initial=Scheme.STANDARD)
     secret = _secret_field("The one that the sender gave you, as Stripe does. Leave it out to get one made.")
@@ -73,7 +75,9 @@ class WebhookForm(IntakeForm):
     )
     algorithm = forms.ChoiceField(label="Algorithm", choices=[(name, name) for name in ALGORITHMS], required=False)
     encoding = forms.ChoiceField(label="Written in", choices=[(name, name) for name in ENCODINGS], required=False)
-    prefix = forms.CharField(label="What stands before it", required=False, max_length=20, strip=False, help_text="Such as sha256=")
+    prefix = forms.CharField(  # type: ignore[assignment]  # fields are no attributes of the form, whose `prefix` is another
+        label="What stands before it", required=False, max_length=20, strip=False, help_text="Such as sha256="
+    )
     is_unsigned_accepted = forms.BooleanField(
         label="I accept that nothing is signed",
         required=False,

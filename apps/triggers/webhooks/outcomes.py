@@ -43,10 +43,8 @@ def _is_open(delivery: Delivery) -> bool:
 def _told_of(delivery: Delivery) -> dict[str, Any]:
     """Secrets are masked in all of it. `state` is the run's, or the rule's when it started none."""
     run = delivery.run
+    found: dict[str, Any] = {"rule": delivery.rule.name, "result_is_left_out": False}
     if run is None:
-        found: dict[str, Any] = {"function": None, "run": None, "state": delivery.state, "message": delivery.reason, "result": None}
-    else:
-        found = {
-            "function": run.function.name, "run": str(run.pk), "state": run.state, "message": run.message, "result": run.result,
-        }  # fmt: skip
-    return {"rule": delivery.rule.name, **found, "result_is_left_out": False}
+        return {**found, "function": None, "run": None, "state": delivery.state, "message": delivery.reason, "result": None}
+    told = {name: getattr(run, name) for name in ("state", "message", "result")}
+    return {**found, "function": run.function.name, "run": str(run.pk), **told}

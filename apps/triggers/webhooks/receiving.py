@@ -17,6 +17,7 @@ from django.db.models.functions import Now
 
 from apps.core.errors import Conflict, DomainError, Invalid, LimitReached, NotFound, TooLarge
 from apps.core.ids import uuid7_floor
+from apps.core.notify import publish
 from apps.core.tenancy import every_workspace, scope
 from apps.functions.reader.literals import cleaned
 from apps.triggers.events import record_event, told_before
@@ -111,7 +112,7 @@ def receive(*, public_id: str, incoming: Incoming, now: datetime) -> Receipt:
     try:
         with scope(webhook.workspace_id):
             return take(webhook, incoming, now=now)
-    except DomainError as refusal:
+    except REFUSALS as refusal:
         with scope(webhook.workspace_id):
             count_refusal(webhook, refusal)
         raise
@@ -142,13 +143,13 @@ def take(webhook: Webhook, incoming: Incoming, *, now: datetime, sent_by: Member
         type=WEBHOOK_RECEIVED, source=f"/webhooks/{standing.name}", subject=standing.name,
         data=_told(standing, incoming, content, digest), webhook=standing, emitted_by=sent_by, key=key,
     )  # fmt: skip
+    publish(standing.workspace_id, "rules")  # its page lists what it took, though no rule may wait for it
     return _receipt(standing, event, is_duplicate=False)
 
 
 def count_refusal(webhook: Webhook, refusal: DomainError) -> None:
-    """Once more for its reason. A webhook that was removed meanwhile counts nothing."""
-    if isinstance(refusal, REFUSALS):  # everything else is not the sender's doing
-        _count(webhook, refusal.reason if isinstance(refusal, NotTaken) else refusal.code)
+    """One of REFUSALS, once more for its reason. A webhook that was removed meanwhile counts nothing."""
+    _count(webhook, refusal.reason if isinstance(refusal, NotTaken) else refusal.code)
 
 
 def _find(public_id: str) -> Webhook | None:

@@ -183,7 +183,9 @@ def _signature(webhook: Webhook, key: bytes, body: bytes) -> str:
 
 def _check_bearer(webhook: Webhook, incoming: Incoming, keys: Sequence[bytes], now: datetime) -> Verified | None:
     given = incoming.headers.get(webhook.header, "")
-    digests = [hashlib.sha256(_token_text(webhook, key)).hexdigest() for key in keys]  # equal lengths: a token's is no secret then
+    digests = [
+        hashlib.sha256(_token_text(webhook, key)).hexdigest() for key in keys
+    ]  # equal lengths: a token's is no secret then
     if not _is_one_of([hashlib.sha256(given.encode("latin-1", "replace")).hexdigest()], digests):
         return None
     return _told_id(incoming)
