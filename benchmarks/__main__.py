@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
-from benchmarks import approvals, babyagi, boxes, growth, idle, imports, log_lines, page, runs, workers
+from benchmarks import approvals, babyagi, boxes, growth, idle, imports, log_lines, page, runs, triggers, workers
 from benchmarks.figures import Figure, store, table
 
 GROUPS: dict[str, Callable[[Path], list[Figure]]] = {
@@ -18,6 +18,7 @@ GROUPS: dict[str, Callable[[Path], list[Figure]]] = {
     "logs": log_lines.measure,
     "babyagi": babyagi.measure,
     "growth": growth.measure,
+    "triggers": triggers.measure,
     "approvals": approvals.measure,
     "idle": idle.measure,
     "workers": workers.measure,

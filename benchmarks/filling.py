@@ -17,6 +17,8 @@ COLUMNS = "SELECT quote_ident(column_name) FROM information_schema.columns WHERE
 # As the product makes them (version 7): the clock first, so that the copies sort by their number. `first` numbers go before.
 ID = "(lpad(to_hex({clock} + {first} + n), 12, '0') || '70008000' || lpad(to_hex({first} + n), 12, '0'))::uuid"
 FUNCTIONS, VERSIONS, RUNS, LINES = "functions_function", "functions_functionversion", "runs_run", "runs_logchunk"
+RULES = "triggers_rule"
+RULES_ALIKE = 50  # as many as may wait for the same events
 MILLISECONDS_A_YEAR = 365 * 24 * 3600 * 1000
 
 
@@ -62,6 +64,19 @@ def fill_runs(database: Database, *, pattern: str, until: int) -> None:
         version_id=f"CASE WHEN n % 2 = 0 THEN s.version_id ELSE {target.format('active_version_id')} END",
         state="CASE WHEN n % 20 IN (0, 11) THEN 'failed' ELSE 'succeeded' END",
         created_at=at, started_at=at, finished_at=at,
+    )  # fmt: skip
+
+
+def fill_rules(database: Database, *, pattern: str, until: int) -> None:
+    """Copies of a rule, all of them on: fifty wait for each type of event, and each runs one of the filled functions."""
+    there = _count(database, RULES)
+    functions = _number(database, f"SELECT id FROM {FUNCTIONS} WHERE name LIKE 'filler%'")
+    _copy(
+        database, RULES, pattern, until - there,
+        id=ID.format(first=there, clock=_clock(database)),
+        name=f"'filler ' || ({there} + n)",
+        event_type=f"'filler.happened_' || (({there} + n) / {RULES_ALIKE})",
+        target_id=f"(SELECT id FROM targets WHERE place = 1 + n % {functions})",
     )  # fmt: skip
 
 

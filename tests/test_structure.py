@@ -37,6 +37,7 @@ EVERY_WORKSPACE = {
     "apps.runs.lanes._lanes": "a claim compares the queues of all workspaces",
     "apps.runs.orphans.sweep_orphans": "every workspace's folder is looked through, then in its own scope",
     "apps.triggers.schedules.tell_due_schedules": "the scheduler looks for schedules that are due",
+    "apps.triggers.webhooks.receiving._find": "a webhook's address tells which scope may be entered",
     "apps.vault.keys.verify_root_key": "the root key is proved on every workspace's key at start-up",
     "apps.workspaces.middleware.OperatorMiddleware.__call__": "the operator's admin spans workspaces",
     "apps.workspaces.services.authenticate_token": "the token tells which scope may be entered",

@@ -20,6 +20,7 @@ from apps.api import (
     tasks,
     tokens,
     versions,
+    webhooks,
 )  # fmt: skip
 from apps.api.authentication import authenticate
 from apps.api.problems import install_problems
@@ -43,6 +44,7 @@ api.add_router("/runs", runs.router, tags=["runs"])
 api.add_router("/events", events.router, tags=["events"])
 api.add_router("/rules", rules.router, tags=["rules"])
 api.add_router("/schedules", schedules.router, tags=["schedules"])
+api.add_router("/webhooks", webhooks.router, tags=["webhooks"])
 api.add_router("/store", store.router, tags=["store"])
 api.add_router("/tasks", tasks.router, tags=["tasks"])
 api.add_router("/packages", packages.router, tags=["packages"])

@@ -28,6 +28,7 @@ from apps.dashboard import (
     tasks,
     tokens,
     versions,
+    webhooks,
     workspaces,
 )
 
@@ -45,6 +46,7 @@ NOUNS = (
     events,
     rules,
     schedules,
+    webhooks,
     artifacts,
     store,
     approvals,

@@ -16,7 +16,7 @@ from apps.core.tenancy import current_workspace_id
 from apps.functions.arguments import find_unkeepable
 from apps.functions.models import Function
 from apps.runs.models import Run
-from apps.triggers.models import Delivery, Event, Rule
+from apps.triggers.models import Delivery, Event, Rule, Webhook
 from apps.triggers.states import DeliveryKind, DeliveryState
 from apps.workspaces.models import Membership
 
@@ -87,6 +87,7 @@ def record_event(
     subject: str = "",
     function: Function | UUID | None = None,
     run: Run | None = None,
+    webhook: Webhook | None = None,
     chain: Chain = BEGINNING,
     emitted_by: Membership | None = None,
     replay_of: Event | None = None,
@@ -103,6 +104,7 @@ def record_event(
         data=data,
         function_id=function.pk if isinstance(function, Function) else function,
         run=run,
+        webhook=webhook,
         root_id=chain.root_id,
         depth=chain.depth,
         emitted_by=emitted_by,

@@ -10,6 +10,7 @@ from apps.core.leases import Leased
 from apps.core.tenancy import TenantManager, TenantModel, TenantQuerySet
 from apps.functions.models import Function
 from apps.triggers.states import TERMINAL, DeliveryKind, DeliveryState
+from apps.triggers.types import WEBHOOK_RECEIVED, webhook_type
 
 
 class EventQuerySet(TenantQuerySet["Event"]):
@@ -45,6 +46,7 @@ class Event(TenantModel):
     # No index where nothing is looked up by it: an event is written at the end of every run.
     function = models.ForeignKey("functions.Function", on_delete=models.SET_NULL, null=True, related_name="+", db_index=False)
     run = models.ForeignKey("runs.Run", on_delete=models.SET_NULL, null=True, related_name="events")
+    webhook = models.ForeignKey("triggers.Webhook", on_delete=models.SET_NULL, null=True, related_name="events", db_index=False)
     emitted_by = models.ForeignKey(
         "workspaces.Membership", on_delete=models.SET_NULL, null=True, related_name="+", db_index=False
     )
@@ -62,6 +64,7 @@ class Event(TenantModel):
         indexes = [
             models.Index(fields=["workspace", "-id"], name="triggers_event_newest"),
             models.Index(fields=["workspace", "type", "-id"], name="triggers_event_type"),
+            models.Index(fields=["webhook", "-id"], name="triggers_event_webhook", condition=Q(webhook__isnull=False)),
         ]
 
     class Tenancy(TenantModel.Tenancy):
@@ -73,6 +76,11 @@ class Event(TenantModel):
     @property
     def short_id(self) -> str:
         return str(self.pk)[-8:]
+
+    @property
+    def heard_as(self) -> tuple[str, ...]:
+        """The types under which rules hear of it: its own, and that of the one webhook that took it."""
+        return (self.type, webhook_type(self.subject)) if self.type == WEBHOOK_RECEIVED else (self.type,)
 
     def as_cloudevent(self) -> dict[str, Any]:
         """The envelope of CloudEvents 1.0 with the data inside; what expressions read as `event`."""
@@ -101,7 +109,7 @@ class RuleQuerySet(TenantQuerySet["Rule"]):
     def listening_to(self, event: Event) -> "RuleQuerySet":
         """The rules that wait for such an event, found by the index of type and function, however many others there are."""
         about = Q(function=None) | Q(function=event.function_id) if event.function_id else Q(function=None)
-        return self.filter(about, is_active=True, event_type=event.type)
+        return self.filter(about, is_active=True, event_type__in=event.heard_as)
 
 
 class Rule(TenantModel):
@@ -167,6 +175,92 @@ class Schedule(TenantModel):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Scheme(models.TextChoices):
+    """How a webhook knows its sender. All but the last two sign what they send."""
+
+    STANDARD = "standard", "Standard Webhooks"
+    GITHUB = "github", "GitHub"
+    STRIPE = "stripe", "Stripe"
+    HMAC = "hmac", "HMAC in a header of your choice"
+    BEARER = "bearer", "A token in a header, nothing signed"
+    NONE = "none", "Nothing: whoever knows the address"
+
+    @property
+    def is_signed(self) -> bool:
+        return self not in (Scheme.BEARER, Scheme.NONE)
+
+
+class Webhook(TenantModel):
+    """An address at which programs outside tell events. `public_id` is in the address and is no credential.
+
+    `header`, `algorithm`, `encoding` and `prefix` say where and how a signature stands when the scheme leaves it open.
+    """
+
+    public_id = models.CharField(max_length=22, unique=True)
+    name = models.CharField(max_length=60)
+    scheme = models.CharField(max_length=8, choices=Scheme.choices)
+    header = models.CharField(max_length=60, blank=True, default="")
+    algorithm = models.CharField(max_length=6, blank=True, default="")
+    encoding = models.CharField(max_length=6, blank=True, default="")
+    prefix = models.CharField(max_length=20, blank=True, default="")
+    methods = models.JSONField(default=list)
+    content_types = models.JSONField(default=list)
+    kept_headers = models.JSONField(default=list)
+    max_bytes = models.PositiveIntegerField()
+    most_per_minute = models.PositiveIntegerField()
+    is_active = models.BooleanField(default=True)
+    created_by = models.ForeignKey("workspaces.Membership", on_delete=models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["workspace", "name"], name="triggers_webhook_name_once")]
+
+    class Tenancy(TenantModel.Tenancy):
+        immutable = ("public_id", "name", "scheme", "created_at")
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def path(self) -> str:
+        return f"/hooks/{self.public_id}"
+
+
+class WebhookSecret(TenantModel):
+    """A secret that a webhook's sender signs with, sealed. Two are valid for a while after a rotation."""
+
+    webhook = models.ForeignKey(Webhook, on_delete=models.CASCADE, related_name="secrets")
+    key = models.ForeignKey("vault.WorkspaceKey", on_delete=models.RESTRICT, related_name="+")
+    sealed_key = models.BinaryField()
+    sealed = models.BinaryField()
+    created_at = models.DateTimeField(db_default=Now())
+    valid_until = models.DateTimeField(null=True)
+
+    class Tenancy(TenantModel.Tenancy):
+        immutable = ("webhook", "key", "sealed_key", "sealed", "created_at")
+
+    def __str__(self) -> str:
+        return f"a secret of {self.webhook_id}"
+
+
+class WebhookRefusal(TenantModel):
+    """How often a webhook has refused something, by reason. Counted and not kept: strangers must not fill the database."""
+
+    webhook = models.ForeignKey(Webhook, on_delete=models.CASCADE, related_name="refusals")
+    reason = models.CharField(max_length=30)
+    count = models.PositiveBigIntegerField(default=0)
+    last_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["webhook", "reason"], name="triggers_webhookrefusal_once")]
+
+    class Tenancy(TenantModel.Tenancy):
+        immutable = ("webhook", "reason")
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.count}"
 
 
 class DeliveryQuerySet(TenantQuerySet["Delivery"]):

@@ -20,9 +20,9 @@ from apps.functions.reader.literals import storable
 from apps.runs.services import KeyReused
 from apps.triggers import mapping
 from apps.triggers.events import BadEventData, check_data, deliver, record_event, told_before
-from apps.triggers.models import Delivery, Event, Rule, Schedule
+from apps.triggers.models import Delivery, Event, Rule, Schedule, Webhook
 from apps.triggers.states import OPEN, DeliveryKind
-from apps.triggers.types import PLATFORM, RULE_FIRED, check_own_type, check_type, schedule_of
+from apps.triggers.types import PLATFORM, RULE_FIRED, WEBHOOK_RECEIVED, check_own_type, check_type, schedule_of, webhook_of
 from apps.workspaces.models import Membership
 from apps.workspaces.roles import Permission
 from apps.workspaces.services import require
@@ -223,8 +223,10 @@ def try_rule(*, actor: Membership, draft: RuleDraft, most: int = 5) -> list[Tria
     """
     require(actor, Permission.DEVELOP)
     _checked(draft)
-    about = {"function": draft.function} if draft.function else {}
-    events = Event.objects.filter(type=draft.event_type, **about).order_by("-id")[:most]
+    webhook = webhook_of(draft.event_type)
+    about: dict[str, Any] = {"function": draft.function} if draft.function else {}
+    alike = {"type": WEBHOOK_RECEIVED, "subject": webhook} if webhook else {"type": draft.event_type}
+    events = Event.objects.filter(**alike, **about).order_by("-id")[:most]
     return [_trial(draft, event) for event in events]
 
 
@@ -272,12 +274,7 @@ def _checked(draft: RuleDraft) -> dict[str, Any]:
     if not 1 <= draft.most_running <= MOST_RUNNING:
         raise BadRule(f"A rule may have 1 to {MOST_RUNNING} runs going on.")
     event_type = check_type(draft.event_type)
-    if draft.function and event_type in PLATFORM and not PLATFORM[event_type].of_function:
-        raise BadRule(f"Events of the type {event_type} are about no function: leave the function out.")
-    if (schedule := schedule_of(event_type)) and not Schedule.objects.filter(name=schedule).exists():
-        raise BadRule(f"There is no schedule “{schedule[:60]}” here. Write it first.")
-    if draft.function and schedule:
-        raise BadRule("What a schedule tells is about no function: leave the function out.")
+    _check_source(event_type, draft.function)
     for function in (draft.target, draft.function, draft.error_handler):
         if function is not None and function.task_id is not None:
             raise BadRule("Rules are about functions of the library, not about what a task keeps for itself.")
@@ -285,6 +282,18 @@ def _checked(draft: RuleDraft) -> dict[str, Any]:
     if draft.error_handler:
         mapping.check_handler(_schema_of(draft.error_handler))
     return {**vars(draft), "name": name, "event_type": event_type, "arguments": dict(draft.arguments)}
+
+
+def _check_source(event_type: str, function: Function | None) -> None:
+    """There is somebody who tells such events, and they are about functions if the rule is to choose one."""
+    if function and event_type in PLATFORM and not PLATFORM[event_type].of_function:
+        raise BadRule(f"Events of the type {event_type} are about no function: leave the function out.")
+    if (schedule := schedule_of(event_type)) and not Schedule.objects.filter(name=schedule).exists():
+        raise BadRule(f"There is no schedule “{schedule[:60]}” here. Write it first.")
+    if (webhook := webhook_of(event_type)) and not Webhook.objects.filter(name=webhook).exists():
+        raise BadRule(f"There is no webhook “{webhook[:60]}” here. Make it first.")
+    if function and (schedule or webhook):
+        raise BadRule("What a schedule or a webhook tells is about no function: leave the function out.")
 
 
 def _schema_of(function: Function) -> dict[str, Any]:

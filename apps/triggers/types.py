@@ -8,7 +8,7 @@ from apps.core.errors import Invalid
 MAX_TYPE = 100
 MAX_SCHEDULE_NAME = 60
 SCHEDULE_NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
-_SCHEDULE = "schedule."
+_SCHEDULE, _WEBHOOK = "schedule.", "webhook."
 _NAME = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z0-9_]+)+\Z")
 
 
@@ -33,10 +33,12 @@ RULE_FAILED, RULE_FIRED = "rule.failed", "rule.fired"
 FUNCTION_CREATED, FUNCTION_UPDATED = "function.created", "function.updated"
 FUNCTION_ACTIVATED = "function.activated"
 PACKAGE_APPROVED = "package.approved"
+WEBHOOK_RECEIVED = "webhook.received"
 TASK_TYPES = tuple(f"task.{state}" for state in ("completed", "failed", "cancelled", "over_budget"))
 
 RULE_DATA = "rule, event, run, state, reason"
 VERSION_DATA = "function, version, author, origin, source"
+WEBHOOK_DATA = "webhook, body, encoding, content_type, method, headers, sha256"
 FILES_DATA = "run, function, files (id, name, size, sha256, media_type)"
 
 
@@ -54,13 +56,14 @@ PLATFORM: dict[str, EventType] = {
         EventType(FUNCTION_ACTIVATED, "A version became active", VERSION_DATA),
         EventType(PACKAGE_APPROVED, "Packages were approved", "request, reason", of_function=False),
         *(EventType(name, f"A task {_words(name)}", "task, state", of_function=False) for name in TASK_TYPES),
+        EventType(WEBHOOK_RECEIVED, "A webhook took something", WEBHOOK_DATA, of_function=False),
         EventType(RULE_FAILED, "A rule failed", RULE_DATA),
         EventType(RULE_FIRED, "A rule was fired by hand", "what was given"),
     )
 }
 """By name. What is not here is told by people and by code, whose types begin with another word."""
 
-_RESERVED = frozenset(name.partition(".")[0] for name in PLATFORM) | {"schedule", "webhook"}
+_RESERVED = frozenset(name.partition(".")[0] for name in PLATFORM) | {"schedule"}
 TOLD_BY_A_RUN = frozenset((*RUN_TYPES, ARTIFACT_STORED))
 """What any run may bring about by itself."""
 
@@ -71,7 +74,7 @@ def check_type(name: str) -> str:
     Raises:
         BadEventType
     """
-    is_platforms = name in PLATFORM or (name.startswith(_SCHEDULE) and SCHEDULE_NAME.match(name.removeprefix(_SCHEDULE)))
+    is_platforms = name in PLATFORM or any(SCHEDULE_NAME.match(each(name)) for each in (schedule_of, webhook_of))
     return name if is_platforms else check_own_type(name)
 
 
@@ -83,6 +86,17 @@ def schedule_type(name: str) -> str:
 def schedule_of(event_type: str) -> str:
     """The name of the schedule that tells this type; empty when none does."""
     return event_type.removeprefix(_SCHEDULE) if event_type.startswith(_SCHEDULE) else ""
+
+
+def webhook_type(name: str) -> str:
+    """The type by which a rule waits for what the webhook of this name takes, and for no other's."""
+    return _WEBHOOK + name
+
+
+def webhook_of(event_type: str) -> str:
+    """The name of the one webhook that this type means; empty when it means none."""
+    is_of_one = event_type.startswith(_WEBHOOK) and event_type != WEBHOOK_RECEIVED
+    return event_type.removeprefix(_WEBHOOK) if is_of_one else ""
 
 
 def check_own_type(name: str) -> str:

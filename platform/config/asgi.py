@@ -17,6 +17,7 @@ load_environment_file()
 
 http = get_asgi_application()
 
+from apps.api.hooks import Hooks  # noqa: E402
 from apps.mcp.endpoint import endpoint as mcp  # noqa: E402
 from apps.vault.keys import verify_root_key  # noqa: E402
 from config.urls import websocket_urlpatterns  # noqa: E402  the apps must be loaded first
@@ -29,7 +30,7 @@ with ThreadPoolExecutor(max_workers=1) as starting:
 sockets = URLRouter(websocket_urlpatterns)  # type: ignore[arg-type]  # channels' stubs want a type of their own
 application = ProtocolTypeRouter(
     {
-        "http": BodyLimit(Paths({"/mcp": mcp}, otherwise=http), max_bytes=settings.REQUEST_MAX_BYTES),
+        "http": Hooks(BodyLimit(Paths({"/mcp": mcp}, otherwise=http), max_bytes=settings.REQUEST_MAX_BYTES)),
         "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(sockets)),
     }
 )

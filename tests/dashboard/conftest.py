@@ -29,6 +29,8 @@ from apps.store.services import write_document
 from apps.triggers.events import record_event
 from apps.triggers.models import Event, Rule
 from apps.triggers.schedules import create_schedule
+from apps.triggers.webhooks.drafts import WebhookDraft
+from apps.triggers.webhooks.services import create_webhook
 from apps.vault.services import set_secret
 from apps.workspaces.groups import make_group
 from apps.workspaces.models import ApiToken, Membership
@@ -128,6 +130,7 @@ def make_things(member: Membership) -> SimpleNamespace:
     schedule = create_schedule(actor=member, name="every_morning", cron="0 9 * * *", now=timezone.now())
     folder = make_folder(actor=member, path="billing")
     group = make_group(actor=member, name="shout", members=[member])
+    webhook, _ = create_webhook(actor=member, draft=WebhookDraft(name="orders"))
     create_token(actor=member, name="A script", lifetime=None)
     token = ApiToken.objects.get(membership=member)
     pack = make_pack(member)
@@ -135,7 +138,7 @@ def make_things(member: Membership) -> SimpleNamespace:
     return SimpleNamespace(
         function=version.function, version=version, run=run, task=task, artifact=file, package_set=package_set,
         request=package_set.request, secret=secret, model=model, member=member, token=token,
-        rule=rule, event=event, schedule=schedule, folder=folder, group=group,
+        rule=rule, event=event, schedule=schedule, webhook=webhook, folder=folder, group=group,
         pack=pack, document=document, collection=document.collection,
     )  # fmt: skip
 

@@ -230,6 +230,9 @@ TRIGGER_CHAIN_RUNS = read_int("SELFSMITH_TRIGGER_CHAIN_RUNS", 100)  # that rules
 TRIGGER_FAN_OUT = read_int("SELFSMITH_TRIGGER_FAN_OUT", 50)  # rules that wait for the same events
 TRIGGER_EVENTS_PER_RUN = read_int("SELFSMITH_TRIGGER_EVENTS_PER_RUN", 100)  # told by its code
 TRIGGER_QUEUE = read_int("SELFSMITH_TRIGGER_QUEUE", 10_000)  # events of a workspace that wait for rules
+WEBHOOK_MAX_BYTES = read_int("SELFSMITH_WEBHOOK_MAX_BYTES", 1024 * 1024)  # of a body; a webhook may take less
+WEBHOOK_WAIT_SECONDS = read_int("SELFSMITH_WEBHOOK_WAIT", 30)  # a sender may wait for what comes of it
+WEBHOOK_WAITING = read_int("SELFSMITH_WEBHOOK_WAITING", 100)  # senders that wait, in one web process
 WORKSPACE_RUNNING_RUNS = read_int("SELFSMITH_WORKSPACE_RUNNING_RUNS", 50)
 WORKSPACE_QUEUED_RUNS = read_int("SELFSMITH_WORKSPACE_QUEUED_RUNS", 10_000)
 WORKSPACE_WEIGHTS = read_weights("SELFSMITH_WORKSPACE_WEIGHTS")  # acme=2,globex=1: acme's runs get twice the places
