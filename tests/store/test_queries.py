@@ -8,10 +8,11 @@ import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from apps.store import queries
-from apps.store.filters import MOST_CONDITIONS, BadFilter, read_filter
+from apps.core import patience
+from apps.core.json_filters import MOST_CONDITIONS, BadFilter, read_filter
+from apps.core.patience import FilterTooSlow
 from apps.store.models import Document
-from apps.store.queries import BadCursor, BadOrder, FilterTooSlow, page_of, read_query
+from apps.store.queries import BadCursor, BadOrder, page_of, read_query
 from apps.store.services import find_documents, list_collections, write_document
 from apps.store.values import check_value
 
@@ -163,7 +164,7 @@ def test_an_order_that_there_is_not_is_refused(order: Any) -> None:
 
 def test_a_query_that_takes_too_long_is_ended_and_told(people, monkeypatch) -> None:
     slow = Document.objects.extra(where=["pg_sleep(2) IS NOT NULL"])
-    monkeypatch.setattr(queries, "PATIENCE_SECONDS", 1)
+    monkeypatch.setattr(patience, "PATIENCE_SECONDS", 1)
     with pytest.raises(FilterTooSlow, match="within 1 s"), transaction.atomic():
         page_of([slow], read_query())
 
