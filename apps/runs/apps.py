@@ -11,7 +11,7 @@ class RunsConfig(AppConfig):
         from apps.core.events import on
         from apps.functions.graph import register_part
         from apps.packages.collection import ask_before_removing
-        from apps.runs import arguments, attacks, boxes, children, library, orphans, reactions, work
+        from apps.runs import arguments, attacks, boxes, bulk, children, library, orphans, reactions, work
         from apps.runs.environments import is_environment_needed
         from apps.runs.health import draw_health
         from apps.runs.requests import register_verb, register_waiting_verb
@@ -22,6 +22,7 @@ class RunsConfig(AppConfig):
         register_work(
             attacks.WORK, step=attacks.fire_next_round, sweep=attacks.sweep_lost_rounds, pending=attacks.count_due_rounds
         )
+        register_work(bulk.WORK, step=bulk.perform_next_bulk, sweep=bulk.sweep_lost_bulk, pending=bulk.count_due_bulk)
         ask_before_removing(is_environment_needed)
         register_part(draw_health)
         register_waiting_verb("runs.call", children.call_function)

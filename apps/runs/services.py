@@ -25,7 +25,7 @@ from apps.functions.models import FunctionVersion, RetryClass
 from apps.functions.services import ensure_environment, resolve_closure
 from apps.runs import deadlines, lanes, transitions
 from apps.runs.arguments import are_stored, keep_sealed, request_digest_of
-from apps.runs.models import Artifact, Run, RunInput
+from apps.runs.models import Artifact, Run, RunInput, RunTrigger
 from apps.runs.states import RunState
 from apps.workspaces.models import Membership
 from apps.workspaces.roles import Permission
@@ -89,6 +89,8 @@ def start_run(
     queue_seconds: float | None = None,
     total_seconds: float | None = None,
     family: Family | None = None,
+    trigger: RunTrigger | None = None,
+    restarted_from: Run | None = None,
 ) -> Run:
     """Queue one execution of `version`, with everything that it will use frozen on the row.
 
@@ -99,6 +101,8 @@ def start_run(
         queue_seconds: how long it may wait for a worker; total_seconds: how long from then to its end, with all attempts
             and pauses. The installation's usual when left out.
         family: where it stands below the run whose code starts it.
+        trigger: what starts it, where that is neither of what the other arguments tell: a rule, or a schedule.
+        restarted_from: the run that it repeats, in its own way.
 
     Raises:
         PermissionMissing, FunctionArchived, ArgumentsInvalid, SameFileName, FilesTooLarge, UnknownDependency, DependencyCycle,
@@ -126,6 +130,8 @@ def start_run(
         **frozen,
         **(deadlines.started_clocks(times) if is_ready_now else times),
         **(vars(family) if family else {}),
+        trigger=trigger or _trigger_of(actor, family, task_id),
+        restarted_from=restarted_from,
         idempotency_key=idempotency_key,
         request_digest=request_digest_of(version, asked),
     )
@@ -135,6 +141,14 @@ def start_run(
     if is_ready_now:
         wake("runs")
     return run
+
+
+def _trigger_of(actor: Membership, family: Family | None, task_id: UUID | None) -> RunTrigger:
+    if family:
+        return RunTrigger.RUN
+    if task_id:
+        return RunTrigger.TASK
+    return RunTrigger.API if actor.is_token else RunTrigger.PERSON
 
 
 def _attach(run: Run, arguments: dict[str, Any], files: Sequence[Artifact]) -> None:
