@@ -287,6 +287,7 @@ class RunOut(Schema):
     function: str
     version: int
     state: str
+    trigger: str
     attempt: int
     message: str
     result: Any
@@ -299,7 +300,7 @@ class RunOut(Schema):
 
     @staticmethod
     def of(run: Run) -> "RunOut":
-        names = ("id", "state", "attempt", "message", "result", "error", "kernel", "seconds")
+        names = ("id", "state", "trigger", "attempt", "message", "result", "error", "kernel", "seconds")
         times = ("created_at", "started_at", "finished_at")
         values = {name: getattr(run, name) for name in (*names, *times)}
         return RunOut(function=run.function.name, version=run.version.number, **values)
@@ -334,6 +335,7 @@ class ChildOut(Schema):
 class RunDetailOut(RunOut):
     parent: UUID | None
     root: UUID | None
+    restarted_from: UUID | None
     depth: int
     retry_class: str
     queue_deadline_at: datetime | None

@@ -6,9 +6,11 @@ from typing import Any
 
 from apps.core.errors import Conflict
 from apps.functions.models import FunctionVersion
-from apps.runs.models import Artifact, Run, RunInput, RunTrigger
+from apps.runs.models import Artifact, Run, RunInput
 from apps.runs.services import start_run
 from apps.workspaces.models import Membership
+from apps.workspaces.roles import Permission
+from apps.workspaces.services import require
 
 _NONE: Any = object()
 
@@ -40,7 +42,6 @@ def restart_run(
     files: Sequence[Artifact] | None = None,
     with_active_version: bool = False,
     idempotency_key: str | None = None,
-    trigger: RunTrigger | None = None,
 ) -> Run:
     """Start a new run like `run`, which may have ended or still go on; nothing happens to it. The new one names it.
 
@@ -51,6 +52,7 @@ def restart_run(
     Raises:
         PermissionMissing, ArgumentsNotKept, NoActiveVersion, and what `start_run` raises: FunctionArchived, ArgumentsInvalid, …
     """
+    require(actor, Permission.RUN)
     return start_run(
         actor=actor,
         version=version_to_restart(run, with_active_version=with_active_version),
@@ -58,7 +60,6 @@ def restart_run(
         files=files_of(run) if files is None else files,
         idempotency_key=idempotency_key,
         restarted_from=run,
-        trigger=trigger,
     )
 
 

@@ -62,6 +62,10 @@ TABLE: dict[tuple[str, str], Row] = {
     ("GET", "/runs/{run_id}/log"): Row(V, 200),
     ("GET", "/runs/{run_id}/connections"): Row(V, 200),
     ("POST", "/runs/{run_id}/cancel"): Row(R, 200),
+    ("POST", "/runs/{run_id}/restart"): Row(R, 202, {"arguments": {"text": "again"}}),
+    ("GET", "/bulk"): Row(V, 200),
+    ("POST", "/bulk"): Row(R, 202, {"kind": "cancel", "filter": {"state": "open"}}),
+    ("GET", "/bulk/{bulk_id}"): Row(V, 200),
     ("GET", "/events"): Row(V, 200),
     ("POST", "/events"): Row(R, 201, {"type": "order.sent"}),
     ("GET", "/events/{event_id}"): Row(V, 200),
@@ -105,7 +109,7 @@ def values_of(things: SimpleNamespace) -> dict[str, Any]:
         "name": things.function.name, "file_id": things.artifact.pk, "run_id": things.run.pk, "task_id": things.task.pk,
         "model_id": things.model.pk, "package_set_id": things.package_set.pk, "request_id": things.request.pk,
         "digest": things.request.digest, "number": things.version.number,
-        "event_id": things.event.pk, "rule_id": things.rule.pk, "schedule_id": things.schedule.pk,
+        "bulk_id": things.bulk.pk, "event_id": things.event.pk, "rule_id": things.rule.pk, "schedule_id": things.schedule.pk,
         "collection": things.collection.name, "key": things.document.key,
     }  # fmt: skip
 

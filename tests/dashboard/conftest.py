@@ -19,6 +19,8 @@ from apps.llm.models import ConnectionState, Kind, LanguageModel
 from apps.llm.types import Message
 from apps.packages.models import PackageSet
 from apps.packages.states import PackageState
+from apps.runs.bulk import request_bulk
+from apps.runs.bulk_actions import BulkKind
 from apps.runs.models import LogChunk, Run
 from apps.runs.services import store_upload
 from apps.runs.states import RunState
@@ -113,8 +115,9 @@ def make_things(member: Membership) -> SimpleNamespace:
     create_token(actor=member, name="A script", lifetime=None)
     token = ApiToken.objects.get(membership=member)
     document = write_document(actor=member, collection="visits", key="home", value={"n": 1})
+    bulk = request_bulk(actor=member, kind=BulkKind.CANCEL, run_ids=[run.pk])
     return SimpleNamespace(
-        function=version.function, version=version, run=run, task=task, artifact=file, package_set=package_set,
+        function=version.function, version=version, run=run, bulk=bulk, task=task, artifact=file, package_set=package_set,
         request=package_set.request, secret=secret, model=model, member=member, token=token,
         rule=rule, event=event, schedule=schedule,
         document=document, collection=document.collection,

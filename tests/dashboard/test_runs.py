@@ -160,10 +160,9 @@ def test_the_list_can_be_narrowed(client, cast, run) -> None:
     assert found("?q=whis") == (False, True)
     assert found("?state=running") == (False, True)
     assert found(f"?function={run.function_id}") == (True, False)
-    assert found("?state=nonsense") == (True, True)
 
 
-@pytest.mark.parametrize("query", ["?function=x", "?before=x", "?after=1"])
+@pytest.mark.parametrize("query", ["?before=x", "?after=1"])
 def test_a_list_that_cannot_be_is_not_found(client, run, query: str) -> None:
     assert client.get(f"/w/acme/runs/{query}").status_code == 404
 
