@@ -6,7 +6,7 @@ from uuid import UUID
 
 from ninja import Field, Schema
 
-from apps.runs.models import BulkAction
+from apps.runs.bulk_actions import BulkAction
 
 WORDS = "words in the function's name, the message, the id, the arguments or the result"
 CONDITION = 'such as `order.city = Paris`, or JSON such as {"city": {"$in": ["Paris", "Rome"]}}'
@@ -29,14 +29,14 @@ class RunFilterIn(Schema):
 class RestartIn(Schema):
     arguments: dict[str, Any] | None = Field(None, description="as they were, when left out")
     files: list[UUID] | None = Field(None, max_length=50, description="as they were, when left out")
-    with_active_version: bool = Field(False, description="instead of the version of then")
+    with_active_version: bool = Field(default=False, description="instead of the version of then")
 
 
 class BulkIn(Schema):
     kind: str = Field(description="cancel or rerun")
     runs: list[UUID] = Field([], max_length=1000, description="ids; or else a filter")
     filter: RunFilterIn | None = Field(None, description="all that fulfil it now; to cancel, those of them that are open")
-    with_active_version: bool = Field(False, description="of runs again: instead of the version that each had")
+    with_active_version: bool = Field(default=False, description="of runs again: instead of the version that each had")
 
 
 class BulkFailureOut(Schema):

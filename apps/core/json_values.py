@@ -1,4 +1,4 @@
-"""JSON that somebody sent: read, and measured for whether the database can keep it. Everything that is given here may be hostile."""
+"""JSON that somebody sent, which may be hostile: read, and measured for whether the database can keep it."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""The chain of events, rules and runs that a run stands in, as a picture: what began it, what each rule did, and where it was stopped."""
+"""The chain of events, rules and runs that a run stands in, as a picture, with what stopped it and where."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -47,8 +47,8 @@ class Chain:
     @cached_property
     def runs(self) -> dict[UUID, Run]:
         """What the rules started, what told the events, and the run that the picture is about."""
-        told = {delivery.event.run_id: delivery.event.run for delivery in self.deliveries if delivery.event.run}
-        started = {delivery.run_id: delivery.run for delivery in self.deliveries if delivery.run}
+        told = {run.pk: run for delivery in self.deliveries if (run := delivery.event.run)}
+        started = {run.pk: run for delivery in self.deliveries if (run := delivery.run)}
         return {self.run.pk: self.run, **told, **started}
 
     @property
@@ -122,9 +122,7 @@ def _panel(chain: Chain, key: str) -> dict[str, Any]:
 def _picture(request: PageRequest, chain: Chain) -> Picture:
     panel = reverse("run-chain-node", args=[request.workspace.slug, chain.run.pk])
     told = [*_told_of_events(chain), *_told_of_rules(chain), *_told_of_runs(chain)]
-    boxes = (
-        Box(key, words, shape, title, tone, panel_url=f"{panel}?{urlencode({'key': key})}") for key, words, shape, title, tone in told
-    )
+    boxes = (Box(*each, panel_url=f"{panel}?{urlencode({'key': each[0]})}") for each in told)
     title = f"The chain of {chain.run.function.name} {chain.run.short_id}"
     return Picture(title, tuple(boxes), tuple(_arrows(chain)))
 

@@ -45,9 +45,7 @@ def run_restart(request: PageRequest, run_id: UUID) -> HttpResponse:
     return _show(request, run, version, shown, given, outcome)
 
 
-def _restart(
-    request: PageRequest, run: Run, version: FunctionVersion, fields: Sequence[Field], given: Sequence[Artifact]
-) -> Run:
+def _restart(request: PageRequest, run: Run, version: FunctionVersion, fields: Sequence[Field], given: Sequence[Artifact]) -> Run:
     kept = [file for file in given if str(file.pk) in request.POST.getlist("file")]
     return restart_run(
         actor=request.membership,
@@ -73,7 +71,7 @@ def _show(
         "fields": fields,
         "files": _choices(request, given),
         "is_active": version.pk == active_id,
-        "active_number": _number_of(active_id) if active_id not in (None, run.version_id) else None,
+        "active_number": _number_of(active_id) if active_id and active_id != run.version_id else None,
         "keeps_arguments": keeps_arguments(run),
         "without_field": without_field(fields, run.arguments) if fields else [],
         "errors": _errors(fields, refusal) if refusal else [],
@@ -87,7 +85,7 @@ def _choices(request: PageRequest, given: Sequence[Artifact]) -> list[tuple[Arti
     return [(file, kept is None or str(file.pk) in kept) for file in given]
 
 
-def _number_of(version_id: object) -> int:
+def _number_of(version_id: UUID) -> int:
     return FunctionVersion.objects.only("number").get(pk=version_id).number
 
 

@@ -26,10 +26,11 @@ SHOWN_BULK = 3
 def runs_list(request: PageRequest) -> HttpResponse:
     """A filter that makes no sense, or takes too long, is told above an empty list."""
     asked = asked_for(request)
-    outcome = asked.refusal or attempt(request, lambda: _found(request, asked))
-    refusal = outcome if isinstance(outcome, DomainError) else None
+    looked = None if asked.refusal else attempt(request, lambda: _found(request, asked))
+    found = asked.refusal or looked or _nothing()
+    refusal = found if isinstance(found, DomainError) else None
     context = {
-        **(_nothing() if isinstance(outcome, DomainError) else outcome),
+        **(_nothing() if isinstance(found, DomainError) else found),
         **form_of(request, asked),
         "function": asked.function,
         "refusal": refusal.message if refusal else "",

@@ -96,7 +96,13 @@ def draw(runs: Sequence[Timed], *, is_log: bool, is_cut: bool = False) -> Scatte
     scale = _Logarithmic(shortest, longest) if is_log else _Linear(longest)
     first, last = _span(runs)
     dots = (
-        Dot(run.run_id, _across(run.started_at, first, last), _down(scale.share(run.seconds)), look_of(run.state).tone, _title(run))
+        Dot(
+            run.run_id,
+            _across(run.started_at, first, last),
+            _down(scale.share(run.seconds)),
+            look_of(run.state).tone,
+            _title(run),
+        )
         for run in sorted(runs, key=lambda run: (run.started_at, run.run_id))
     )
     durations = tuple(Tick(_down(scale.share(seconds)), as_duration(seconds)) for seconds in scale.marks())
@@ -108,8 +114,8 @@ class _Linear:
 
     def __init__(self, longest: float) -> None:
         rough = max(longest, SHORTEST) / 4
-        magnitude = 10 ** math.floor(math.log10(rough))
-        self._step = next(step * magnitude for step in STEPS if step * magnitude >= rough * (1 - 1e-9))
+        magnitude = 10.0 ** math.floor(math.log10(rough))
+        self._step: float = next(step * magnitude for step in STEPS if step * magnitude >= rough * (1 - 1e-9))
 
     def share(self, seconds: float) -> float:
         return seconds / (4 * self._step)
@@ -157,7 +163,17 @@ def _moment(at: datetime, span: timedelta) -> str:
     local = timezone.localtime(at)
     if span < timedelta(minutes=10):
         return f"{local:%H:%M:%S}"
-    return f"{local:%H:%M}" if span < timedelta(days=1) else f"{local:%d %b, %H:%M}" if span < timedelta(days=4) else f"{local:%d %b}"
+    return (
+        f"{local:%H:%M}"
+        if span < timedelta(days=1)
+        else f"{local:%d %b, %H:%M}"
+        if span < timedelta(days=4)
+        else f"{local:%d %b}"
+    )
+
+
+def _tone(run: Timed) -> str:
+    return look_of(run.state).tone
 
 
 def _title(run: Timed) -> str:

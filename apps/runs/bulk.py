@@ -194,7 +194,8 @@ def _deal_with_next(action: BulkAction) -> bool:
 
 def _act(action: BulkAction, run_id: UUID) -> None:
     """With the rights that whoever asked has now."""
-    member = Membership.objects.select_related("user").filter(pk=action.asked_by_id, user__is_active=True).first()
+    members = Membership.objects.select_related("user").filter(user__is_active=True)
+    member = members.filter(pk=action.asked_by_id).first() if action.asked_by_id else None
     if member is None:
         raise NobodyBehindBulk("Whoever asked for this is no member here any more.")
     member.is_token = action.by_token

@@ -17,10 +17,8 @@ from sandbox.sentences import DONE
 OPERATORS_MODELS = (AttackRound, AttackShot)
 """Tables of this app that belong to no workspace. Django finds them through this module."""
 
-__all__ = (
-    *("Artifact", "Attempt", "BulkAction", "Connection", "LogChunk", "Run", "RunInput", "RunTrigger", "SealedArguments", "Span"),
-    "OPERATORS_MODELS",
-)
+MODELS_ELSEWHERE = (BulkAction,)
+"""Found through this module too, and a workspace's as all below."""
 
 
 class RunTrigger(models.TextChoices):

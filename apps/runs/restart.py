@@ -72,7 +72,9 @@ def version_to_restart(run: Run, *, with_active_version: bool) -> FunctionVersio
     if not with_active_version or run.function.active_version_id == run.version_id:
         run.version.function = run.function
         return run.version
-    version = FunctionVersion.objects.filter(pk=run.function.active_version_id).first() if run.function.active_version_id else None
+    version = (
+        FunctionVersion.objects.filter(pk=run.function.active_version_id).first() if run.function.active_version_id else None
+    )
     if version is None:
         raise NoActiveVersion(f"“{run.function.name}” has no active version: activate one, or take the version of then.")
     version.function = run.function

@@ -17,6 +17,7 @@ from apps.triggers.states import DeliveryState
 from tests.dashboard.conftest import make_event, make_function, make_rule, make_run
 
 type SignIn = Callable[..., Client]
+REASON = "This rule has started 60 runs in a minute."
 
 
 @pytest.fixture
@@ -35,7 +36,9 @@ def chain(cast: SimpleNamespace) -> SimpleNamespace:
         )
         low = make_run(cast.developer, whisper, state=RunState.FAILED)
         Delivery.objects.filter(rule=second).update(state=DeliveryState.STARTED, run=low)
-        Delivery.objects.filter(rule=third).update(state=DeliveryState.REFUSED, reason="This rule has started 60 runs in a minute.")
+        Delivery.objects.filter(rule=third).update(
+            state=DeliveryState.REFUSED, reason="This rule has started 60 runs in a minute."
+        )
         return SimpleNamespace(
             cast=cast, top=top, low=low, begun=begun, told=told, first=first, second=second, third=third, whisper=whisper
         )

@@ -65,7 +65,9 @@ def names(runs: SimpleNamespace, found: list[str]) -> list[str]:
     ],
     ids=str,
 )
-def test_the_address_says_what_is_shown(client: Client, runs: SimpleNamespace, query: dict[str, str], expected: list[str]) -> None:
+def test_the_address_says_what_is_shown(
+    client: Client, runs: SimpleNamespace, query: dict[str, str], expected: list[str]
+) -> None:
     assert names(runs, shown(client, **query)) == expected
 
 

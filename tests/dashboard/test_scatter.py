@@ -1,6 +1,7 @@
 """How long runs took: places of dots, scales, and the same in words."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from types import SimpleNamespace
 from uuid import UUID
 
@@ -36,7 +37,7 @@ def test_later_is_further_right_and_longer_is_higher_up() -> None:
 def test_each_power_of_ten_has_as_much_room_as_the_next() -> None:
     drawn = draw([timed(1, 0, 0.01), timed(2, 1, 0.1), timed(3, 2, 1), timed(4, 3, 10)], is_log=True)
     places = [dot.y for dot in drawn.dots]
-    steps = [round(low - high, 1) for low, high in zip(places, places[1:], strict=False)]
+    steps = [round(low - high, 1) for low, high in pairwise(places)]
     assert len(set(steps)) == 1
     assert [tick.words for tick in drawn.durations] == ["10 ms", "100 ms", "1.0 s", "10 s"]
 
@@ -45,7 +46,7 @@ def test_each_power_of_ten_has_as_much_room_as_the_next() -> None:
     st.lists(st.tuples(st.floats(0, 1e6), st.floats(0, 1e7)), min_size=1, max_size=20),
     st.booleans(),
 )
-def test_no_dot_leaves_the_drawing(told: list[tuple[float, float]], is_log: bool) -> None:  # noqa: FBT001  drawn by hypothesis
+def test_no_dot_leaves_the_drawing(told: list[tuple[float, float]], is_log: bool) -> None:
     drawn = draw([timed(number, *each) for number, each in enumerate(told)], is_log=is_log)
     assert all(LEFT <= dot.x <= RIGHT and TOP <= dot.y <= BOTTOM for dot in drawn.dots)
     assert all(0 <= tick.place <= 100 for tick in (*drawn.durations, *drawn.times))

@@ -121,9 +121,7 @@ GIVEN = {
 def test_a_form_that_is_filled_in_with_arguments_and_sent_as_it_is_gives_them_again(anything: object) -> None:
     given = {**GIVEN, "anything": anything}
     sent_back = {
-        field.html_name: field.text
-        for field in prefill(FIELDS, given)
-        if field.kind is not Kind.CHECKBOX or field.is_checked
+        field.html_name: field.text for field in prefill(FIELDS, given) if field.kind is not Kind.CHECKBOX or field.is_checked
     }
     got = parse_form(FIELDS, sent_back)
     assert {name: got.get(name) for name in given} == given

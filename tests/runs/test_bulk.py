@@ -11,7 +11,15 @@ from apps.core import leases, stopping
 from apps.core.retries import MAX_LOSSES
 from apps.core.tenancy import scope
 from apps.runs import bulk
-from apps.runs.bulk import NoRuns, TooManyRequests, TooManyRuns, find_bulk_action, perform_next_bulk, request_bulk, sweep_lost_bulk
+from apps.runs.bulk import (
+    NoRuns,
+    TooManyRequests,
+    TooManyRuns,
+    find_bulk_action,
+    perform_next_bulk,
+    request_bulk,
+    sweep_lost_bulk,
+)
 from apps.runs.bulk_actions import BulkAction, BulkKind, BulkState
 from apps.runs.filters import read_run_filter
 from apps.runs.models import Run, RunTrigger

@@ -79,7 +79,7 @@ def found(runs: SimpleNamespace, **given: str) -> list[str]:
         ({"arguments": "n != 42"}, ["plain", "failed", "late"]),
         ({"arguments": '{"n": {"$in": [7, 8]}}'}, ["plain"]),
         ({"arguments": '{"$or": [{"n": 7}, {"order.city": "Paris"}]}'}, ["first", "plain"]),
-        ({"arguments": "order = {\"city\": \"Paris\", \"rows\": [{\"price\": 9.5}]}"}, ["first"]),
+        ({"arguments": 'order = {"city": "Paris", "rows": [{"price": 9.5}]}'}, ["first"]),
         ({"result": "= 42"}, ["plain"]),
         ({"result": "> 41"}, ["plain"]),
         ({"result": "total = 100"}, ["first"]),

@@ -125,5 +125,5 @@ def test_what_started_a_run_stands_on_it_and_never_changes(cast, version) -> Non
         program = start_run(actor=cast.developer, version=version, arguments={"n": 1})
         task = start_run(actor=cast.owner, version=version, arguments={"n": 1}, task_id=person.pk)
     assert [person.trigger, program.trigger, task.trigger] == [RunTrigger.PERSON, RunTrigger.API, RunTrigger.TASK]
-    with pytest.raises(Exception, match="runs_run.trigger never changes"):
+    with pytest.raises(Exception, match=r"runs_run\.trigger never changes"):
         change(cast, person, trigger=RunTrigger.RULE, finished_at=Now())

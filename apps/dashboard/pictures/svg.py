@@ -39,7 +39,8 @@ text { font: 12px ui-monospace, Menlo, Consolas, monospace; fill: #171b26 }
 }
 """
 USUAL_CORNER = 6
-CORNERS = {"host": HEIGHT / 2, "call": HEIGHT / 2, "secret": 12, "package": 0, "event": 0, "rule": USUAL_CORNER}  # of a box by kind; a function's are small
+CORNERS = {"host": HEIGHT / 2, "call": HEIGHT / 2, "secret": 12, "package": 0, "event": 0, "rule": USUAL_CORNER}
+"""Of a box by kind; a function's are the usual ones."""
 
 
 def as_svg(picture: Picture) -> str:
