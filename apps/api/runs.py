@@ -26,7 +26,7 @@ LOG_SLICE = 1000
 @in_scope
 def list_runs(request: ApiRequest, filters: Query[RunFilterIn], after: UUID | None = None, limit: int = USUAL) -> object:
     require(request.membership, Permission.VIEW)
-    rows = filter_of(request.membership, filters).rows().select_related("function", "version")
+    rows = filter_of(request.membership, filters).rows().prefetch_related("function", "version")
     with patience(TOO_SLOW):
         return page_of(rows, after=after, limit=limit, show=RunOut.of)
 

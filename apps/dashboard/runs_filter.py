@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from apps.core.errors import DomainError, Invalid
+from apps.core.errors import Invalid
 from apps.dashboard.access import PageRequest
-from apps.dashboard.respond import attempt
 from apps.dashboard.states import look_of
 from apps.functions.models import Function
 from apps.functions.services import find_function, get_function
@@ -43,23 +42,17 @@ class Asked:
 
     wanted: RunFilter
     function: Function | None
-    refusal: DomainError | None
+    refusal: Invalid | None
 
 
 def asked_for(request: PageRequest) -> Asked:
     """Raises: NoSuchFunction for an id that is none of this workspace's."""
-    function: Function | None = None
-
-    def read() -> RunFilter:
-        nonlocal function
-        given = {name: request.GET.get(name, "") for name in LABELS}
+    given, function = {name: request.GET.get(name, "") for name in LABELS}, None
+    try:
         function = _function(request, given["function"].strip())
-        return read_run_filter({**given, "function": str(function.pk) if function else ""})
-
-    outcome = attempt(request, read)
-    if isinstance(outcome, DomainError):
-        return Asked(RunFilter(), function, outcome)
-    return Asked(outcome, function, None)
+        return Asked(read_run_filter({**given, "function": str(function.pk) if function else ""}), function, None)
+    except Invalid as refusal:
+        return Asked(RunFilter(), function, refusal)
 
 
 def _function(request: PageRequest, given: str) -> Function | None:

@@ -9,10 +9,9 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from apps.core.patience import patience
 from apps.dashboard.states import look_of
 from apps.dashboard.wording import as_duration
-from apps.runs.filters import TOO_SLOW
+from apps.functions.models import Function
 from apps.runs.models import RunQuerySet
 
 MOST_DOTS = 400
@@ -76,16 +75,13 @@ class Scatter:
 
 
 def scatter_of(rows: RunQuerySet, *, now: datetime, is_log: bool) -> Scatter | None:
-    """One query. None when none of the runs has started.
-
-    Raises: FilterTooSlow.
-    """
-    names = ("pk", "function__name", "state", "started_at", "finished_at")
-    with patience(TOO_SLOW):
-        found = list(rows.filter(started_at__isnull=False).order_by("-pk").values_list(*names)[: MOST_DOTS + 1])
+    """Two queries. None when none of the runs has started."""
+    names = ("pk", "function_id", "state", "started_at", "finished_at")
+    found = list(rows.filter(started_at__isnull=False).order_by("-pk").values_list(*names)[: MOST_DOTS + 1])
+    functions = Function.objects.only("name").in_bulk({row[1] for row in found})
     runs = [
-        Timed(pk, name, state, started_at, max(0.0, ((finished_at or now) - started_at).total_seconds()))
-        for pk, name, state, started_at, finished_at in found[:MOST_DOTS]
+        Timed(pk, functions[function_id].name, state, started_at, max(0.0, ((finished_at or now) - started_at).total_seconds()))
+        for pk, function_id, state, started_at, finished_at in found[:MOST_DOTS]
     ]
     return draw(runs, is_log=is_log, is_cut=len(found) > MOST_DOTS) if runs else None
 
@@ -96,13 +92,7 @@ def draw(runs: Sequence[Timed], *, is_log: bool, is_cut: bool = False) -> Scatte
     scale = _Logarithmic(shortest, longest) if is_log else _Linear(longest)
     first, last = _span(runs)
     dots = (
-        Dot(
-            run.run_id,
-            _across(run.started_at, first, last),
-            _down(scale.share(run.seconds)),
-            look_of(run.state).tone,
-            _title(run),
-        )
+        Dot(run.run_id, _across(run.started_at, first, last), _down(scale.share(run.seconds)), _tone(run), _title(run))
         for run in sorted(runs, key=lambda run: (run.started_at, run.run_id))
     )
     durations = tuple(Tick(_down(scale.share(seconds)), as_duration(seconds)) for seconds in scale.marks())
@@ -163,13 +153,9 @@ def _moment(at: datetime, span: timedelta) -> str:
     local = timezone.localtime(at)
     if span < timedelta(minutes=10):
         return f"{local:%H:%M:%S}"
-    return (
-        f"{local:%H:%M}"
-        if span < timedelta(days=1)
-        else f"{local:%d %b, %H:%M}"
-        if span < timedelta(days=4)
-        else f"{local:%d %b}"
-    )
+    if span < timedelta(days=1):
+        return f"{local:%H:%M}"
+    return f"{local:%d %b, %H:%M}" if span < timedelta(days=4) else f"{local:%d %b}"
 
 
 def _tone(run: Timed) -> str:

@@ -14,6 +14,7 @@ from django.utils import timezone
 from apps.core.ids import uuid7_floor
 from apps.core.json_filters import BadFilter, read_filter
 from apps.core.json_values import BadJson, read_json
+from apps.functions.models import Function
 from apps.runs.models import Run, RunQuerySet, RunTrigger
 from apps.runs.states import OPEN, RunState
 
@@ -137,14 +138,20 @@ def _short_condition(sign: str, written: str) -> dict[str, Any]:
 
 
 def _with_words(rows: RunQuerySet, words: list[str]) -> RunQuerySet:
-    """Each of the words in the function's name, the message, the id, the arguments or the result."""
+    """Each of the words in the function's name, the message, the arguments or the result; or it is the id."""
     if not words:
         return rows
-    texts = {f"{name}_text": Cast(name, TextField()) for name in ("id", "arguments", "result")}
-    rows = rows.alias(**texts)
+    rows = rows.alias(**{f"{name}_text": Cast(name, TextField()) for name in ("arguments", "result")})
     for word in words:
-        inside = Q(function__name__icontains=word) | Q(message__icontains=word)
-        for name in texts:
-            inside |= Q(**{f"{name}__icontains": word})
-        rows = rows.filter(inside)
+        named = Function.objects.filter(name__icontains=word).values("pk")
+        inside = Q(function__in=named) | Q(message__icontains=word)
+        inside |= Q(arguments_text__icontains=word) | Q(result_text__icontains=word)
+        rows = rows.filter(inside | Q(pk=found) if (found := _as_id(word)) else inside)
     return rows
+
+
+def _as_id(word: str) -> UUID | None:
+    try:
+        return UUID(word)
+    except ValueError:
+        return None

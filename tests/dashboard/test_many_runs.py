@@ -60,7 +60,7 @@ def newest(cast: SimpleNamespace) -> Run:
 
 def test_the_form_is_filled_in_with_the_arguments_of_then(client: Client, run: Run) -> None:
     page = client.get(f"/w/acme/runs/{run.pk}/restart").content.decode()
-    assert 'name="argument-text" value="&lt;b&gt;hello"' in page
+    assert ">&lt;b&gt;hello</textarea>" in page
     assert 'name="argument-times" value="3"' in page
     assert "{&quot;a&quot;:[1]}" in page
     assert "checked" not in re.findall(r'<input[^>]*name="argument-loud"[^>]*>', page)[0]

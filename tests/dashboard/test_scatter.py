@@ -39,7 +39,7 @@ def test_each_power_of_ten_has_as_much_room_as_the_next() -> None:
     places = [dot.y for dot in drawn.dots]
     steps = [round(low - high, 1) for low, high in pairwise(places)]
     assert len(set(steps)) == 1
-    assert [tick.words for tick in drawn.durations] == ["10 ms", "100 ms", "1.0 s", "10 s"]
+    assert [tick.words for tick in drawn.durations] == ["10 ms", "100 ms", "1.0 s", "10.0 s"]
 
 
 @given(
