@@ -240,17 +240,25 @@ def sweep_lost_bulk() -> int:
 
 
 def _recover(action: BulkAction) -> None:
-    """What is left when every worker vanished over it is counted as what could not be, and named by the run where it stopped."""
-    changes: dict[str, Any] = {"state": BulkState.QUEUED, "losses": F("losses") + 1, **leases.SINCE_NOW}
     if outlived_its_workers(action):
-        message = "The worker vanished each time that it came to this run. It and those after it were left alone."
-        failed = _failed(action, action.run_ids[action.position], message)
-        failed["failed_count"] = action.failed_count + action.count - action.position
-        changes |= {"state": BulkState.DONE, "finished_at": Now(), "position": action.count, **failed}
-    BulkAction.objects.filter(pk=action.pk).update(token=F("token") + 1, lease_until=None, leased_by="", **changes)
-    if changes["state"] == BulkState.DONE:
-        action.position, action.failed_count = action.count, changes["failed_count"]
-        _announce(action)
+        give_up(action, "The worker vanished each time that it came to this run. It and those after it were left alone.")
+    else:
+        _move(action, state=BulkState.QUEUED, losses=F("losses") + 1)
+
+
+def give_up(action: BulkAction, message: str) -> None:
+    """End a request whose worker has vanished. What is left counts as what could not be, named by the run where it stopped."""
+    failed = _failed(action, action.run_ids[action.position], message)
+    failed["failed_count"] = action.failed_count + action.count - action.position
+    _move(action, state=BulkState.DONE, finished_at=Now(), position=action.count, **failed)
+    action.position, action.failed_count = action.count, failed["failed_count"]
+    _announce(action)
+
+
+def _move(action: BulkAction, **changes: Any) -> None:
+    """Where nobody holds the lease any more: the token rises, so that whoever held it writes nothing."""
+    rows = BulkAction.objects.filter(pk=action.pk)
+    rows.update(token=F("token") + 1, lease_until=None, leased_by="", **leases.SINCE_NOW, **changes)
 
 
 def count_due_bulk() -> int:
