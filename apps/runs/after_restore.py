@@ -17,8 +17,8 @@ MESSAGE = (
 )
 
 BULK_MESSAGE = (
-    "This installation was restored from a backup that was made before this run and those after it had their turn. They may have been "
-    "started after that: ask again for those that were not."
+    "This installation was restored from a backup that was made before this run and those after it had their turn. They may have "
+    "been started after that: ask again for those that were not."
 )
 
 
