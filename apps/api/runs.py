@@ -1,10 +1,12 @@
-"""Runs: look, read the log, cancel."""
+"""Runs: look, read the log, cancel, run again."""
 
 from uuid import UUID
 
-from ninja import Router
+from ninja import HeaderEx, P, Query, Router, Status
 
 from apps.api.authentication import ApiRequest, in_scope
+from apps.api.bulk_schemas import RestartIn, RunFilterIn
+from apps.api.functions import found_function
 from apps.api.paging import USUAL, page_of
 from apps.api.schemas import (
     ArtifactOut,
@@ -18,9 +20,13 @@ from apps.api.schemas import (
     RunDetailOut,
     RunOut,
 )
+from apps.core.patience import patience
+from apps.runs.filters import TOO_SLOW, RunFilter, read_run_filter
 from apps.runs.models import LogChunk, Run, StreamedItem
-from apps.runs.services import cancel_run, find_run
+from apps.runs.restart import restart_run
+from apps.runs.services import cancel_run, find_artifact, find_run
 from apps.runs.slots import why_waiting
+from apps.workspaces.models import Membership
 from apps.workspaces.roles import Permission
 from apps.workspaces.services import require
 
@@ -28,12 +34,13 @@ router = Router()
 LOG_SLICE = 1000
 
 
-@router.get("", response=Page[RunOut], summary="Runs, newest first")
+@router.get("", response=Page[RunOut], summary="Runs that fulfil the filters, newest first")
 @in_scope
-def list_runs(request: ApiRequest, after: UUID | None = None, limit: int = USUAL, state: str = "") -> object:
+def list_runs(request: ApiRequest, filters: Query[RunFilterIn], after: UUID | None = None, limit: int = USUAL) -> object:
     require(request.membership, Permission.VIEW)
-    rows = Run.objects.select_related("function", "version")
-    return page_of(rows.filter(state=state) if state else rows, after=after, limit=limit, show=RunOut.of)
+    rows = filter_of(request.membership, filters).rows().prefetch_related("function", "version")
+    with patience(TOO_SLOW):
+        return page_of(rows, after=after, limit=limit, show=RunOut.of)
 
 
 @router.get("/{run_id}", response=RunDetailOut, summary="One run with its result")
@@ -44,6 +51,7 @@ def show(request: ApiRequest, run_id: UUID) -> RunDetailOut:
         **RunOut.of(run).dict(),
         task=run.task_id,
         parent=run.parent_id,
+        restarted_from=run.restarted_from_id,
         root=run.root_id,
         depth=run.depth,
         waits_for=why_waiting(run),
@@ -90,3 +98,31 @@ def connections(request: ApiRequest, run_id: UUID, after: UUID | None = None, li
 def cancel(request: ApiRequest, run_id: UUID) -> RunOut:
     cancel_run(actor=request.membership, run_id=run_id)
     return RunOut.of(find_run(run_id))
+
+
+@router.post("/{run_id}/restart", response={202: RunOut}, summary="Run it again, with the same arguments or others")
+@in_scope
+def restart(
+    request: ApiRequest,
+    run_id: UUID,
+    body: RestartIn,
+    idempotency_key: HeaderEx[str | None, P(alias="Idempotency-Key", min_length=1, max_length=255)] = None,
+) -> Status[RunOut]:
+    run = restart_run(
+        actor=request.membership,
+        run=find_run(run_id),
+        arguments=body.arguments,
+        files=None if body.files is None else [find_artifact(file_id) for file_id in body.files],
+        with_active_version=body.with_active_version,
+        idempotency_key=idempotency_key,
+    )
+    return Status(202, RunOut.of(find_run(run.pk)))
+
+
+def filter_of(member: Membership, given: RunFilterIn) -> RunFilter:
+    """Programs name functions; what is stored and linked to are ids.
+
+    Raises: NoSuchFunction, BadFilter, BadJson.
+    """
+    function_id = str(found_function(member, given.function).pk) if given.function else ""
+    return read_run_filter({**given.dict(), "function": function_id})

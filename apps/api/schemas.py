@@ -311,6 +311,7 @@ class RunOut(Schema):
     function: str
     version: int
     state: str
+    trigger: str
     attempt: int
     message: str
     result: Any
@@ -324,7 +325,7 @@ class RunOut(Schema):
 
     @staticmethod
     def of(run: Run) -> "RunOut":
-        names = ("id", "state", "attempt", "message", "result", "error", "kernel", "seconds", "answered_from")
+        names = ("id", "state", "trigger", "attempt", "message", "result", "error", "kernel", "seconds", "answered_from")
         times = ("created_at", "started_at", "finished_at")
         values = {name: getattr(run, name) for name in (*names, *times)}
         return RunOut(function=run.function.name, version=run.version.number, **values)
@@ -373,6 +374,7 @@ class CompensationOut(Schema):
 class RunDetailOut(RunOut):
     parent: UUID | None
     root: UUID | None
+    restarted_from: UUID | None
     depth: int
     waits_for: str = Field(description="why it waits while a place would be free; empty otherwise")
     retry_class: str

@@ -9,11 +9,11 @@ from apps.api.authentication import ApiRequest, in_scope
 from apps.api.paging import USUAL
 from apps.api.schemas import CollectionOut, CursorPage, DocumentIn, DocumentOut
 from apps.core.errors import Invalid
+from apps.core.json_values import read_json
 from apps.store.models import Collection
 from apps.store.pending import Seen
 from apps.store.queries import Page, page_by_name, read_query
 from apps.store.services import delete_document, find_document, find_documents, list_collections, write_document
-from apps.store.values import read_json
 
 router = Router()
 IF_MATCH = P(alias="If-Match", description="the revision that was read, in quotes")

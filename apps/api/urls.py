@@ -4,6 +4,7 @@ from ninja import NinjaAPI
 
 from apps.api import (
     approvals,
+    bulk,
     events,
     examples,
     files,
@@ -41,6 +42,7 @@ api.add_router("/functions", examples.router, tags=["functions"])
 api.add_router("/graph", graph.router, tags=["functions"])
 api.add_router("/limits", limits.router, tags=["limits"])
 api.add_router("/runs", runs.router, tags=["runs"])
+api.add_router("/bulk", bulk.router, tags=["runs"])
 api.add_router("/events", events.router, tags=["events"])
 api.add_router("/rules", rules.router, tags=["rules"])
 api.add_router("/schedules", schedules.router, tags=["schedules"])

@@ -22,6 +22,7 @@ from apps.workspaces.roles import Permission
 # Where the page of a subject lies, by the name of its model. What is not here has no page of its own.
 PAGES = {
     "run": ("run-detail", "run_id"),
+    "bulkaction": ("runs-bulk-detail", "bulk_id"),
     "task": ("task-detail", "task_id"),
     "function": ("function-detail", "function_id"),
     "packageset": ("package-detail", "package_set_id"),

@@ -1,26 +1,23 @@
-"""Runs: the list, one run live, its log as a file, cancelling it."""
+"""One run: its page, live, its log as a file, cancelling it."""
 
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from django.core.handlers.asgi import ASGIRequest
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.urls import path
 
-from apps.core.errors import NotFound
 from apps.dashboard.access import POST, PageRequest, page
 from apps.dashboard.calls import MOST_SPANS, call_tree
 from apps.dashboard.events import chain_of_run
-from apps.dashboard.filters import search_text, state_filter
 from apps.dashboard.limits import run_rows
 from apps.dashboard.log_lines import lines_of, text_of_run, text_of_run_later
-from apps.dashboard.paging import paginate
 from apps.dashboard.previews import previews_of
 from apps.dashboard.respond import go, show
-from apps.functions.models import Function
-from apps.functions.services import get_function
-from apps.runs.models import Attempt, Compensation, LogChunk, Run, RunInput, StreamedItem
+from apps.dashboard.run_chain import MOST_DELIVERIES, chain_around
+from apps.runs.models import Attempt, Compensation, LogChunk, Run, StreamedItem
+from apps.runs.restart import changed_arguments, files_of, keeps_arguments
 from apps.runs.services import cancel_run, find_run
 from apps.runs.slots import why_waiting
 from apps.runs.states import RunState
@@ -29,6 +26,7 @@ from apps.workspaces.roles import Permission
 MOST_CHILDREN = 200
 SHOWN_CONNECTIONS = 50
 SHOWN_ITEMS = 20
+SHOWN_RESTARTS = 20
 SHOWN_CHUNKS = 500  # of the end of the log; the download has all of it
 
 HINTS = {
@@ -38,30 +36,6 @@ HINTS = {
     "packages": "Open the packages to see what is wrong with them.",
 }
 """What to do where the message does not say it: of a limit or an error of the function, it does."""
-
-
-class BadFilter(NotFound):
-    code = "bad_filter"
-
-
-@page(Permission.VIEW)
-def runs_list(request: PageRequest) -> HttpResponse:
-    query, state, function = search_text(request), state_filter(request, RunState), _function_filter(request)
-    rows = Run.objects.for_list()
-    if query:
-        rows = rows.filter(function__name__icontains=query)
-    if state.chosen:
-        rows = rows.filter(state=state.chosen)
-    if function:
-        rows = rows.filter(function=function)
-    context = {
-        "page": paginate(request, rows),
-        "query": query,
-        "state_filter": state.chosen,
-        "state_choices": state.choices,
-        "function": function,
-    }
-    return show(request, "runs/list.html", context, part="results")
 
 
 @page(Permission.VIEW)
@@ -87,17 +61,6 @@ def run_log_download(request: PageRequest, run_id: UUID) -> HttpResponseBase:
     return response
 
 
-def _function_filter(request: HttpRequest) -> Function | None:
-    given = request.GET.get("function", "")
-    if not given:
-        return None
-    try:
-        function_id = UUID(given)
-    except ValueError:
-        raise BadFilter("There is no such function here.") from None
-    return get_function(actor=request.membership, function_id=function_id)  # type: ignore[attr-defined]
-
-
 def _told(request: PageRequest, run: Run) -> dict[str, Any]:
     """All that the page shows, in a fixed number of queries."""
     children = list(Run.objects.for_list().filter(parent=run).order_by("id")[:MOST_CHILDREN])
@@ -106,8 +69,9 @@ def _told(request: PageRequest, run: Run) -> dict[str, Any]:
         "run": run,
         "children": children,
         "waits_for": why_waiting(run) or _waits_for(attempts),
-        **chain_of_run(run),
-        "keeps_arguments": run.logging.get("store_arguments", True),
+        **_chain(run),
+        "keeps_arguments": keeps_arguments(run),
+        **_repeats(run),
         "lines": lines_of(list(LogChunk.objects.filter(run=run).order_by("-seq")[:SHOWN_CHUNKS])[::-1]),
         "compensations": [] if run.state == RunState.SUCCEEDED else _compensations(run),
         "items": [] if run.state == RunState.SUCCEEDED else _last_items(run),
@@ -116,7 +80,7 @@ def _told(request: PageRequest, run: Run) -> dict[str, Any]:
         "connections_count": run.connections.count(),
         "attempts": attempts,
         "artifacts": previews_of(run.artifacts.order_by("id")),
-        "inputs": [link.artifact for link in RunInput.objects.filter(run=run).select_related("artifact").order_by("id")],
+        "inputs": files_of(run),
         "closure_text": [part["name"] for part in run.closure],
         "message_title": _message_title(run),
         "message_hint": "" if run.is_open else HINTS.get(run.outcome, ""),
@@ -136,6 +100,24 @@ def _last_items(run: Run) -> list[StreamedItem]:
     return list(given[:SHOWN_ITEMS])[::-1]
 
 
+def _chain(run: Run) -> dict[str, Any]:
+    """What a rule had to do with it. The picture stands where there is a chain to be drawn."""
+    told = chain_of_run(run)
+    chain = chain_around(run)
+    return {**told, "chain": chain if chain.deliveries else None, "most_deliveries": MOST_DELIVERIES}
+
+
+def _repeats(run: Run) -> dict[str, Any]:
+    """The run that it repeats and what differs, and those that repeat it."""
+    related = Run.objects.select_related("function", "version").defer("version__source", "closure", "result")
+    earlier = related.filter(pk=run.restarted_from_id).first() if run.restarted_from_id else None
+    return {
+        "restarted_from": earlier,
+        "changed_arguments": changed_arguments(earlier, run) if earlier else [],
+        "restarts": list(Run.objects.for_list().filter(restarted_from=run)[:SHOWN_RESTARTS]),
+    }
+
+
 def _waits_for(attempts: Sequence[Attempt]) -> str:
     if attempts and attempts[-1].outcome == "error":
         return "Waits for its next attempt"
@@ -150,7 +132,6 @@ def _message_title(run: Run) -> str:
 
 
 urlpatterns = [
-    path("runs/", runs_list, name="runs-list"),
     path("runs/<uuid:run_id>/", run_detail, name="run-detail"),
     path("runs/<uuid:run_id>/cancel", run_cancel, name="run-cancel"),
     path("runs/<uuid:run_id>/log", run_log_download, name="run-log-download"),

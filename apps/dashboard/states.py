@@ -34,6 +34,8 @@ LOOKS: dict[str, StateLook] = {
     "expired": _EXPIRED,
     # what a tool tried to reach; refused and failed read as above
     "allowed": StateLook("Allowed", "check-circle", "good"),
+    # requests for many runs
+    "done": StateLook("Done", "check-circle", "good"),
     # how functions do
     "healthy": StateLook("Healthy", "check-circle", "good"),
     "unsteady": StateLook("Unsteady", "exclamation-triangle", "waiting"),

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
 from apps.core.errors import DomainError
+from apps.core.json_values import read_json
 from apps.dashboard.access import FORM, POST, PageRequest, page
 from apps.dashboard.filters import search_text
 from apps.dashboard.forms.store import ChangeForm, DeleteForm, DocumentForm
@@ -26,7 +27,6 @@ from apps.store.services import (
     list_documents,
     write_document,
 )
-from apps.store.values import read_json
 from apps.workspaces.roles import Permission
 
 MANY = 1000  # documents of a collection, from which on nobody needs to know how many exactly

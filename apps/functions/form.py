@@ -115,6 +115,38 @@ def refill(fields: Sequence[Field], data: Mapping[str, str], errors: Mapping[str
     return filled
 
 
+def prefill(fields: Sequence[Field], arguments: Mapping[str, Any]) -> list[Field]:
+    """Give the fields the values of a set of arguments; the schema may have changed since, so some may not fit any more."""
+    named = {field.name for field in fields if not field.spreads}
+    rest = {name: value for name, value in arguments.items() if name not in named}
+    filled = []
+    for field in fields:
+        if field.spreads:
+            filled.append(replace(field, text=canonical_json(rest) if rest else ""))
+        elif field.name in arguments:
+            filled.append(replace(field, text=_value_as_text(field, arguments[field.name])))
+        else:
+            filled.append(field)
+    return filled
+
+
+def without_field(fields: Sequence[Field], arguments: Mapping[str, Any]) -> list[str]:
+    """The arguments for which there is no field."""
+    if any(field.spreads for field in fields):
+        return []
+    return sorted(arguments.keys() - {field.name for field in fields})
+
+
+def _value_as_text(field: Field, value: Any) -> str:
+    """A value that is no text stands as JSON in a field for texts too: what is wrong with it is told when it is sent."""
+    is_text_field = field.kind in (Kind.TEXT, Kind.MULTILINE)
+    if field.loose and isinstance(value, str):
+        return canonical_json(value)
+    if is_text_field and not (value is None or isinstance(value, str)):
+        return canonical_json(value)
+    return _as_text(field.kind, value)
+
+
 def _field(schema: Mapping[str, Any], name: str, declared: Mapping[str, Any]) -> Field:
     core, nullable = _without_null(_resolved(schema, declared))
     has_default = "default" in declared

@@ -12,7 +12,19 @@ class RunsConfig(AppConfig):
         from apps.functions.activation import ask_before_activation
         from apps.functions.graph import register_part
         from apps.packages.collection import ask_before_removing
-        from apps.runs import arguments, attacks, boxes, children, compensation, examples, library, orphans, reactions, work
+        from apps.runs import (
+            arguments,
+            attacks,
+            boxes,
+            bulk,
+            children,
+            compensation,
+            examples,
+            library,
+            orphans,
+            reactions,
+            work,
+        )
         from apps.runs.environments import is_environment_needed
         from apps.runs.health import draw_health
         from apps.runs.requests import register_verb, register_waiting_verb
@@ -23,6 +35,7 @@ class RunsConfig(AppConfig):
         register_work(
             attacks.WORK, step=attacks.fire_next_round, sweep=attacks.sweep_lost_rounds, pending=attacks.count_due_rounds
         )
+        register_work(bulk.WORK, step=bulk.perform_next_bulk, sweep=bulk.sweep_lost_bulk, pending=bulk.count_due_bulk)
         ask_before_removing(is_environment_needed)
         ask_before_activation(examples.refuse_unmet)
         register_part(draw_health)

@@ -9,12 +9,27 @@ from apps.core.leases import Leased
 from apps.core.tenancy import TenantManager, TenantModel, TenantQuerySet
 from apps.functions.models import RetryClass
 from apps.runs.attack_rounds import AttackRound, AttackShot
+from apps.runs.bulk_actions import BulkAction
 from apps.runs.states import FAILED, OPEN, TERMINAL, RunState
 from sandbox import GVISOR
 from sandbox.sentences import DONE
 
 OPERATORS_MODELS = (AttackRound, AttackShot)
 """Tables of this app that belong to no workspace. Django finds them through this module."""
+
+MODELS_ELSEWHERE = (BulkAction,)
+"""Found through this module too, and a workspace's as all below."""
+
+
+class RunTrigger(models.TextChoices):
+    """What a run was started by. A person's rule or program acts with that person's rights, and is told apart here."""
+
+    PERSON = "person", "Person"
+    API = "api", "Program"
+    TASK = "task", "Task"
+    RUN = "run", "Another run"
+    RULE = "rule", "Rule"
+    SCHEDULE = "schedule", "Schedule"
 
 
 class RunQuerySet(TenantQuerySet["Run"]):
@@ -45,6 +60,9 @@ class Run(Leased):
     version = models.ForeignKey("functions.FunctionVersion", on_delete=models.PROTECT, related_name="runs")
     task_id = models.UUIDField(null=True, editable=False)
     asked_by = models.ForeignKey("workspaces.Membership", on_delete=models.SET_NULL, null=True, related_name="+")
+    trigger = models.CharField(max_length=10, choices=RunTrigger.choices, default=RunTrigger.PERSON)
+    # The run whose arguments somebody has edited, or taken as they were, for this one.
+    restarted_from = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, related_name="restarts")
     # A run that another run's code started by `func.call`: by whom, in which of its attempts, beside which of its spans.
     parent = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="children")
     parent_attempt = models.PositiveIntegerField(null=True)
@@ -102,6 +120,9 @@ class Run(Leased):
         indexes = [
             models.Index(fields=["workspace", "-id"], name="runs_run_newest"),
             models.Index(fields=["workspace", "function", "-id"], name="runs_run_function"),
+            models.Index(fields=["workspace", "state", "-id"], name="runs_run_state"),
+            models.Index(fields=["workspace", "asked_by", "-id"], name="runs_run_person"),
+            models.Index(fields=["workspace", "trigger", "-id"], name="runs_run_trigger"),
             models.Index(fields=["task_id", "id"], name="runs_run_task", condition=models.Q(task_id__isnull=False)),
             models.Index(fields=["state", "id"], name="runs_run_open", condition=models.Q(state__in=[s.value for s in OPEN])),
             models.Index(fields=["workspace", "created_at", "id"], name="runs_run_line", condition=models.Q(state="queued")),
@@ -126,7 +147,7 @@ class Run(Leased):
     class Tenancy(TenantModel.Tenancy):
         immutable = (
             *("function", "version", "arguments", "closure", "task_id", "root", "depth", "parent", "parent_attempt"),
-            *("capabilities", "hosts", "secret_names", "answer_key", "slot", "slots", "undone_by", "undoes"),
+            *("capabilities", "hosts", "secret_names", "trigger", "answer_key", "slot", "slots", "undone_by", "undoes"),
         )
         terminal = ("state", tuple(state.value for state in TERMINAL))
 

@@ -26,7 +26,7 @@ from apps.functions.models import FolderAction, FunctionVersion, RetryClass
 from apps.functions.services import ensure_environment, resolve_closure
 from apps.runs import answers, deadlines, lanes, transitions
 from apps.runs.arguments import are_stored, keep_sealed, request_digest_of
-from apps.runs.models import Artifact, Run, RunInput
+from apps.runs.models import Artifact, Run, RunInput, RunTrigger
 from apps.runs.slots import refuse_to_wait_for_itself, slot_of
 from apps.runs.states import RunState
 from apps.workspaces.models import Membership
@@ -93,6 +93,8 @@ def start_run(
     family: Family | None = None,
     fresh: bool = False,
     undoes: UUID | None = None,
+    trigger: RunTrigger | None = None,
+    restarted_from: Run | None = None,
 ) -> Run:
     """Queue one execution of `version`, with everything that it will use frozen on the row.
 
@@ -105,6 +107,8 @@ def start_run(
         family: where it stands below the run whose code starts it.
         undoes: the Compensation for whose sake it is started. It must happen, so a full queue takes it.
         fresh: execute it even if the function has answers kept and an earlier run has one.
+        trigger: what starts it, where that is neither of what the other arguments tell: a rule, or a schedule.
+        restarted_from: the run that it repeats, in its own way.
 
     Raises:
         PermissionMissing, FolderForbids, FunctionArchived, ArgumentsInvalid, SameFileName, FilesTooLarge, UnknownDependency,
@@ -135,6 +139,8 @@ def start_run(
         **(vars(family) if family else {}),
         **_handled(version, frozen, arguments, files, family),
         undoes=undoes,
+        trigger=trigger or _trigger_of(actor, family, task_id),
+        restarted_from=restarted_from,
         idempotency_key=idempotency_key,
         request_digest=request_digest_of(version, asked),
     )
@@ -165,6 +171,14 @@ def _handled(
     refuse_to_wait_for_itself(slot.get("slot", ""), family.parent.pk if family else None)
     key = answers.answer_key(version, frozen, arguments, files)
     return {**slot, "answer_key": key, "undone_by": version.handling.get("undone_by", "")}
+
+
+def _trigger_of(actor: Membership, family: Family | None, task_id: UUID | None) -> RunTrigger:
+    if family:
+        return RunTrigger.RUN
+    if task_id:
+        return RunTrigger.TASK
+    return RunTrigger.API if actor.is_token else RunTrigger.PERSON
 
 
 def _attach(run: Run, arguments: dict[str, Any], files: Sequence[Artifact]) -> None:

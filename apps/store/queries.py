@@ -2,21 +2,18 @@
 
 import base64
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import accumulate
 from typing import Any, Protocol
 
-from django.db import OperationalError, connection
 from django.db.models import Q, QuerySet
-from psycopg.errors import QueryCanceled
 
 from apps.core.errors import Invalid
-from apps.store.filters import read_filter
+from apps.core.json_filters import read_filter
+from apps.core.patience import patience
 
-PATIENCE_SECONDS = 3
 LARGEST_PAGE = 200
 _HIGHEST = "\U0010ffff"
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # no document was written before
@@ -33,10 +30,6 @@ class BadCursor(Invalid):
 
 class BadPrefix(Invalid):
     code = "bad_prefix"
-
-
-class FilterTooSlow(Invalid):
-    code = "filter_too_slow"
 
 
 class Row(Protocol):
@@ -145,7 +138,7 @@ def page_of(sources: Sequence[QuerySet[Any]], query: Query, *, most_bytes: int |
 
     Raises: FilterTooSlow.
     """
-    with _patience():
+    with patience("filter on the beginning of keys, or keep fewer in a collection."):
         found = [row for rows in sources for row in _first_of(rows, query)]
     found.sort(key=query.sorts_by(), reverse=query.is_descending)
     shown = found[: query.limit] if most_bytes is None else _within(found[: query.limit], most_bytes)
@@ -179,20 +172,3 @@ def page_by_name[R: Named](rows: QuerySet[Any], *, after: str, limit: int) -> Pa
     limit = max(1, min(limit, LARGEST_PAGE))
     found = list(rows.filter(name__gt=after)[: limit + 1])
     return Page(found[:limit], found[limit - 1].name if len(found) > limit else None)
-
-
-@contextmanager
-def _patience() -> Iterator[None]:
-    """No filter keeps the database busy for longer: it may have to look through a whole collection."""
-    with connection.cursor() as cursor:
-        cursor.execute(f"SET LOCAL statement_timeout = '{PATIENCE_SECONDS}s'")  # takes no parameter
-    try:
-        yield
-    except OperationalError as error:
-        if isinstance(error.__cause__, QueryCanceled):
-            raise FilterTooSlow(
-                f"Nothing was found within {PATIENCE_SECONDS} s: filter on the beginning of keys, or keep fewer in a collection."
-            ) from error
-        raise
-    with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL statement_timeout TO DEFAULT")

@@ -21,7 +21,7 @@ from apps.core.errors import DomainError, LimitReached, Unavailable
 from apps.core.retries import Backoff, outlived_its_workers
 from apps.core.tenancy import scope
 from apps.functions.models import Function, FunctionVersion
-from apps.runs.models import Run
+from apps.runs.models import Run, RunTrigger
 from apps.runs.services import start_run
 from apps.triggers import mapping, transitions
 from apps.triggers.models import Delivery, Rule
@@ -124,7 +124,9 @@ def _start(delivery: Delivery, arguments: dict[str, Any]) -> None:
 def _start_as_owner(delivery: Delivery, arguments: dict[str, Any]) -> None:
     try:
         with scope(delivery.workspace_id):  # a savepoint: a refusal leaves nothing half stored
-            run = start_run(actor=_owner(delivery.rule), version=_version(delivery), arguments=arguments)
+            run = start_run(
+                actor=_owner(delivery.rule), version=_version(delivery), arguments=arguments, trigger=_trigger_of(delivery)
+            )
     except LimitReached as full:
         _wait_in_scope(delivery, full.message, BACKOFF.pause(delivery.attempt))
     except DomainError as problem:
@@ -132,6 +134,12 @@ def _start_as_owner(delivery: Delivery, arguments: dict[str, Any]) -> None:
     else:
         transitions.leave(delivery, to_state=DeliveryState.STARTED, run=run, reason="")
         log.info("triggers.started delivery=%s run=%s", delivery.pk, run.pk)
+
+
+def _trigger_of(delivery: Delivery) -> RunTrigger:
+    """A rule that hears of a schedule only passes on that it is time."""
+    is_time = delivery.kind == DeliveryKind.MATCH and delivery.event.type.startswith("schedule.")
+    return RunTrigger.SCHEDULE if is_time else RunTrigger.RULE
 
 
 class OwnerGone(DomainError):

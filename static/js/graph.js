@@ -12,7 +12,7 @@
   const STEP = 1.3; // of one press on Larger or Smaller
   const MANY = 400; // boxes, from which on arrows are left out while the picture moves
   // By kind: shape and ground. All others are rectangles with round corners, on the ground of a card.
-  const KINDS = { package: ["rectangle", "idle-wash"], secret: ["barrel", "waiting-wash"], host: ["round-rectangle", "active-wash"] };
+  const KINDS = { package: ["rectangle", "idle-wash"], secret: ["barrel", "waiting-wash"], host: ["round-rectangle", "active-wash"], event: ["cut-rectangle", "idle-wash"], rule: ["round-rectangle", "waiting-wash"] };
   const DIRECTIONS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
   const pictures = new Map(); // element → Cytoscape's object
 

@@ -22,6 +22,8 @@ from apps.packages.models import PackageSet
 from apps.packages.states import PackageState
 from apps.packs.models import BroughtFunction, Pack, Release
 from apps.packs.states import ReleaseState
+from apps.runs.bulk import request_bulk
+from apps.runs.bulk_actions import BulkKind
 from apps.runs.models import LogChunk, Run
 from apps.runs.services import store_upload
 from apps.runs.states import RunState
@@ -135,8 +137,9 @@ def make_things(member: Membership) -> SimpleNamespace:
     token = ApiToken.objects.get(membership=member)
     pack = make_pack(member)
     document = write_document(actor=member, collection="visits", key="home", value={"n": 1})
+    bulk = request_bulk(actor=member, kind=BulkKind.CANCEL, run_ids=[run.pk])
     return SimpleNamespace(
-        function=version.function, version=version, run=run, task=task, artifact=file, package_set=package_set,
+        function=version.function, version=version, run=run, bulk=bulk, task=task, artifact=file, package_set=package_set,
         request=package_set.request, secret=secret, model=model, member=member, token=token,
         rule=rule, event=event, schedule=schedule, webhook=webhook, folder=folder, group=group,
         pack=pack, document=document, collection=document.collection,

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from apps.functions.analysis import analyse
 from apps.functions.arguments import ArgumentsInvalid, validate_arguments
-from apps.functions.form import Kind, form_fields, parse_form, refill
+from apps.functions.form import Kind, form_fields, parse_form, prefill, refill, without_field
 
 SOURCE = '''
 from typing import Any, Literal, Optional
@@ -109,6 +109,41 @@ def test_a_form_comes_back_as_it_was_left_with_its_complaints() -> None:
     assert (filled["count"].text, filled["count"].error) == ("three", "No.")
     assert filled["rows"].error == "Wrong."
     assert not filled["draft"].is_checked
+
+
+GIVEN = {
+    "title": "A \"quoted\" title", "body": "two\nlines", "count": 7, "rate": 0.25, "draft": False, "kind": 2, "rows": [3, 4],
+    "anything": "5", "note": "n", "flag": None, "sep": "", "must": 9, "further": {"a": [1]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("anything", ["5", "text", 5, None, [1], {"a": None}, True])
+def test_a_form_that_is_filled_in_with_arguments_and_sent_as_it_is_gives_them_again(anything: object) -> None:
+    given = {**GIVEN, "anything": anything}
+    sent_back = {
+        field.html_name: field.text for field in prefill(FIELDS, given) if field.kind is not Kind.CHECKBOX or field.is_checked
+    }
+    got = parse_form(FIELDS, sent_back)
+    assert {name: got.get(name) for name in given} == given
+
+
+def test_arguments_that_were_left_out_show_their_defaults() -> None:
+    filled = {field.name: field.text for field in prefill(FIELDS, {"title": "T"})}
+    assert (filled["title"], filled["rate"], filled["sep"], filled["note"]) == ("T", "0.5", ",", "")
+
+
+def test_a_value_that_no_longer_fits_its_field_is_shown_and_complained_of_when_it_is_sent() -> None:
+    fields = form_fields(analyse("def f(title: str, count: int): ...").schema)
+    filled = {field.html_name: field.text for field in prefill(fields, {"title": ["a"], "count": "many"})}
+    assert filled == {"argument-title": '["a"]', "argument-count": '"many"'}
+    with pytest.raises(ArgumentsInvalid):
+        parse_form(fields, filled)
+
+
+def test_arguments_for_which_there_is_no_field_are_named() -> None:
+    fields = form_fields(analyse("def f(title: str): ...").schema)
+    assert without_field(fields, {"title": "a", "old": 1, "gone": 2}) == ["gone", "old"]
+    assert without_field(FIELDS, {"old": 1}) == [], "the further arguments take it"
 
 
 def test_a_required_argument_that_may_be_null_is_null_when_blank() -> None:

@@ -11,6 +11,8 @@ from apps.core.tenancy import scope
 from apps.functions.definition import Settings
 from apps.functions.models import RetryClass
 from apps.runs.after_restore import end_what_may_have_happened
+from apps.runs.bulk import find_bulk_action, request_bulk
+from apps.runs.bulk_actions import BulkAction, BulkKind
 from apps.runs.models import SealedArguments
 from tests.runs.conftest import begin, change, see, write
 
@@ -48,3 +50,18 @@ def test_the_command_does_it_before_it_says_that_it_is_done(cast, payment, monke
     call_command("restore", "/nowhere", stdout=said)
     assert see(cast, payment).state == "cancelled"
     assert "1 runs that waited" in said.getvalue()
+
+
+def test_runs_that_were_to_be_run_again_are_not_and_the_request_says_from_which_on(cast) -> None:
+    runs = [begin(cast, write(cast, PAY), amount=3), begin(cast, write(cast, PAY.replace("pay", "owe")), amount=3)]
+    with scope(cast.acme.pk):
+        again = request_bulk(actor=cast.developer, kind=BulkKind.RERUN, run_ids=[run.pk for run in runs])
+        stop = request_bulk(actor=cast.developer, kind=BulkKind.CANCEL, run_ids=[runs[0].pk])
+        BulkAction.objects.filter(pk=again.pk).update(position=1)
+    assert end_what_may_have_happened() == 0
+    with scope(cast.acme.pk):
+        ended = find_bulk_action(again.pk)
+        assert (ended.state, ended.done_count, ended.failed_count) == ("done", 1, 1)
+        assert ended.failures[0]["run"] == str(runs[1].pk)
+        assert "ask again for those that were not" in ended.failures[0]["message"]
+        assert find_bulk_action(stop.pk).state == "queued"

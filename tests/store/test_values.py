@@ -4,18 +4,15 @@ import json
 
 import pytest
 
+from apps.core.json_values import DEEPEST, BadDocument, BadJson, read_json
 from apps.store.values import (
-    DEEPEST,
     DOCUMENT_BYTES,
     BadCollection,
-    BadDocument,
-    BadJson,
     BadKey,
     DocumentTooLarge,
     check_collection,
     check_key,
     check_value,
-    read_json,
 )
 
 

@@ -16,10 +16,10 @@ from apps.core.cel.process import EvaluatorAway
 from apps.core.retries import MAX_LOSSES
 from apps.core.tenancy import scope
 from apps.functions.models import Function
-from apps.runs.models import Run
+from apps.runs.models import Run, RunTrigger
 from apps.runs.states import RunState
 from apps.triggers import work
-from apps.triggers.events import deliver
+from apps.triggers.events import deliver, record_event
 from apps.triggers.models import Delivery, Event, Rule
 from apps.triggers.services import delete_rule, emit_event, fire_rule, switch_rule
 from apps.triggers.states import DeliveryKind, DeliveryState
@@ -53,6 +53,21 @@ def test_an_event_starts_a_run_with_what_it_tells(play: Play, shouting: Callable
     with scope(play.cast.acme.pk):
         run = Run.objects.select_related("asked_by", "function").get(pk=delivery.run_id)
     assert (run.function.name, run.arguments, run.asked_by) == ("shout", {"text": "hello", "times": 2}, play.cast.developer)
+
+
+def test_a_run_says_whether_a_rule_started_it_or_a_schedule_did(play: Play, shouting: Callable[..., Rule]) -> None:
+    shouting()
+    by_time = shouting("schedule.nightly", arguments={"text": "'now'"})
+    play.emit(text="hello")
+    with scope(play.cast.acme.pk):
+        record_event(type="schedule.nightly", source="/schedules/nightly", data={})
+    assert play.work_off() == 2
+    with scope(play.cast.acme.pk):
+        fire_rule(actor=play.cast.operator, rule_id=by_time.pk, data={})
+    assert play.work_off() == 1
+    with scope(play.cast.acme.pk):
+        told = list(Run.objects.order_by("pk").values_list("trigger", flat=True))
+    assert told == [RunTrigger.RULE, RunTrigger.SCHEDULE, RunTrigger.RULE]
 
 
 def test_a_condition_that_does_not_hold_starts_nothing_and_says_so(play: Play, shouting: Callable[..., Rule]) -> None:

@@ -5,7 +5,8 @@ from typing import Any
 from django import forms
 
 from apps.core.errors import Invalid
-from apps.store.values import LONGEST_KEY, read_json
+from apps.core.json_values import read_json
+from apps.store.values import LONGEST_KEY
 
 LONGEST_TEXT = 1_000_000  # characters: with its blanks a document may be written longer than it is kept
 

@@ -12,8 +12,8 @@ STYLE = """
 .page { fill: #f7f8fa }
 text { font: 12px ui-monospace, Menlo, Consolas, monospace; fill: #171b26 }
 .box { fill: #ffffff; stroke: #8a93a5; stroke-width: 1.5 }
-.package { fill: #eef0f4 }
-.secret { fill: #fdf3dc }
+.package, .event { fill: #eef0f4 }
+.secret, .rule { fill: #fdf3dc }
 .host { fill: #e8f2fd }
 .good { stroke: #18794e }
 .waiting { stroke: #925f00; stroke-dasharray: 6 3 }
@@ -28,8 +28,8 @@ text { font: 12px ui-monospace, Menlo, Consolas, monospace; fill: #171b26 }
   .page { fill: #0e1116 }
   text { fill: #e6e9f0 }
   .box { fill: #151920; stroke: #6b7587 }
-  .package { fill: #222833 }
-  .secret { fill: #2f2613 }
+  .package, .event { fill: #222833 }
+  .secret, .rule { fill: #2f2613 }
   .host { fill: #13263a }
   .good { stroke: #4cc38a }
   .waiting { stroke: #f0b94b }
@@ -38,8 +38,9 @@ text { font: 12px ui-monospace, Menlo, Consolas, monospace; fill: #171b26 }
   .wrong-head { fill: #ff8b93 }
 }
 """
-CORNERS = {"host": HEIGHT / 2, "call": HEIGHT / 2, "secret": 12, "package": 0}  # of a box by kind; a function's are small
 USUAL_CORNER = 6
+CORNERS = {"host": HEIGHT / 2, "call": HEIGHT / 2, "secret": 12, "package": 0, "event": 0, "rule": USUAL_CORNER}
+"""Of a box by kind; a function's are the usual ones."""
 
 
 def as_svg(picture: Picture) -> str:

@@ -1,9 +1,10 @@
-"""A small closed grammar of conditions on documents, and the SQL that it becomes.
+"""A small closed grammar of conditions on JSON in a column, and the SQL that it becomes.
 
     {"status": "open", "age": {"$gte": 18}, "$or": [{"tags.0": "new"}, {"owner.name": {"$in": ["ada", "grace"]}}]}
 
-All conditions of an object must hold. A path leads through objects by name and through lists by number. What is compared
-are JSON values: a number is less than numbers only, a text than texts only. Nothing given here becomes SQL text.
+All conditions of an object must hold. A path leads through objects by name and through lists by number; a comparison without
+a path, as in {"$gt": 3}, is one with the whole. What is compared are JSON values: a number is less than numbers only, a text
+than texts only. Nothing given here becomes SQL text.
 """
 
 import json
@@ -14,7 +15,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db.models import BooleanField, Expression, F, Func, JSONField, Q, TextField, Value
 
 from apps.core.errors import Invalid
-from apps.store.values import BadDocument, measure
+from apps.core.json_values import BadDocument, measure
 
 MOST_CONDITIONS = 50
 MOST_VALUES = 100  # of one $in
@@ -28,18 +29,19 @@ class BadFilter(Invalid):
     code = "bad_filter"
 
 
-def read_filter(given: Any) -> Q:
-    """The condition on the column `value` that a filter stands for.
+def read_filter(given: Any, column: str = "value") -> Q:
+    """The condition on a JSON column that a filter stands for.
 
     Raises: BadFilter with a sentence that says what is wrong.
     """
-    return _Reader().all_of(given, 0)
+    return _Reader(column).all_of(given, 0)
 
 
 class _Reader:
     """Reads one filter, and counts what it asks for."""
 
-    def __init__(self) -> None:
+    def __init__(self, column: str) -> None:
+        self._column = column
         self._conditions = 0
 
     def all_of(self, given: Any, depth: int) -> Q:
@@ -52,7 +54,18 @@ class _Reader:
             found &= self._combined(name, wanted, depth) if name.startswith("$") else self._conditions_on(name, wanted)
         return found
 
+    def _of_the_whole(self, name: str, operand: Any) -> Q:
+        self._count(1)
+        return Q(_condition(_infix("#>", F(self._column), _path([]), JSONField()), name, operand))
+
+    def _count(self, conditions: int) -> None:
+        self._conditions += conditions
+        if self._conditions > MOST_CONDITIONS:
+            raise BadFilter(f"A filter may have {MOST_CONDITIONS} conditions.")
+
     def _combined(self, name: str, wanted: Any, depth: int) -> Q:
+        if name in _COMPARISONS or name in _OTHERS:
+            return self._of_the_whole(name, wanted)
         if name not in ("$and", "$or") or not isinstance(wanted, list) or not wanted:
             raise BadFilter(f"“{name[:40]}” is not known here: $and and $or with a list of filters are.")
         parts = [self.all_of(each, depth + 1) for each in wanted]
@@ -61,12 +74,10 @@ class _Reader:
         return Q(*parts) if name == "$and" else Q(*parts, _connector=Q.OR)
 
     def _conditions_on(self, path: str, wanted: Any) -> Q:
-        place = _at(path)
+        place = _at(self._column, path)
         is_named = isinstance(wanted, dict) and any(name.startswith("$") for name in wanted)
         conditions = wanted if is_named else {"$eq": wanted}
-        self._conditions += len(conditions)
-        if self._conditions > MOST_CONDITIONS:
-            raise BadFilter(f"A filter may have {MOST_CONDITIONS} conditions.")
+        self._count(len(conditions))
         return Q(*(_condition(place, name, operand) for name, operand in conditions.items()))
 
 
@@ -109,12 +120,12 @@ _OTHERS: dict[str, Callable[[Func, Any], Expression | Q]] = {
 }
 
 
-def _at(path: str) -> Func:
-    """The part of the document to which a path leads; NULL where there is none."""
+def _at(column: str, path: str) -> Func:
+    """The part of the JSON to which a path leads; NULL where there is none."""
     steps = path.split(".")
     if len(steps) > MOST_STEPS or not all(0 < len(step) <= LONGEST_STEP for step in steps):
         raise BadFilter(f"“{path[:60]}” is no path such as owner.name: it has up to {MOST_STEPS} names, parted by dots.")
-    return _infix("#>", F("value"), _path([_text(step) for step in steps]), JSONField())
+    return _infix("#>", F(column), _path([_text(step) for step in steps]), JSONField())
 
 
 def _path(steps: list[str]) -> Value:
