@@ -10,12 +10,12 @@ from ninja import HeaderEx, P, Router, Status
 
 from apps.api.authentication import ApiRequest, in_scope
 from apps.api.paging import USUAL, page_of
-from apps.api.schemas import FunctionIn, FunctionOut, Page, RunIn, RunOut
+from apps.api.schemas import DetailsIn, FunctionIn, FunctionOut, Page, RunIn, RunOut
 from apps.core.nudges import waiting_for
 from apps.core.tenancy import scope
 from apps.functions.definition import Settings
 from apps.functions.models import Function, Isolation
-from apps.functions.services import NoSuchFunction, create_function, find_function
+from apps.functions.services import NoSuchFunction, create_function, find_function, update_details
 from apps.runs.models import Run
 from apps.runs.removal import delete_function
 from apps.runs.services import find_artifact, find_run, start_run
@@ -62,6 +62,13 @@ def create(request: ApiRequest, body: FunctionIn) -> Status[FunctionOut]:
 @in_scope
 def show(request: ApiRequest, name: str) -> FunctionOut:
     return FunctionOut.of(found_function(request.membership, name))
+
+
+@router.patch("/{name}", response=FunctionOut, summary="Change what is said about a function; its versions stay as they are")
+@in_scope
+def describe(request: ApiRequest, name: str, body: DetailsIn) -> FunctionOut:
+    function = found_function(request.membership, name)
+    return FunctionOut.of(update_details(actor=request.membership, function=function, description=body.description, tags=body.tags))
 
 
 @router.delete("/{name}", response={204: None}, summary="Delete an archived function with its versions and runs")
