@@ -64,11 +64,11 @@ def show(request: ApiRequest, name: str) -> FunctionOut:
     return FunctionOut.of(found_function(request.membership, name))
 
 
-@router.patch("/{name}", response=FunctionOut, summary="Change what is said about a function; its versions stay as they are")
+@router.patch("/{name}", response=FunctionOut, summary="Change what is said about a function; its versions stay")
 @in_scope
 def describe(request: ApiRequest, name: str, body: DetailsIn) -> FunctionOut:
     function = found_function(request.membership, name)
-    return FunctionOut.of(update_details(actor=request.membership, function=function, description=body.description, tags=body.tags))
+    return FunctionOut.of(update_details(actor=request.membership, function=function, **body.dict()))
 
 
 @router.delete("/{name}", response={204: None}, summary="Delete an archived function with its versions and runs")

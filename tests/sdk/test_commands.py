@@ -121,7 +121,8 @@ def test_a_push_of_which_a_part_is_refused_says_so_by_its_exit_code(command: Com
 
 
 def test_a_push_tells_that_people_have_to_decide_and_where(command: Command, side: Side, cast: Any, tmp_path: Path) -> None:
-    (tmp_path / "needy.py").write_text(SHOUT.replace("register_function", "register_function(imports=['leaf'])").replace("text.upper()", "leaf.up(text)"))
+    needy = SHOUT.replace("register_function", "register_function(imports=['leaf'])").replace("text.upper()", "leaf.up(text)")
+    (tmp_path / "needy.py").write_text(needy)
     result = command("push", str(tmp_path / "needy.py"), "--yes")
     assert result.exit_code == 0, result.output
     found = lines(command("approvals", "list", "--json").stdout)
@@ -166,7 +167,9 @@ def test_a_viewer_may_look_and_nothing_else(command: Command, cast: Any, things:
 
 
 @pytest.mark.parametrize("verb", ["approve", "reject"])
-def test_a_vote_is_refused_with_the_page_where_a_person_decides(command: Command, cast: Any, things: Any, side: Side, verb: str) -> None:
+def test_a_vote_is_refused_with_the_page_where_a_person_decides(
+    command: Command, cast: Any, things: Any, side: Side, verb: str
+) -> None:
     result = command("approvals", verb, str(things.request.pk), "--yes", by=cast.approver)
     assert result.exit_code == 3
     assert f"{side.url}/w/acme/approvals/{things.request.pk}/" in result.stderr

@@ -47,7 +47,9 @@ def counted(event: dict) -> int:
     return len(event)
 
 
-selfsmith.register_trigger(event_type="function_updated", target_function="bare", trigger_function="called", conditions={"a": True})
+selfsmith.register_trigger(
+    event_type="function_updated", target_function="bare", trigger_function="called", conditions={"a": True}
+)
 '''
 
 
@@ -78,7 +80,8 @@ def test_importing_marked_files_needs_no_account_and_no_network(tmp_path: Path) 
 
 def test_the_files_of_what_is_marked_are_remembered_once_each(tmp_path: Path) -> None:
     imported(tmp_path / "mine.py")
-    imported(tmp_path / "only_a_trigger.py", "import selfsmith\nselfsmith.register_trigger(event_type='a.b', trigger_function='c')\n")
+    trigger = "import selfsmith\nselfsmith.register_trigger(event_type='a.b', trigger_function='c')\n"
+    imported(tmp_path / "only_a_trigger.py", trigger)
     assert marked_files() == [tmp_path / "mine.py", tmp_path / "only_a_trigger.py"]
 
 

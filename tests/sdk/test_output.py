@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import click
 import pytest
@@ -37,7 +38,7 @@ def test_ordinary_text_stays_as_it_is() -> None:
 
 @pytest.mark.parametrize("name", sorted(ATTACKS.keys() - {"half a character"}))  # which no answer can hold
 def test_every_way_out_is_plain(name: str) -> None:
-    row = Approval(id="0198f4a0-0000-7000-8000-000000000001", kind="a", state="b", digest="c", reason=ATTACKS[name], asked_by="d", task=None)
+    row = approval(ATTACKS[name])
 
     def speak(out: Output) -> None:
         out.say(ATTACKS[name])
@@ -57,7 +58,7 @@ def test_columns_stand_below_each_other() -> None:
 
 
 def test_a_list_is_a_table_or_lines_of_json() -> None:
-    row = Approval(id="0198f4a0-0000-7000-8000-000000000001", kind="a", state="b", digest="c", reason="d\ne", asked_by="f", task=None)
+    row = approval("d\ne")
     table = run(lambda out: out.rows([row], {"kind": "KIND", "reason": "REASON", "task": "TASK"}, nothing=""))
     assert table == "KIND  REASON  TASK\na     d e\n"
 
@@ -67,6 +68,10 @@ def test_a_list_is_a_table_or_lines_of_json() -> None:
 
     first, second = run(as_json).splitlines()
     assert Approval.model_validate_json(first) == Approval.model_validate_json(second) == row
+
+
+def approval(reason: str) -> Approval:
+    return Approval(id=UUID(int=7), kind="a", state="b", digest="c", reason=reason, asked_by="f", task=None)
 
 
 def run(speak: Any) -> str:

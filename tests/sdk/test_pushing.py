@@ -29,7 +29,7 @@ def _help(): return "gr\u00fc\u00df \u4f60\\n"
 
 async def odd(*rows: int, when: date = date(2026, 1, 2), **more: str) -> list:
     """What it is."""
-    yield _help()'''
+    return [_help()]'''
 PACK = """
 import selfsmith
 
@@ -46,9 +46,10 @@ def softly(text: str) -> str:
 @pytest.fixture
 def library(client: Client) -> Client:
     """Functions with everything that can be said of one."""
-    client.functions.create(SHOUT, description="Loud.", tags=["text", "voice"], limits={"memory_mib": 300}, logging={"level": "warning"})
+    said: dict[str, Any] = {"limits": {"memory_bytes": 300 << 20}, "logging": {"level": "warning"}}
+    client.functions.create(SHOUT, description="Loud.", tags=["text", "voice"], **said)
     client.functions.create("def loudest(text: str) -> str:\n    return shout(text) + '!'\n", dependencies=["shout@1"])
-    client.functions.create(ODD.replace("yield _help()", "return [_help()]"), name="odd", retry_class="on_error", retry={"max_attempts": 3})
+    client.functions.create(ODD, name="odd", retry_class="on_error", retry={"max_attempts": 3})
     client.functions.create("def fetch() -> None: ...", hosts=["example.com:8443"], isolation="function", imports_first=True)
     return client
 
@@ -107,7 +108,7 @@ def test_a_change_here_becomes_a_version_and_only_that(library: Client, tmp_path
     assert changes(done.values()) == {"shout": "changed", "loudest": "none", "odd": "none", "fetch": "none"}
     assert "+    return text.title()" in plan_diff(library, tmp_path, "shout", "swapcase")
     kept = library.functions.get("shout")
-    assert (kept.version, kept.description, kept.limits, kept.tags) == (2, "Loud.", {"memory_mib": 300}, ["text", "voice"])
+    assert (kept.version, kept.description, kept.limits, kept.tags) == (2, "Loud.", {"memory_bytes": 300 << 20}, ["text", "voice"])
     assert library.versions.get("shout", 2).source == SHOUT.replace("upper", "title")
 
 
@@ -199,7 +200,9 @@ def test_settings_that_do_not_fit_are_told(text: str, tmp_path: Path) -> None:
         Definition.read(tmp_path / "a.py")
 
 
-def test_pack_files_are_pushed_with_their_triggers_and_a_second_time_nothing_happens(client: Client, tmp_path: Path, command: Command) -> None:
+def test_pack_files_are_pushed_with_their_triggers_and_a_second_time_nothing_happens(
+    client: Client, tmp_path: Path, command: Command
+) -> None:
     (tmp_path / "soft.py").write_text(PACK)
     looked = told(command("push", str(tmp_path), "--dry-run", "--json"))
     assert [each["change"] for each in looked["pack"]["loaded"]] == ["new", "new"]

@@ -101,7 +101,9 @@ def test_a_condition_that_would_say_something_else_is_refused_with_its_line(said
         ("order.paid", function(), {}),
     ],
 )
-def test_without_a_word_a_function_that_needs_one_argument_gets_what_happened(event_type: str, runs: Function, arguments: Any) -> None:
+def test_without_a_word_a_function_that_needs_one_argument_gets_what_happened(
+    event_type: str, runs: Function, arguments: Any
+) -> None:
     assert rule(f"register_trigger(event_type='{event_type}', trigger_function='c')", runs)["arguments"] == arguments
 
 
@@ -113,7 +115,9 @@ def test_a_function_that_needs_several_arguments_must_be_told_them() -> None:
     assert rule(text.format(f", arguments={said}"), function("one", "two"))["arguments"] == said
 
 
-@pytest.mark.parametrize("words", ["event_type=NAME", "event_type='a' + b()", "**said", "trigger_function='c'", "event_type='a.b'"])
+@pytest.mark.parametrize(
+    "words", ["event_type=NAME", "event_type='a' + b()", "**said", "trigger_function='c'", "event_type='a.b'"]
+)
 def test_a_trigger_that_is_not_written_out_is_refused_with_its_line(words: str) -> None:
     with pytest.raises(CannotBePushed, match=r"mine\.py, line 2"):
         triggers_of("mine.py", f"\nregister_trigger({words})")

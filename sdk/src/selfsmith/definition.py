@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -71,11 +71,15 @@ class Definition:
         """What the file of settings holds."""
         return {name: value for name, value in asdict(self).items() if name in _SETTINGS and value != _USUAL[name]}
 
+    def files(self) -> dict[str, str]:
+        """The texts of the pair, by the ends of their names."""
+        settings = json.dumps(self.settings(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+        return {".py": self.source, ".json": settings}
+
     def write(self, folder: Path) -> None:
-        """Write the pair."""
-        (folder / f"{self.name}.py").write_bytes(self.source.encode("utf-8"))
-        text = json.dumps(self.settings(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-        (folder / f"{self.name}.json").write_bytes(text.encode("utf-8"))
+        """Write the pair, to the byte."""
+        for suffix, text in self.files().items():
+            (folder / f"{self.name}{suffix}").write_bytes(text.encode("utf-8"))
 
     def body(self) -> dict[str, Any]:
         """The fields of a version, as the API takes them."""
@@ -92,6 +96,6 @@ def is_pair(path: Path) -> bool:
     return path.with_suffix(".json").is_file()
 
 
-_DEFAULTS = Definition("", "")
-_USUAL: dict[str, Any] = {each.name: getattr(_DEFAULTS, each.name) for each in fields(Definition) if each.name not in ("name", "source")}
+_EMPTY = asdict(Definition("", ""))
+_USUAL: dict[str, Any] = {name: value for name, value in _EMPTY.items() if name not in ("name", "source")}
 _SETTINGS: dict[str, type] = {name: type(value) for name, value in _USUAL.items()}

@@ -108,7 +108,9 @@ def _pull_one(client: Client, function: Function, memory: Memory, *, force: bool
         return Step(theirs.name, "kept", why, difference(theirs, mine, "platform", "here"))
     theirs.write(memory.folder)
     memory.digests[theirs.name] = theirs.digest()
-    return Step(theirs.name, "new" if mine is None else "changed", diff=difference(mine, theirs, "here", "platform") if mine else "")
+    if mine is None:
+        return Step(theirs.name, "new")
+    return Step(theirs.name, "changed", diff=difference(mine, theirs, "here", "platform"))
 
 
 def _gone(memory: Memory, name: str, *, prune: bool) -> Step:
@@ -117,7 +119,8 @@ def _gone(memory: Memory, name: str, *, prune: bool) -> Step:
         del memory.digests[name]
         return Step(name, "gone", "It is no longer in the library.")
     if not prune or not is_pair(path) or Definition.read(path).digest() != memory.digests[name]:
-        return Step(name, "kept", "It is no longer in the library. Its files stay; say --prune to remove what was not changed here.")
+        why = "It is no longer in the library. Its files stay; say --prune to remove what was not changed here."
+        return Step(name, "kept", why)
     path.unlink()
     path.with_suffix(".json").unlink()
     del memory.digests[name]
@@ -225,10 +228,10 @@ def difference(before: Definition, after: Definition, named: str, other: str) ->
 
 
 def _lines(before: Definition, after: Definition, named: str, other: str) -> Iterator[str]:
-    settings = [json.dumps(each.settings(), indent=2, sort_keys=True, ensure_ascii=False).splitlines() for each in (before, after)]
-    sources = [each.source.splitlines() for each in (before, after)]
-    for suffix, (old, new) in ((".py", sources), (".json", settings)):
-        for line in difflib.unified_diff(old, new, f"{named}/{before.name}{suffix}", f"{other}/{after.name}{suffix}", lineterm=""):
+    for suffix in (".py", ".json"):
+        old, new = (each.files()[suffix].splitlines() for each in (before, after))
+        names = f"{named}/{before.name}{suffix}", f"{other}/{after.name}{suffix}"
+        for line in difflib.unified_diff(old, new, *names, lineterm=""):
             yield line + "\n"
 
 

@@ -89,10 +89,8 @@ def _keywords(call: ast.Call, file: str) -> dict[str, Any]:
             said[keyword.arg or "**"] = ast.literal_eval(keyword.value)
         except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
             if _name(call) == "register_trigger":
-                raise CannotBePushed(
-                    f"{file}, line {call.lineno}: {keyword.arg or '**'} of register_trigger must be written out, since the file is"
-                    " read and not run."
-                ) from None
+                place = f"{file}, line {call.lineno}: {keyword.arg or '**'} of register_trigger"
+                raise CannotBePushed(f"{place} must be written out, since the file is read and not run.") from None
     return said
 
 

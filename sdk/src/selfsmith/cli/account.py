@@ -57,10 +57,7 @@ def whoami(out: Output) -> None:
     """Whose token it is, and where it counts."""
     with signed_in() as client:
         me = client.me()
-        if out.as_json:
-            out.document(me)
-        else:
-            out.text(f"{me.username} ({me.role}) in {me.workspace} at {client.url}")
+        out.one(me, f"{me.username} ({me.role}) in {me.workspace} at {client.url}")
 
 
 @click.command()

@@ -86,7 +86,7 @@ def _decide(out: Output, request_id: str, decision: str, reason: str, *, yes: bo
                 status=error.status,
                 details=error.details,
             ) from error
-        out.document(decided) if out.as_json else out.text(f"{decided.id} is {decided.state}.")
+        out.one(decided, f"{decided.id} is {decided.state}.")
 
 
 def _show(out: Output, client: Client, found: ApprovalDetail) -> None:

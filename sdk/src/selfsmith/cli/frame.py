@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Concatenate
 
 import click
 
@@ -69,11 +69,10 @@ def _set_json(ctx: click.Context, _parameter: click.Parameter, value: bool) -> N
     out.as_json = out.as_json or value
 
 
-def common[**P, Result](function: Callable[P, Result]) -> Callable[P, Result]:
+def common[**P, Result](function: Callable[Concatenate[Output, P], Result]) -> Callable[P, Result]:
     """Gives a command `--json`, and its output as first argument."""
-    with_output = click.make_pass_decorator(Output)(function)  # type: ignore[type-var]
-    told = "One JSON document, or one a line, instead of text."
-    return click.option("--json", is_flag=True, expose_value=False, callback=_set_json, help=told)(with_output)  # type: ignore[return-value]
+    with_json = click.option("--json", is_flag=True, expose_value=False, callback=_set_json, help="JSON instead of text.")
+    return with_json(click.make_pass_decorator(Output)(function))
 
 
 def signed_in() -> Client:

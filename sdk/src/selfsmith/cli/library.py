@@ -2,9 +2,9 @@
 
 import sys
 from collections.abc import Iterable
+from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -16,7 +16,12 @@ from selfsmith.definition import is_pair
 from selfsmith.errors import CannotBePushed
 from selfsmith.pushing import Pushed, files_below, is_marked, look_at_files, push_files, read_files
 
-WORDS = {"new": "new", "changed": "changed", "none": "unchanged", "set": "set", "kept": "left", "gone": "gone", "refused": "refused"}
+WORDS = {
+    "new": "new", "changed": "changed", "none": "unchanged", "set": "set", "kept": "left", "gone": "gone", "refused": "refused",
+}  # fmt: skip
+MOST_TOLD = 20  # requests; of more it is enough to know that they are
+NOTHING = "There is nothing to push: no function that was pulled, and no file with @selfsmith.register_function."
+NO_FUNCTION = "There is none. Push one by `selfsmith push FILE`."
 PATHS = click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 
 
@@ -36,7 +41,7 @@ def push(out: Output, paths: tuple[Path, ...], *, yes: bool, dry_run: bool, forc
     pairs = [path for path in found if is_pair(path)]
     packs = [path for path in found if not is_pair(path) and (path in paths or is_marked(path))]
     if not pairs and not packs:
-        raise CannotBePushed("There is nothing to push: no function that was pulled, and no file with @selfsmith.register_function.")
+        raise CannotBePushed(NOTHING)
     with signed_in() as client:
         memories = [
             (tree.Memory.read(folder, client), list(inside))
@@ -102,26 +107,20 @@ def _show_refusals(out: Output, done: list[tree.Step], pushed: Pushed | None) ->
 
 
 def _tell_of_people(out: Output, client: Client) -> None:
-    waiting = list(client.approvals.list(state="open", limit=20))
+    waiting = len(list(client.approvals.list(state="open", limit=MOST_TOLD)))
     if waiting:
-        out.say(
-            f"{len(waiting)}{' or more' if len(waiting) == 20 else ''} requests wait for people. What needs them runs once they have"  # noqa: PLR2004
-            f" decided: {place_of(client, 'approvals/')}"
-        )
+        number = f"{waiting} or more" if waiting == MOST_TOLD else str(waiting)
+        out.say(f"Requests that wait for people: {number}. What needs them runs once they have decided: {place_of(client, 'approvals/')}")
 
 
 def _end(out: Output, steps: list[tree.Step], pushed: Pushed | None) -> None:
     """The JSON of it, and the exit code when something was refused."""
-    rules = [vars_of(rule) for rule in pushed.rules] if pushed else []
     if out.as_json:
+        rules = [asdict(rule) for rule in pushed.rules] if pushed else []
         pack = pushed.pack.model_dump(mode="json") if pushed else None
         out.document({"functions": [tree.as_json(step) for step in steps], "pack": pack, "rules": rules})
     if any(step.change == "refused" for step in steps) or (pushed and pushed.refused):
         raise click.exceptions.Exit(REFUSED)
-
-
-def vars_of(rule: Any) -> dict[str, Any]:
-    return {name: getattr(rule, name) for name in ("name", "file", "line", "change", "reason")}
 
 
 @click.command()
@@ -156,7 +155,7 @@ def functions(out: Output, search: str, *, archived: bool) -> None:
     """Functions of the library."""
     columns = {"name": "NAME", "version": "VERSION", "tags": "TAGS", "description": "DESCRIPTION"}
     with signed_in() as client:
-        out.rows(client.functions.list(search=search, archived=archived), columns, nothing="There is none. Push one by `selfsmith push FILE`.")
+        out.rows(client.functions.list(search=search, archived=archived), columns, nothing=NO_FUNCTION)
 
 
 @click.group()
@@ -217,4 +216,4 @@ def secrets_set(out: Output, name: str, *, from_stdin: bool) -> None:
         raise click.UsageError("Nobody is here to be asked: give the value by --stdin.")
     with signed_in() as client:
         kept = client.secrets.set(name, value)
-    out.document(kept) if out.as_json else out.text(f"{kept.name} is kept (version {kept.version}, fingerprint {kept.fingerprint}).")
+    out.one(kept, f"{kept.name} is kept (version {kept.version}, fingerprint {kept.fingerprint}).")

@@ -49,6 +49,13 @@ class Output:
         """One JSON document, on one line."""
         click.echo(json.dumps(value, default=_as_json))
 
+    def one(self, value: object, in_words: str) -> None:
+        """A result: with `--json` the whole of it, else what there is to say."""
+        if self.as_json:
+            self.document(value)
+        else:
+            self.text(in_words)
+
     def give(self, value: object) -> None:
         """A result: with `--json` as it is, else text as text and anything else as JSON that can be read."""
         if self.as_json:

@@ -12,12 +12,13 @@ from selfsmith.cli.output import Output, is_interactive
 from selfsmith.client import Client
 from selfsmith.models import AWAITING_APPROVAL, Function, Run, RunDetail
 
-RUN_COLUMNS = {"id": "RUN", "function": "FUNCTION", "version": "VERSION", "state": "STATE", "seconds": "SECONDS", "created_at": "BEGUN"}
+RUN_COLUMNS = {"id": "RUN", "function": "FUNCTION", "state": "STATE", "seconds": "SECONDS", "created_at": "BEGUN"}
+NO_RUN = "There is no such run. Begin one by `selfsmith run NAME`."
 
 
 @click.command()
 @click.argument("name")
-@click.option("--arg", "pairs", multiple=True, metavar="NAME=VALUE", help="An argument; values are read as the function takes them.")
+@click.option("--arg", "pairs", multiple=True, metavar="NAME=VALUE", help="An argument, read as the function takes it.")
 @click.option("--json-args", metavar="JSON|@FILE|@-", help="All arguments as one JSON object.")
 @click.option("--file", "paths", multiple=True, type=click.Path(exists=True, dir_okay=False), help="A file to run it on.")
 @click.option("--wait/--no-wait", default=True, help="Follow it to its end (usual), or only begin it.")
@@ -32,7 +33,7 @@ def run(out: Output, name: str, pairs: tuple[str, ...], json_args: str | None, p
         started = client.functions.start(name, arguments, files=files)
         if not how["wait"]:
             out.say(f"Begun. Follow it by `selfsmith logs -f {started.id}`.")
-            out.document(started) if out.as_json else out.text(str(started.id))
+            out.one(started, str(started.id))
             return
         ended = _watched(out, client, started, how["timeout"])
         if how["download"]:
@@ -117,10 +118,8 @@ class Told:
 def _download(out: Output, client: Client, ended: RunDetail, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for artifact in ended.artifacts:
-        path = client.files.download(
-            artifact, folder, came=lambda there, all=artifact: out.status(f"{all.name}: {there:,} of {all.size:,} bytes")  # type: ignore[misc]
-        )
-        out.say(f"{path} ({artifact.size:,} bytes)")
+        out.status(f"{artifact.name}: {artifact.size:,} bytes")
+        out.say(f"{client.files.download(artifact, folder)} ({artifact.size:,} bytes)")
 
 
 def _show_end(out: Output, ended: RunDetail) -> None:
@@ -143,7 +142,7 @@ def _show_end(out: Output, ended: RunDetail) -> None:
 def runs(out: Output, state: str, limit: int) -> None:
     """Runs, newest first."""
     with signed_in() as client:
-        out.rows(client.runs.list(state=state, limit=limit), RUN_COLUMNS, nothing="There is no such run. Begin one by `selfsmith run NAME`.")
+        out.rows(client.runs.list(state=state, limit=limit), RUN_COLUMNS, nothing=NO_RUN)
 
 
 @click.command()
@@ -156,7 +155,10 @@ def logs(out: Output, run_id: str, *, follow: bool) -> None:
         told = Told(out, client)
         pieces = client.runs.follow(run_id, heard=told.hear) if follow else client.runs.log(run_id)
         for piece in pieces:
-            out.document(piece) if out.as_json else out.log(piece.text)
+            if out.as_json:
+                out.document(piece)
+            else:
+                out.log(piece.text)
         out.clear_status()
 
 
@@ -167,4 +169,4 @@ def cancel(out: Output, run_id: str) -> None:
     """Stop a run."""
     with signed_in() as client:
         stopped = client.runs.cancel(run_id)
-        out.document(stopped) if out.as_json else out.text(f"{stopped.id} is {stopped.state}.")
+        out.one(stopped, f"{stopped.id} is {stopped.state}.")

@@ -10,6 +10,7 @@ from selfsmith.nouns.base import Id, Noun, read, segment
 from selfsmith.nouns.runs import Runs, result_of
 
 AT_ONCE = 20.0  # seconds that the request which starts a run may wait for its end itself
+NOT_FITTING = "arguments_invalid"  # the platform's word for it
 MARGIN = 15.0  # seconds that such an answer may take besides
 
 
@@ -122,8 +123,9 @@ def bind(function: Function, positional: Sequence[Any], named: Mapping[str, Any]
     """
     order = function.input_schema.get("x-order") or list(function.input_schema.get("properties", {}))
     if len(positional) > len(order):
-        raise Invalid(f"{function.name} takes {len(order)} arguments; {len(positional)} were given by position.", code="arguments_invalid")
+        given = f"{len(positional)} were given by position"
+        raise Invalid(f"{function.name} takes {len(order)} arguments; {given}.", code=NOT_FITTING)
     bound = dict(zip(order, positional, strict=False))
     if twice := sorted(bound.keys() & named.keys()):
-        raise Invalid(f"{function.name} was given {', '.join(twice)} twice.", code="arguments_invalid")
+        raise Invalid(f"{function.name} was given {', '.join(twice)} twice.", code=NOT_FITTING)
     return bound

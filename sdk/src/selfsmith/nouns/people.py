@@ -52,7 +52,8 @@ class Packages(Noun):
 
     def ask(self, requirements: Sequence[str], *, reason: str) -> PackageSet:
         """Ask for packages; a person decides."""
-        return read(PackageSet, self._transport.json("POST", "/packages", body={"requirements": list(requirements), "reason": reason}))
+        body = {"requirements": list(requirements), "reason": reason}
+        return read(PackageSet, self._transport.json("POST", "/packages", body=body))
 
 
 class Secrets(Noun):

@@ -10,7 +10,13 @@ from selfsmith.nouns.base import Id, Noun, read, segment
 
 
 class Events(Noun):
-    def list(self, *, type: str = "", search: str = "", limit: int | None = None) -> Iterator[Event]:  # noqa: A002  CloudEvents' word
+    def list(
+        self,
+        *,
+        type: str = "",  # noqa: A002  CloudEvents' word
+        search: str = "",
+        limit: int | None = None,
+    ) -> Iterator[Event]:
         """Newest first, all pages."""
         return self._pages(Event, "/events", type=type, search=search, limit=limit)
 

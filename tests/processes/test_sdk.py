@@ -12,14 +12,6 @@ from pathlib import Path
 import pytest
 
 import selfsmith
-from tests.processes.conftest import (  # noqa: F401  fixtures and a hook are shared by importing them
-    foundation,
-    installation,
-    installer,
-    offline_index,
-    pytest_runtest_makereport,
-    usual_shape,
-)
 from tests.processes.installation import Installation, checked
 
 pytestmark = [pytest.mark.processes, pytest.mark.gvisor]
@@ -62,13 +54,13 @@ selfsmith.register_trigger(event_type="run_succeeded", target_function="words_of
 
 
 @pytest.fixture(scope="module")
-def token(installation: Installation) -> str:  # noqa: F811
+def token(installation: Installation) -> str:
     made: str = checked(installation.session("developer").post("/api/v1/tokens", json={"name": "sdk", "days": 1}))["token"]
     return made
 
 
 @pytest.fixture(scope="module")
-def client(installation: Installation, token: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[selfsmith.Client]:  # noqa: F811
+def client(installation: Installation, token: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[selfsmith.Client]:
     """With the functions of the file pushed."""
     with selfsmith.Client(installation.url, token) as made:
         path = tmp_path_factory.mktemp("files") / "mine.py"
@@ -83,7 +75,7 @@ def used(client: selfsmith.Client) -> None:
     selfsmith.use(client)
 
 
-def program(installation: Installation, token: str, *words: str) -> subprocess.Popen[str]:  # noqa: F811
+def program(installation: Installation, token: str, *words: str) -> subprocess.Popen[str]:
     variables = {**os.environ, "SELFSMITH_URL": installation.url, "SELFSMITH_TOKEN": token, "PYTHONUNBUFFERED": "1"}
     return subprocess.Popen(
         [sys.executable, "-m", "selfsmith", *words],
@@ -103,7 +95,7 @@ def test_its_error_comes_with_the_traceback_of_the_box() -> None:
     assert caught.value.run.state == "failed"
 
 
-def test_a_trigger_of_a_file_runs_its_function(client: selfsmith.Client, installation: Installation) -> None:  # noqa: F811
+def test_a_trigger_of_a_file_runs_its_function(client: selfsmith.Client, installation: Installation) -> None:
     selfsmith.words_of("a b c")
     found = installation.wait_until(
         lambda: [run for run in client.runs.list() if run.function == "noted" and run.result == 3], SECONDS, "the triggered run"
@@ -111,16 +103,18 @@ def test_a_trigger_of_a_file_runs_its_function(client: selfsmith.Client, install
     assert found[0].has_succeeded
 
 
-def test_run_shows_what_is_said_and_gives_the_result_alone(installation: Installation, token: str, tmp_path: Path) -> None:  # noqa: F811
+def test_run_shows_what_is_said_and_gives_the_result_alone(installation: Installation, token: str, tmp_path: Path) -> None:
     words = ("run", "talk", "--arg", "lines=3", "--arg", "pause=0.1", "--download", str(tmp_path))
-    out, errors = (running := program(installation, token, *words)).communicate(timeout=SECONDS)
+    running = program(installation, token, *words)
+    out, errors = running.communicate(timeout=SECONDS)
     assert (running.returncode, out) == (0, "3\n"), errors
     assert re.findall(r"line \d", errors) == ["line 0", "line 1", "line 2"]
     assert (tmp_path / "kept.txt").read_bytes() == b"kept"
 
 
-def test_a_run_that_fails_has_an_exit_code_of_its_own(installation: Installation, token: str) -> None:  # noqa: F811
-    out, errors = (running := program(installation, token, "run", "break_down", "--arg", "text=luck")).communicate(timeout=SECONDS)
+def test_a_run_that_fails_has_an_exit_code_of_its_own(installation: Installation, token: str) -> None:
+    running = program(installation, token, "run", "break_down", "--arg", "text=luck")
+    out, errors = running.communicate(timeout=SECONDS)
     assert (running.returncode, out) == (1, "")
     assert "no luck" in errors
     assert "raise ValueError" in errors
@@ -128,7 +122,7 @@ def test_a_run_that_fails_has_an_exit_code_of_its_own(installation: Installation
 
 def test_an_interruption_leaves_the_run_going_and_says_how_to_stop_it(
     client: selfsmith.Client,
-    installation: Installation,  # noqa: F811
+    installation: Installation,
     token: str,
 ) -> None:
     running = program(installation, token, "run", "talk", "--arg", "lines=200", "--arg", "pause=0.1")
@@ -147,7 +141,7 @@ def test_an_interruption_leaves_the_run_going_and_says_how_to_stop_it(
 
 def test_a_follower_outlives_a_web_that_is_killed_and_hears_everything_once(
     client: selfsmith.Client,
-    installation: Installation,  # noqa: F811
+    installation: Installation,
 ) -> None:
     run = client.functions.start("talk", {"lines": 60, "pause": 0.1})
     web = installation.shape.webs[0]
