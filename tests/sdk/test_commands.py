@@ -121,12 +121,13 @@ def test_a_push_of_which_a_part_is_refused_says_so_by_its_exit_code(command: Com
 
 
 def test_a_push_tells_that_people_have_to_decide_and_where(command: Command, side: Side, cast: Any, tmp_path: Path) -> None:
-    needy = SHOUT.replace("register_function", "register_function(imports=['leaf'])").replace("text.upper()", "leaf.up(text)")
-    (tmp_path / "needy.py").write_text(needy)
+    with side.client(cast.admin) as admin:
+        admin.secrets.set("API_KEY", "as long as needed")
+    (tmp_path / "needy.py").write_text(SHOUT.replace("register_function", "register_function(secrets=['API_KEY'])"))
     result = command("push", str(tmp_path / "needy.py"), "--yes")
     assert result.exit_code == 0, result.output
-    found = lines(command("approvals", "list", "--json").stdout)
-    assert ("wait for people" in result.stderr) == bool(found)
+    assert f"wait for people: 1. What needs them runs once they have decided: {side.url}/w/acme/approvals/" in result.stderr
+    assert len(lines(command("approvals", "list", "--json").stdout)) == 1
 
 
 def test_packs_are_looked_at_and_loaded(command: Command, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 import selfsmith
 from selfsmith import CannotBePushed, Client
 from selfsmith.definition import Definition
+from selfsmith.pushing import push_files
 from selfsmith.tree import Memory, Step, carry_out, plan, pull
 from tests.sdk.conftest import Command, told
 
@@ -208,13 +209,25 @@ def test_pack_files_are_pushed_with_their_triggers_and_a_second_time_nothing_hap
     assert [each["change"] for each in looked["pack"]["loaded"]] == ["new", "new"]
     assert list(client.functions.list()) == []
     done = told(command("push", str(tmp_path / "soft.py"), "--yes", "--json"))
-    assert [each["change"] for each in done["rules"]] == ["new"]
-    rule = client.rules.by_name("softly on run.succeeded of whisper")
-    assert (rule.function, rule.target, rule.arguments) == ("whisper", "softly", {"text": "event.data.result"})
-    again = selfsmith.pushing.push_files(client, {"soft.py": PACK})
-    assert [each.change for each in [*again.pack.loaded, *again.rules]] == ["none", "none", "none"]
-    changed = selfsmith.pushing.push_files(client, {"soft.py": PACK.replace('["whisper"])', '["whisper"], name="softly")')})
-    assert changed.refused == []
+    assert done["pack"]["refused"] == []
+    (rule,) = client.rules.list()
+    assert (rule.event_type, rule.function, rule.target) == ("run.succeeded", "whisper", "softly")
+    assert rule.arguments == {"text": "event.data.result"}
+    again = push_files(client, {"soft.py": PACK})
+    assert not again.changes
+    assert [each.id for each in client.rules.list()] == [rule.id]
+
+
+def test_a_trigger_that_cannot_be_a_rule_is_refused_alone_and_one_that_cannot_be_read_stops_all(client: Client) -> None:
+    text = "import selfsmith\n@selfsmith.register_function\ndef a(b: int, c: int): ...\n"
+    trigger = "selfsmith.register_trigger(event_type='x.y', trigger_function='a')\n"
+    pushed = push_files(client, {"a.py": text + trigger})
+    assert [each.name for each in pushed.pack.loaded] == ["a"]
+    assert "a.py, line 4" in pushed.refused[0]
+    with pytest.raises(CannotBePushed):
+        push_files(client, {"d.py": text.replace(" a(", " d(") + trigger.replace("'x.y'", "x")})
+    assert [each.name for each in client.functions.list()] == ["a"]
+    assert list(client.rules.list()) == []
 
 
 def test_the_module_pushes_what_it_has_marked_and_loads_by_path(client: Client, tmp_path: Path) -> None:

@@ -165,8 +165,13 @@ class PackRefused(Model):
 
 
 class PackReport(Model):
+    """`rules` is None where the platform leaves the triggers of files to whoever pushes them. With `asks`, people have to
+    agree before anything of it is there."""
+
     loaded: list[PackLoaded]
     refused: list[PackRefused]
+    rules: list[dict[str, Any]] | None = None
+    asks: bool = False
 
 
 class Event(Model):

@@ -67,7 +67,7 @@ def read_files(paths: Iterable[Path], below: Path | None = None) -> dict[str, st
 def look_at_files(client: Client, texts: Mapping[str, str]) -> Pushed:
     """What pushing would change. Nothing is kept. Of a rule only its triggers are told here, as those that would be set."""
     report = client.packs.look(texts)
-    said = _triggers(texts)
+    said = _triggers(texts, report)
     return Pushed(report, [RuleSet(each.name, each.file, each.line, _change_of(client, each)) for each in said])
 
 
@@ -76,12 +76,16 @@ def push_files(client: Client, texts: Mapping[str, str]) -> Pushed:
 
     Raises: CannotBePushed, before anything is kept
     """
-    said = _triggers(texts)
+    for file, text in texts.items():
+        triggers_of(file, text)  # so that a mistake in one is told before anything is kept
     report = client.packs.load(texts)
-    return Pushed(report, [_set_rule(client, each) for each in said])
+    return Pushed(report, [_set_rule(client, each) for each in _triggers(texts, report)])
 
 
-def _triggers(texts: Mapping[str, str]) -> list[TriggerSaid]:
+def _triggers(texts: Mapping[str, str], report: PackReport) -> list[TriggerSaid]:
+    """Those that are set from here: none where the platform makes the rules of files itself."""
+    if report.rules is not None:
+        return []
     return [said for file, text in texts.items() for said in triggers_of(file, text)]
 
 
