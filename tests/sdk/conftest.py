@@ -23,7 +23,7 @@ NO_PAUSES = Retries(base=0.0)
 
 
 @pytest.fixture(autouse=True)
-def own_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def own_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Nothing of this machine's sign-in is seen, and what a test marks or uses is forgotten after it."""
     kept = tmp_path / "sign-in" / "account.json"
     monkeypatch.setenv("SELFSMITH_CONFIG", str(kept))
@@ -31,7 +31,7 @@ def own_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(selfsmith, "_client", None)
     monkeypatch.setattr(marks, "_marked", {})
-    yield kept
+    return kept
 
 
 @pytest.fixture

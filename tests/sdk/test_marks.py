@@ -91,7 +91,7 @@ def test_a_word_that_no_decorator_knows_is_an_error_at_once() -> None:
 
 
 def test_pushing_without_marks_says_what_to_do() -> None:
-    with pytest.raises(CannotBePushed, match="@selfsmith.register_function"):
+    with pytest.raises(CannotBePushed, match="@selfsmith"):
         selfsmith.push()
 
 
@@ -105,4 +105,13 @@ def test_what_stands_in_no_file_cannot_be_pushed_and_is_told(tmp_path: Path) -> 
 def test_names_of_the_language_are_no_functions_of_the_platform() -> None:
     assert not hasattr(selfsmith, "__wrapped__")
     assert not hasattr(selfsmith, "_private")
+
+
+def test_a_module_of_the_package_is_no_function_of_the_platform() -> None:
+    program = "from selfsmith import tree; from selfsmith import models; print(tree.__name__, models.__name__)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("selfsmith.tree selfsmith.models\n", "")
+
+
+def test_any_other_name_is_a_function_of_the_platform() -> None:
     assert selfsmith.shout.__name__ == "shout"

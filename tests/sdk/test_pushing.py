@@ -109,7 +109,12 @@ def test_a_change_here_becomes_a_version_and_only_that(library: Client, tmp_path
     assert changes(done.values()) == {"shout": "changed", "loudest": "none", "odd": "none", "fetch": "none"}
     assert "+    return text.title()" in plan_diff(library, tmp_path, "shout", "swapcase")
     kept = library.functions.get("shout")
-    assert (kept.version, kept.description, kept.limits, kept.tags) == (2, "Loud.", {"memory_bytes": 300 << 20}, ["text", "voice"])
+    assert (kept.version, kept.description, kept.limits, kept.tags) == (
+        2,
+        "Loud.",
+        {"memory_bytes": 300 << 20},
+        ["text", "voice"],
+    )
     assert library.versions.get("shout", 2).source == SHOUT.replace("upper", "title")
 
 

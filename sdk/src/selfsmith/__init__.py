@@ -1,18 +1,19 @@
 """Selfsmith from Python: mark functions, push them, run them on the platform by their names.
 
-    import selfsmith
+import selfsmith
 
-    @selfsmith.register_function(metadata={"description": "The words of a text."})
-    def words(text: str) -> list[str]:
-        return text.split()
+@selfsmith.register_function(metadata={"description": "The words of a text."})
+def words(text: str) -> list[str]:
+    return text.split()
 
-    words("a b")             # here, as the plain function that it is
-    selfsmith.push()         # to the platform
-    selfsmith.words("a b")   # there: a run in a box, and its result
+words("a b")             # here, as the plain function that it is
+selfsmith.push()         # to the platform
+selfsmith.words("a b")   # there: a run in a box, and its result
 """
 
 from collections.abc import Callable
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any
 
 from selfsmith.client import Client
@@ -45,6 +46,7 @@ __all__ = [
     "WaitsForPeople", "add_key_wrapper", "load_functions", "push", "register_function", "register_trigger", "use",
 ]  # fmt: skip
 
+_MODULES = frozenset(each.name for each in iter_modules(__path__))  # `from selfsmith import errors` means the module
 _client: Client | None = None
 
 
@@ -85,7 +87,7 @@ def add_key_wrapper(name: str, value: str) -> Secret:
 
 def __getattr__(name: str) -> Callable[..., Any]:
     """Any other name is that of a function of the platform; the first call asks whether there is one."""
-    if name.startswith("_"):
+    if name.startswith("_") or name in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
     def remote(*positional: Any, **arguments: Any) -> Any:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from selfsmith.errors import CannotBePushed
-from selfsmith.models import Function, VersionDetail
+from selfsmith.models import Function
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
 
@@ -59,7 +59,7 @@ class Definition:
             source, said = path.read_bytes().decode("utf-8"), json.loads(beside.read_bytes())
         except (OSError, ValueError) as error:
             raise CannotBePushed(f"{path.name} or {beside.name} cannot be read: {error}.") from error
-        if not isinstance(said, dict) or (unknown := said.keys() - _SETTINGS):
+        if not isinstance(said, dict) or said.keys() - _SETTINGS.keys():
             known = ", ".join(sorted(_SETTINGS))
             raise CannotBePushed(f"{beside} does not fit: it is an object of these settings: {known}.", code="bad_settings")
         for name, value in said.items():

@@ -40,7 +40,8 @@ class Pushed:
 
     @property
     def changes(self) -> bool:
-        return any(each.change != "none" for each in [*self.pack.loaded, *self.rules])
+        functions, rules = ([each.change for each in several] for several in (self.pack.loaded, self.rules))
+        return any(change != "none" for change in [*functions, *rules])
 
 
 def read_files(paths: Iterable[Path], below: Path | None = None) -> dict[str, str]:

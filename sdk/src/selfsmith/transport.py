@@ -25,7 +25,7 @@ NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 class Retries:
     """How often something is tried, and how long the pauses between are, in seconds.
 
-    A pause is drawn from 0 to min(cap, base × 2ⁿ⁻¹), so that many clients do not come back together; the platform's own
+    A pause is drawn from 0 to the smaller of `cap` and `base` doubled with each try, so that many clients do not come back together; the platform's own
     `Retry-After` is kept where it is not above `longest`.
     """
 
@@ -47,7 +47,7 @@ class Transport:
         account: Account,
         *,
         timeout: httpx.Timeout | float = USUAL_TIMEOUT,
-        retries: Retries = Retries(),  # noqa: B008  it cannot be changed
+        retries: Retries = Retries(),
         http: httpx.Client | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:

@@ -188,7 +188,7 @@ def carry_out(client: Client, memory: Memory, planned: list[Planned], *, note: s
 
 def _save(client: Client, memory: Memory, planned: Planned, note: str) -> Step:
     mine, theirs = planned.mine, planned.theirs
-    said = {"description": mine.description, "tags": mine.tags}
+    said: dict[str, Any] = {"description": mine.description, "tags": mine.tags}
     if theirs is None:
         known = {name: value for name, value in said.items() if value}  # else the docstring describes it
         client.functions.create(mine.source, name=mine.name, **known, **mine.body())

@@ -110,7 +110,8 @@ def _tell_of_people(out: Output, client: Client) -> None:
     waiting = len(list(client.approvals.list(state="open", limit=MOST_TOLD)))
     if waiting:
         number = f"{waiting} or more" if waiting == MOST_TOLD else str(waiting)
-        out.say(f"Requests that wait for people: {number}. What needs them runs once they have decided: {place_of(client, 'approvals/')}")
+        where = place_of(client, "approvals/")
+        out.say(f"Requests that wait for people: {number}. What needs them runs once they have decided: {where}")
 
 
 def _end(out: Output, steps: list[tree.Step], pushed: Pushed | None) -> None:

@@ -25,7 +25,7 @@ NO_RUN = "There is no such run. Begin one by `selfsmith run NAME`."
 @click.option("--timeout", type=click.FloatRange(min=0), help="Seconds to wait at most; the run goes on.")
 @click.option("--download", type=click.Path(file_okay=False), help="A folder for the files that it makes.")
 @common
-def run(out: Output, name: str, pairs: tuple[str, ...], json_args: str | None, paths: tuple[str, ...], **how: Any) -> None:
+def run(out: Output, /, name: str, pairs: tuple[str, ...], json_args: str | None, paths: tuple[str, ...], **how: Any) -> None:
     """Run a function on the platform and show what it says, then its result."""
     with signed_in() as client:
         arguments = read_arguments(client.functions.get(name), pairs, json_args)
