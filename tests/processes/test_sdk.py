@@ -5,8 +5,8 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -144,14 +144,18 @@ def test_a_follower_outlives_a_web_that_is_killed_and_hears_everything_once(
     installation: Installation,
 ) -> None:
     run = client.functions.start("talk", {"lines": 60, "pause": 0.1})
-    web = installation.shape.webs[0]
-    back = threading.Timer(2, installation.restart, [web])
     heard: list[str] = []
-    for piece in client.runs.follow(run.id):
-        heard += re.findall(r"line \d+", piece.text)
-        if len(heard) >= 5 and not back.ident:
-            installation.kill(web)
-            back.start()
-    back.join()
+
+    def listen() -> None:
+        for piece in client.runs.follow(run.id):
+            heard.extend(re.findall(r"line \d+", piece.text))
+
+    web = installation.shape.webs[0]
+    with ThreadPoolExecutor(1) as threads:
+        listening = threads.submit(listen)
+        installation.wait_until(lambda: len(heard) >= 5, SECONDS, "the first lines")
+        installation.kill(web)
+        installation.restart(web)  # until it is ready the follower asks in vain
+        listening.result(SECONDS)
     assert heard == [f"line {number}" for number in range(60)]
     assert client.runs.result(run.id) == 60

@@ -73,7 +73,7 @@ def test_a_marked_function_stays_the_plain_function_that_it_is(tmp_path: Path) -
 def test_importing_marked_files_needs_no_account_and_no_network(tmp_path: Path) -> None:
     """In a process whose sockets are taken away."""
     (tmp_path / "mine.py").write_text(FILE)
-    program = "import socket; socket.socket = None; import mine; print(mine.bare('hi'))"
+    program = "import socket, selfsmith; socket.socket = None; import mine; print(mine.bare('hi'))"
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("HI\n", "")
 

@@ -27,7 +27,7 @@ def things(cast: Any) -> SimpleNamespace:
     return made
 
 
-def test_every_noun_reads_what_the_platform_answers(client: Client, things: SimpleNamespace) -> None:
+def test_every_noun_reads_what_the_platform_answers(things: SimpleNamespace, client: Client) -> None:
     assert client.me().permissions == ["develop", "run", "view"]
     assert (client.me().username, client.me().workspace, client.me().role) == ("developer", "acme", "developer")
     assert [each.name for each in client.functions.list(search="loud")] == ["shout"]
@@ -146,7 +146,7 @@ def test_events_rules_and_schedules(client: Client) -> None:
     assert list(client.schedules.list()) == []
 
 
-def test_an_agent_is_given_something_to_do_and_packages_are_asked_for(client: Client, things: SimpleNamespace) -> None:
+def test_an_agent_is_given_something_to_do_and_packages_are_asked_for(things: SimpleNamespace, client: Client) -> None:
     task = client.tasks.create("Do it.", model=things.model.pk)
     assert client.tasks.cancel(task.id).state == "cancelled"
     assert client.packages.ask(["leaf"], reason="To see.").id in {each.id for each in client.packages.list()}

@@ -25,8 +25,8 @@ NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 class Retries:
     """How often something is tried, and how long the pauses between are, in seconds.
 
-    A pause is drawn from 0 to the smaller of `cap` and `base` doubled with each try, so that many clients do not come back together; the platform's own
-    `Retry-After` is kept where it is not above `longest`.
+    A pause is drawn from 0 to the smaller of `cap` and of `base` doubled with each try, so that many clients do not come
+    back together; the platform's own `Retry-After` is kept where it is not above `longest`.
     """
 
     attempts: int = 5

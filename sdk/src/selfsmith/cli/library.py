@@ -51,6 +51,8 @@ def push(out: Output, paths: tuple[Path, ...], *, yes: bool, dry_run: bool, forc
         texts = read_files(packs, _common_folder(paths)) if packs else {}
         looked = look_at_files(client, texts) if texts else None
         steps = [each.step for _, several in planned for each in several]
+        if not out.as_json:
+            _show(out, steps, looked)
         if dry_run or not _agreed(out, steps, looked, yes=yes):
             _end(out, steps, looked)
             return
@@ -68,9 +70,7 @@ def _common_folder(paths: tuple[Path, ...]) -> Path | None:
 
 
 def _agreed(out: Output, steps: list[tree.Step], looked: Pushed | None, *, yes: bool) -> bool:
-    """Show what would change, and ask. False where nothing would."""
-    if not out.as_json:
-        _show(out, steps, looked)
+    """Ask. False where nothing would change."""
     if not any(step.change in ("new", "changed") for step in steps) and not (looked and looked.changes):
         out.say("Nothing to do: the platform has it all.")
         return False
