@@ -9,7 +9,7 @@ import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 TOP = {
-    *("apps", "docs", "platform", "sandbox", "static", "templates", "tests", "manage.py", "Makefile", "README.md"),
+    *("apps", "docs", "platform", "sandbox", "sdk", "static", "templates", "tests", "manage.py", "Makefile", "README.md"),
     *("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "SECURITY.md", "pyproject.toml", "uv.lock", "package.json"),
 }
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")

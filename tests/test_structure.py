@@ -50,7 +50,7 @@ EVERY_WORKSPACE = {
 @cache
 def modules() -> dict[str, ast.Module]:
     """Dotted name → syntax tree of everything but tests and migrations."""
-    paths = [path for folder in ("apps", "platform", "sandbox") for path in sorted((CHECKOUT / folder).rglob("*.py"))]
+    paths = [path for folder in ("apps", "platform", "sandbox", "sdk") for path in sorted((CHECKOUT / folder).rglob("*.py"))]
     own = [path for path in paths if "migrations" not in path.parts]
     return {".".join(path.relative_to(CHECKOUT).with_suffix("").parts): ast.parse(path.read_text()) for path in own}
 

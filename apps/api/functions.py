@@ -11,13 +11,13 @@ from ninja import HeaderEx, P, Router, Status
 from apps.api.authentication import ApiRequest, in_scope
 from apps.api.health_schemas import HealthOut
 from apps.api.paging import USUAL, page_of
-from apps.api.schemas import FunctionIn, FunctionOut, Page, RunIn, RunOut
+from apps.api.schemas import DetailsIn, FunctionIn, FunctionOut, Page, RunIn, RunOut
 from apps.core.nudges import waiting_for
 from apps.core.tenancy import scope
 from apps.functions.definition import Settings
 from apps.functions.folders import find_folder
 from apps.functions.models import Function, Isolation
-from apps.functions.services import NoSuchFunction, create_function, find_function
+from apps.functions.services import NoSuchFunction, create_function, find_function, update_details
 from apps.runs.health import record_of
 from apps.runs.models import Run
 from apps.runs.removal import delete_function
@@ -80,6 +80,13 @@ def show(request: ApiRequest, name: str) -> FunctionOut:
 def health(request: ApiRequest, name: str) -> HealthOut:
     function = found_function(request.membership, name)
     return HealthOut.of(record_of(function), suggestions_for(function))
+
+
+@router.patch("/{name}", response=FunctionOut, summary="Change what is said about a function; its versions stay")
+@in_scope
+def describe(request: ApiRequest, name: str, body: DetailsIn) -> FunctionOut:
+    function = found_function(request.membership, name)
+    return FunctionOut.of(update_details(actor=request.membership, function=function, **body.dict()))
 
 
 @router.delete("/{name}", response={204: None}, summary="Delete an archived function with its versions and runs")

@@ -10,6 +10,7 @@ from apps.api.paging import USUAL, page_of
 from apps.api.schemas import Page
 from apps.api.trigger_schemas import DeliveryOut, FireIn, RuleIn, RuleOut, SavedRuleOut, SwitchIn, TrialOut
 from apps.functions.models import Function
+from apps.functions.reader.literals import cleaned
 from apps.functions.services import NoSuchFunction, find_function
 from apps.triggers.loops import find_loop
 from apps.triggers.models import Rule
@@ -33,9 +34,10 @@ FUNCTIONS = {"function", "target", "error_handler"}
 
 @router.get("", response=Page[RuleOut], summary="Rules, newest first")
 @in_scope
-def list_rules(request: ApiRequest, after: UUID | None = None, limit: int = USUAL) -> object:
+def list_rules(request: ApiRequest, after: UUID | None = None, limit: int = USUAL, name: str = "") -> object:
     require(request.membership, Permission.VIEW)
-    return page_of(Rule.objects.for_list(), after=after, limit=limit, show=RuleOut.of)
+    rows = Rule.objects.for_list()
+    return page_of(rows.filter(name=cleaned(name)) if name else rows, after=after, limit=limit, show=RuleOut.of)
 
 
 @router.post("", response={201: SavedRuleOut}, summary="Write a rule, which is on at once")

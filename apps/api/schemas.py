@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from ninja import Field, Schema
+from pydantic import SecretStr
 
 from apps.agents.models import Step, Task
 from apps.approvals.models import ApprovalRequest
@@ -16,6 +17,7 @@ from apps.functions.models import Function, Isolation, RetryClass
 from apps.packages.models import PackageSet
 from apps.runs.models import Artifact, Attempt, Compensation, Connection, Run
 from apps.store.models import Collection, Document
+from apps.vault.models import Secret
 from apps.workspaces.models import ApiToken
 
 
@@ -319,6 +321,8 @@ class RunOut(Schema):
     kernel: str
     seconds: float | None
     answered_from: UUID | None = Field(description="the earlier run whose answer it was given, without being executed")
+    progress: float | None = Field(description="0 to 1, as the function said last")
+    progress_text: str
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -326,9 +330,10 @@ class RunOut(Schema):
     @staticmethod
     def of(run: Run) -> "RunOut":
         names = ("id", "state", "trigger", "attempt", "message", "result", "error", "kernel", "seconds", "answered_from")
+        progress = {"progress": run.progress, "progress_text": run.progress_text}
         times = ("created_at", "started_at", "finished_at")
         values = {name: getattr(run, name) for name in (*names, *times)}
-        return RunOut(function=run.function.name, version=run.version.number, **values)
+        return RunOut(function=run.function.name, version=run.version.number, **progress, **values)
 
 
 class AttemptOut(Schema):
@@ -475,6 +480,32 @@ class VoteIn(Schema):
     decision: str = Field(pattern="^(approve|reject)$")
     reason: str = Field("", max_length=2000)
     digest: str = Field(description="the digest that was shown")
+
+
+class SecretIn(Schema):
+    value: SecretStr = Field(description="8 characters to 64 KiB")
+
+
+class SecretOut(Schema):
+    """The fingerprint tells whether two values of it are equal, and nothing else about them."""
+
+    id: UUID
+    name: str
+    purpose: str
+    fingerprint: str
+    version: int
+    rotated_at: datetime | None
+    last_used_at: datetime | None
+
+    @staticmethod
+    def of(secret: Secret) -> "SecretOut":
+        names = ("name", "purpose", "fingerprint", "rotated_at", "last_used_at")
+        return SecretOut(id=secret.pk, version=secret.current_version, **{name: getattr(secret, name) for name in names})
+
+
+class DetailsIn(Schema):
+    description: str
+    tags: list[str]
 
 
 class TokenIn(Schema):

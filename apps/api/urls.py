@@ -12,11 +12,13 @@ from apps.api import (
     functions,
     graph,
     limits,
+    me,
     packages,
     packs,
     rules,
     runs,
     schedules,
+    secrets,
     store,
     tasks,
     tokens,
@@ -28,6 +30,7 @@ from apps.api.problems import install_problems
 
 api = NinjaAPI(title="Selfsmith", version="1", auth=authenticate, urls_namespace="api")
 install_problems(api)
+api.add_router("/me", me.router, tags=["tokens"])
 api.add_router("/tokens", tokens.router, tags=["tokens"])
 api.add_router("/files", files.router, tags=["files"])
 api.add_router("/functions", folders.function_router, tags=["functions"])
@@ -46,6 +49,7 @@ api.add_router("/bulk", bulk.router, tags=["runs"])
 api.add_router("/events", events.router, tags=["events"])
 api.add_router("/rules", rules.router, tags=["rules"])
 api.add_router("/schedules", schedules.router, tags=["schedules"])
+api.add_router("/secrets", secrets.router, tags=["secrets"])
 api.add_router("/webhooks", webhooks.router, tags=["webhooks"])
 api.add_router("/store", store.router, tags=["store"])
 api.add_router("/tasks", tasks.router, tags=["tasks"])

@@ -14,6 +14,7 @@ CHECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("formatting", ("ruff", "format", "--check", ".")),
     ("lint", ("ruff", "check", ".")),
     ("types", ("mypy",)),
+    ("types of the SDK", ("mypy", "--config-file", "sdk/pyproject.toml", "sdk/src/selfsmith")),
     ("layers", ("lint-imports",)),
     ("templates", ("djlint", "templates", "--lint", "--quiet")),
     ("migrations in step", ("python", "manage.py", "makemigrations", "--check", "--dry-run")),

@@ -1,0 +1,5 @@
+"""`python -m selfsmith`."""
+
+from selfsmith.cli import main
+
+main(prog_name="selfsmith")

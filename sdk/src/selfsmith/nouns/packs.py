@@ -1,0 +1,20 @@
+"""Pack files: plain Python in which a decorator marks the functions. The platform reads them and runs nothing of them."""
+
+from collections.abc import Iterable, Mapping
+
+from selfsmith.models import PackReport
+from selfsmith.nouns.base import Noun, read
+
+
+class Packs(Noun):
+    def look(self, files: Mapping[str, str]) -> PackReport:
+        """What loading the files (name → text) would bring. Nothing is kept."""
+        return self._send(files.items(), only_look=True)
+
+    def load(self, files: Mapping[str, str]) -> PackReport:
+        """Load what can be loaded of the files; loading the same again changes nothing."""
+        return self._send(files.items(), only_look=False)
+
+    def _send(self, files: Iterable[tuple[str, str]], *, only_look: bool) -> PackReport:
+        body = {"files": [{"name": name, "text": text} for name, text in files], "only_look": only_look}
+        return read(PackReport, self._transport.json("POST", "/packs", body=body, repeatable=True))
