@@ -12,7 +12,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('approvals', '0001_initial'),
-        ('functions', '0011_one_request_for_several'),
+        ('functions', '0012_one_request_for_several'),
         ('triggers', '0001_initial'),
         ('workspaces', '0001_initial'),
     ]

@@ -7,7 +7,7 @@ import apps.core.ids
 
 
 class Migration(migrations.Migration):
-    dependencies = [("runs", "0010_streamed_items"), ("workspaces", "0001_initial")]
+    dependencies = [("runs", "0012_streamed_items"), ("workspaces", "0001_initial")]
 
     operations = [
         migrations.AddField("run", "undone_by", models.CharField(blank=True, default="", max_length=100)),

@@ -5,7 +5,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """A pack's request grants hosts and secrets to several functions."""
 
-    dependencies = [("approvals", "0001_initial"), ("functions", "0010_activation_and_archive")]
+    dependencies = [("approvals", "0001_initial"), ("functions", "0011_examples")]
 
     operations = [
         migrations.AlterField(

@@ -7,7 +7,7 @@ import apps.core.ids
 
 
 class Migration(migrations.Migration):
-    dependencies = [("runs", "0009_answers_and_slots"), ("workspaces", "0001_initial")]
+    dependencies = [("runs", "0011_answers_and_slots"), ("workspaces", "0001_initial")]
 
     operations = [
         migrations.CreateModel(

@@ -45,7 +45,7 @@ def tell_what_started_earlier_runs(apps: Apps, schema_editor: BaseDatabaseSchema
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("runs", "0008_failed"),
+        ("runs", "0013_compensations"),
         ("audit", "0001_initial"),
         ("triggers", "0001_initial"),
         ("workspaces", "0001_initial"),

@@ -18,8 +18,8 @@ def make_the_author_the_owner(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('functions', '0010_activation_and_archive'),
-        ('workspaces', '0002_groups'),
+        ("functions", "0013_handling"),
+        ('workspaces', '0003_groups'),
     ]
 
     operations = [

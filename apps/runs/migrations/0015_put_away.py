@@ -9,9 +9,9 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('functions', '0011_folders'),
-        ('runs', '0008_failed'),
-        ('workspaces', '0002_groups'),
+        ('functions', '0014_folders'),
+        ("runs", "0014_lists"),
+        ('workspaces', '0003_groups'),
     ]
 
     operations = [

@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("functions", "0010_activation_and_archive")]
+    dependencies = [("functions", "0012_one_request_for_several")]
 
     operations = [
         migrations.AddField("functionversion", "handling", models.JSONField(default=dict)),

@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("runs", "0008_failed")]
+    dependencies = [("runs", "0009_example_run")]
 
     operations = [
         migrations.AddField("run", "answer_key", models.CharField(blank=True, default="", max_length=64)),
