@@ -22,7 +22,7 @@ from apps.api.schemas import (
 )
 from apps.core.patience import patience
 from apps.runs.filters import TOO_SLOW, RunFilter, read_run_filter
-from apps.runs.models import LogChunk, Run, StreamedItem
+from apps.runs.models import LogChunk, StreamedItem
 from apps.runs.restart import restart_run
 from apps.runs.services import cancel_run, find_artifact, find_run
 from apps.runs.slots import why_waiting

@@ -330,10 +330,9 @@ class RunOut(Schema):
     @staticmethod
     def of(run: Run) -> "RunOut":
         names = ("id", "state", "trigger", "attempt", "message", "result", "error", "kernel", "seconds", "answered_from")
-        progress = {"progress": run.progress, "progress_text": run.progress_text}
-        times = ("created_at", "started_at", "finished_at")
-        values = {name: getattr(run, name) for name in (*names, *times)}
-        return RunOut(function=run.function.name, version=run.version.number, **progress, **values)
+        more = ("progress", "progress_text", "created_at", "started_at", "finished_at")
+        values = {name: getattr(run, name) for name in (*names, *more)}
+        return RunOut(function=run.function.name, version=run.version.number, **values)
 
 
 class AttemptOut(Schema):

@@ -109,7 +109,9 @@ def _on_shelf(shelf: str) -> FunctionQuerySet:
         return in_use.annotate(last_end=Subquery(last_ends().values("state")[:1])).filter(last_end__in=FAILED)
     if shelf == UNUSED:
         since = timezone.now() - UNUSED_FOR
-        return in_use.filter(~Exists(Run.objects.without_trials().filter(function=OuterRef("pk"), created_at__gte=since)), created_at__lt=since)
+        return in_use.filter(
+            ~Exists(Run.objects.without_trials().filter(function=OuterRef("pk"), created_at__gte=since)), created_at__lt=since
+        )
     return in_use
 
 

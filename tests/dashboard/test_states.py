@@ -23,9 +23,18 @@ TONES = {"idle", "active", "waiting", "good", "bad"}
 @pytest.mark.parametrize(
     "states",
     [
-        RunState, TaskState, RequestState, Decision, PackageState, ConnectionState, RoundState, Health, DeliveryState, Verdict,
+        RunState,
+        TaskState,
+        RequestState,
+        Decision,
+        PackageState,
+        ConnectionState,
+        RoundState,
+        Health,
+        DeliveryState,
+        Verdict,
         ReleaseState,
-    ],  # fmt: skip
+    ],
 )
 def test_every_state_has_a_look(states: type[Enum]) -> None:
     for state in states:
