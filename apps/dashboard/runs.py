@@ -32,7 +32,7 @@ SHOWN_CHUNKS = 500  # of the end of the log; the download has all of it
 HINTS = {
     "digest": "What was stored is not what was frozen on the run, so it was not executed. Tell whoever runs this installation.",
     "lost": "The worker or its box vanished. Nothing is known of what the function had done by then: look before you repeat it.",
-    "grants": "Look at the function's hosts and secrets, then run it again.",
+    "grants": "Look at the function's hosts, secrets and models, then run it again.",
     "packages": "Open the packages to see what is wrong with them.",
 }
 """What to do where the message does not say it: of a limit or an error of the function, it does."""

@@ -34,6 +34,9 @@ LOOKS: dict[str, StateLook] = {
     "expired": _EXPIRED,
     # what a tool tried to reach; refused and failed read as above
     "allowed": StateLook("Allowed", "check-circle", "good"),
+    # what a tool asked a language model
+    "asked": StateLook("Asked", "arrow-path", "active"),
+    "answered": StateLook("Answered", "check-circle", "good"),
     # how functions do
     "healthy": StateLook("Healthy", "check-circle", "good"),
     "unsteady": StateLook("Unsteady", "exclamation-triangle", "waiting"),

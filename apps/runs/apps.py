@@ -11,7 +11,7 @@ class RunsConfig(AppConfig):
         from apps.core.events import on
         from apps.functions.graph import register_part
         from apps.packages.collection import ask_before_removing
-        from apps.runs import arguments, attacks, boxes, children, library, orphans, reactions, work
+        from apps.runs import arguments, attacks, boxes, children, library, model_calls, orphans, reactions, work
         from apps.runs.environments import is_environment_needed
         from apps.runs.health import draw_health
         from apps.runs.requests import register_verb, register_waiting_verb
@@ -25,6 +25,8 @@ class RunsConfig(AppConfig):
         ask_before_removing(is_environment_needed)
         register_part(draw_health)
         register_waiting_verb("runs.call", children.call_function)
+        register_waiting_verb("models.complete", model_calls.complete_for_code)
+        register_waiting_verb("models.embed", model_calls.embed_for_code)
         register_verb("functions.list", library.list_functions)
         register_verb("functions.read", library.read_function)
         register_verb("functions.versions", library.list_versions)
