@@ -35,3 +35,17 @@ class PackRefusedOut(Schema):
 class PackReportOut(Schema):
     loaded: list[PackLoadedOut]
     refused: list[PackRefusedOut]
+
+
+class ShippedPackIn(Schema):
+    only_look: bool = Field(default=False, description="tell what would happen and keep nothing")
+
+
+class ShippedPackOut(Schema):
+    name: str
+    version: str
+    description: str
+    author: str
+    license: str
+    requires: list[str]
+    functions: list[str]

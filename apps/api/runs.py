@@ -6,7 +6,7 @@ from ninja import Router
 
 from apps.api.authentication import ApiRequest, in_scope
 from apps.api.paging import USUAL, page_of
-from apps.api.schemas import ArtifactOut, AttemptOut, ChildOut, ConnectionOut, LogLineOut, Page, RunDetailOut, RunOut
+from apps.api.schemas import ArtifactOut, AttemptOut, ChildOut, ConnectionOut, LogLineOut, ModelCallOut, Page, RunDetailOut, RunOut
 from apps.runs.models import LogChunk, Run
 from apps.runs.services import cancel_run, find_run
 from apps.workspaces.roles import Permission
@@ -62,6 +62,12 @@ def log(request: ApiRequest, run_id: UUID, after: int = 0) -> object:
 @in_scope
 def connections(request: ApiRequest, run_id: UUID, after: UUID | None = None, limit: int = USUAL) -> object:
     return page_of(find_run(run_id).connections.all(), after=after, limit=limit, show=ConnectionOut.of)
+
+
+@router.get("/{run_id}/model-calls", response=Page[ModelCallOut], summary="Language models that its code asked, newest first")
+@in_scope
+def model_calls(request: ApiRequest, run_id: UUID, after: UUID | None = None, limit: int = USUAL) -> object:
+    return page_of(find_run(run_id).model_calls.all(), after=after, limit=limit, show=ModelCallOut.of)
 
 
 @router.post("/{run_id}/cancel", response=RunOut, summary="Stop a run")

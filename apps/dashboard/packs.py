@@ -1,7 +1,8 @@
-"""Pack files: choose them, see what they would bring, load it."""
+"""Pack files: choose them, or a pack that ships, see what they would bring, load it."""
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpResponse
@@ -10,7 +11,9 @@ from django.urls import path
 from apps.core.errors import DomainError, TooLarge
 from apps.dashboard.access import FORM, PageRequest, page
 from apps.dashboard.respond import UNPROCESSABLE, attempt, go, show
+from apps.functions.models import Function
 from apps.functions.packs import MAX_FILES, NoPackFile, PackFile, PackReport, load_packs
+from apps.functions.shipped import find_shipped, shipped_packs
 from apps.workspaces.roles import Permission
 
 MOST_BYTES = 1024 * 1024
@@ -24,8 +27,6 @@ EXAMPLE = """@selfsmith.register_function(
 def count(text: str) -> int:
     return len(words(text))
 """
-NOTHING_YET = {"max_files": MAX_FILES, "example": EXAMPLE}
-
 _SEEN = re.compile(r"pack-(\d{1,2})")
 
 
@@ -37,16 +38,16 @@ class PacksTooLarge(TooLarge):
 def packs(request: PageRequest) -> HttpResponse:
     """First what was chosen is looked at; what that showed is sent back with the word to load it."""
     if request.method == "GET":
-        return show(request, "functions/packs.html", NOTHING_YET)
+        return show(request, "functions/packs.html", _nothing_yet())
     is_loading = "load" in request.POST
     outcome = attempt(request, lambda: _report(request, only_look=not is_loading))
     if isinstance(outcome, DomainError):
-        return show(request, "functions/packs.html", {**NOTHING_YET, "errors": [outcome.message]}, status=outcome.status)
+        return show(request, "functions/packs.html", {**_nothing_yet(), "errors": [outcome.message]}, status=outcome.status)
     files, report = outcome
     if is_loading and not report.refused:
         return go(request, "functions-list", say=_said(report))
     told = {
-        **NOTHING_YET,
+        **_nothing_yet(),
         "files": [] if is_loading else files,
         "report": report,
         "is_loaded": is_loading,
@@ -55,9 +56,22 @@ def packs(request: PageRequest) -> HttpResponse:
     return show(request, "functions/packs.html", told, status=200 if report.loaded else UNPROCESSABLE)
 
 
+def _nothing_yet() -> dict[str, Any]:
+    """What there is to choose from: files of one's own, and the packs that ship with how much of each is here already."""
+    packs = shipped_packs()
+    here = set(Function.objects.library().filter(name__in=[each for pack in packs for each in pack.functions]).values_list("name", flat=True))
+    told = [(pack, sum(name in here for name in pack.functions)) for pack in packs]
+    return {"max_files": MAX_FILES, "example": EXAMPLE, "shipped": told}
+
+
 def _report(request: PageRequest, *, only_look: bool) -> tuple[list[PackFile], PackReport]:
-    files = _seen(request) or _chosen(request)
+    files = _seen(request) or _shipped(request) or _chosen(request)
     return files, load_packs(actor=request.membership, files=files, only_look=only_look)
+
+
+def _shipped(request: PageRequest) -> list[PackFile]:
+    name = request.POST.get("shipped")
+    return list(find_shipped(str(name)).files) if name else []
 
 
 def _chosen(request: PageRequest) -> list[PackFile]:

@@ -20,6 +20,7 @@ from apps.dashboard.previews import previews_of
 from apps.dashboard.respond import go, show
 from apps.functions.models import Function
 from apps.functions.services import get_function
+from apps.runs.model_calls import spent_by
 from apps.runs.models import Attempt, LogChunk, Run, RunInput
 from apps.runs.services import cancel_run, find_run
 from apps.runs.states import RunState
@@ -27,6 +28,7 @@ from apps.workspaces.roles import Permission
 
 MOST_CHILDREN = 200
 SHOWN_CONNECTIONS = 50
+SHOWN_MODEL_CALLS = 50
 SHOWN_CHUNKS = 500  # of the end of the log; the download has all of it
 
 HINTS = {
@@ -100,6 +102,7 @@ def _told(request: PageRequest, run: Run) -> dict[str, Any]:
     """All that the page shows, in a fixed number of queries."""
     children = list(Run.objects.for_list().filter(parent=run).order_by("id")[:MOST_CHILDREN])
     attempts = list(run.attempts.order_by("number"))
+    model_calls, spent = list(run.model_calls.order_by("-id")[:SHOWN_MODEL_CALLS]), spent_by(run)
     return {
         "run": run,
         "children": children,
@@ -110,13 +113,15 @@ def _told(request: PageRequest, run: Run) -> dict[str, Any]:
         "spans": call_tree(run.spans.order_by("id")[:MOST_SPANS], children),
         "connections": list(run.connections.order_by("-id")[:SHOWN_CONNECTIONS]),
         "connections_count": run.connections.count(),
+        "model_calls": model_calls,
+        "model_calls_count": spent.calls,
         "attempts": attempts,
         "artifacts": previews_of(run.artifacts.order_by("id")),
         "inputs": [link.artifact for link in RunInput.objects.filter(run=run).select_related("artifact").order_by("id")],
         "closure_text": [part["name"] for part in run.closure],
         "message_title": _message_title(run),
         "message_hint": "" if run.is_open else HINTS.get(run.outcome, ""),
-        "limits": run_rows(run.limits, run.used, run.limit_reached),
+        "limits": run_rows(run.limits, {**run.used, **spent.as_used()}, run.limit_reached),
         "may_change_limit": bool(run.limit_reached and not run.function.task_id and request.membership.can(Permission.DEVELOP)),
     }
 

@@ -5,13 +5,14 @@ attempt cannot go beyond the run's budget together. What is said and answered is
 """
 
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from django.db import connection
-from django.db.models import Sum
+from django.db.models import Count, Sum
 from django.db.models.functions import Now
 
 from apps.core import leases
@@ -30,6 +31,7 @@ from apps.runs.requests import Caller
 from apps.workspaces.roles import Permission
 from apps.workspaces.services import require
 from sandbox import Limits
+from sandbox.limits import Amount
 
 log = logging.getLogger(__name__)
 LONGEST_SECONDS = 120.0  # of one call; less when the run has less left
@@ -55,12 +57,17 @@ class BudgetSpent(LimitReached):
 class Spent:
     """What a run's calls of models count for, in all of its attempts: tokens, with those that are reserved, and US dollars."""
 
+    calls: int = 0
     tokens: int = 0
     cost_usd: Decimal = Decimal(0)
 
     @property
     def cents(self) -> Decimal:
         return 100 * self.cost_usd
+
+    def as_used(self) -> dict[str, Amount]:
+        """By the names of limits; cents in whole ones, upwards. Empty for a run that asked nothing."""
+        return {"model_tokens": self.tokens, "model_cents": math.ceil(self.cents)} if self.calls else {}
 
 
 @dataclass(frozen=True)
@@ -120,8 +127,8 @@ def embed_for_code(caller: Caller, payload: dict[str, Any]) -> dict[str, Any]:
 
 def spent_by(run: Run) -> Spent:
     """All attempts together: who asks again in the next one pays again, out of the same budget."""
-    sums = ModelCall.objects.filter(run=run).aggregate(tokens=Sum("tokens"), cost=Sum("cost_usd"))
-    return Spent(sums["tokens"] or 0, sums["cost"] or Decimal(0))
+    sums = ModelCall.objects.filter(run=run).aggregate(calls=Count("id"), tokens=Sum("tokens"), cost=Sum("cost_usd"))
+    return Spent(sums["calls"], sums["tokens"] or 0, sums["cost"] or Decimal(0))
 
 
 def _ask[Answer](
