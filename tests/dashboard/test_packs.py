@@ -93,3 +93,23 @@ def test_who_may_not_write_functions_sees_no_page(cast, sign_in) -> None:
     assert viewer.get(PAGE).status_code == 403
     assert viewer.post(PAGE, {"pack-0": PACK, "load": "yes"}).status_code == 403
     assert "Load packs" not in viewer.get("/w/acme/functions/").content.decode()
+
+
+def test_packs_that_ship_are_shown_and_loaded_by_one_click(client, cast) -> None:
+    page = client.get(PAGE).content.decode()
+    assert "Packs that ship" in page
+    assert "0 of 12" in page
+    looked = client.post(PAGE, {"shipped": "default"}).content.decode()
+    assert "Load 12 functions" in looked
+    assert names(cast) == []
+    loaded = client.post(PAGE, {"shipped": "default", "load": "yes"}, follow=True)
+    assert loaded.redirect_chain[-1][0] == "/w/acme/functions/"
+    assert "12 functions loaded." in loaded.content.decode()
+    assert "12 of 12" in client.get(PAGE).content.decode()
+
+
+def test_a_pack_that_does_not_ship_is_refused_with_those_that_do(client, cast) -> None:
+    answer = client.post(PAGE, {"shipped": "<b>", "load": "yes"})
+    assert answer.status_code == 404
+    assert "There are ai, chat, default" in answer.content.decode()
+    assert "“<b>”" not in answer.content.decode()
