@@ -59,7 +59,8 @@ def packs(request: PageRequest) -> HttpResponse:
 def _nothing_yet() -> dict[str, Any]:
     """What there is to choose from: files of one's own, and the packs that ship with how much of each is here already."""
     packs = shipped_packs()
-    here = set(Function.objects.library().filter(name__in=[each for pack in packs for each in pack.functions]).values_list("name", flat=True))
+    brought = [name for pack in packs for name in pack.functions]
+    here = set(Function.objects.library().filter(name__in=brought).values_list("name", flat=True))
     told = [(pack, sum(name in here for name in pack.functions)) for pack in packs]
     return {"max_files": MAX_FILES, "example": EXAMPLE, "shipped": told}
 

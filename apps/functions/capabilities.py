@@ -1,4 +1,4 @@
-"""What a closure may touch outside of its box: hosts, secrets and language models. People decide on it, for sources that they have seen.
+"""What a closure may touch outside of its box: hosts, secrets, language models. People decide, for sources that they have seen.
 
 All functions of a closure run in one process, so each of them can use what any of them asks for. Hence a request names all
 sources that would run together, and what they ask for together.

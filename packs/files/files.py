@@ -169,7 +169,7 @@ def unzip(name: str, names: list[str] | None = None) -> list[str]:
     with zipfile.ZipFile(io.BytesIO(func.read_input(name))) as archive:
         chosen = [each for each in archive.infolist() if not each.is_dir() and (names is None or each.filename in names)]
         if len(chosen) > MOST_IN_ZIP:
-            raise ValueError(f"{name!r} holds {len(chosen)} files; {MOST_IN_ZIP} can be unpacked at a time. Say which: names=[…].")
+            raise ValueError(f"{name!r} holds {len(chosen)} files; say which {MOST_IN_ZIP} of them at most: names=[…].")
         left = MOST_UNPACKED
         unpacked = []
         for each in chosen:

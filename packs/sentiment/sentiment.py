@@ -93,7 +93,8 @@ def sentiment_of_lines(text: str) -> dict:
     Args:
         text: an English text, such as one remark a line.
     """
-    lines = [{"line": number, "text": line.strip(), **_judge(line)} for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    numbered = enumerate(text.splitlines(), 1)
+    lines = [{"line": number, "text": line.strip(), **_judge(line)} for number, line in numbered if line.strip()]
     counts = {label: sum(each["label"] == label for each in lines) for label in ("friendly", "neutral", "unfriendly")}
     mean = round(sum(each["score"] for each in lines) / len(lines), 3) if lines else 0.0
     return {"lines": lines, "counts": counts, "mean": mean}

@@ -67,8 +67,9 @@ class Models:
         Raises: as complete.
         """
         if isinstance(texts, str):
-            return self._ask(EMBED, {"texts": [texts], "model": model})["vectors"][0]
-        return [vector for batch in _batches(list(texts)) for vector in self._ask(EMBED, {"texts": batch, "model": model})["vectors"]]
+            return self.embed([texts], model=model)[0]
+        told = (self._ask(EMBED, {"texts": batch, "model": model}) for batch in _batches(list(texts)))
+        return [vector for each in told for vector in each["vectors"]]
 
     def _ask(self, verb: str, asked: dict[str, Any]) -> dict[str, Any]:
         told: dict[str, Any] = self._line.ask(verb, asked)

@@ -49,7 +49,7 @@ def test_calls_are_on_the_run_s_page_with_what_they_count_for_and_over_the_api(c
         ModelCall.objects.create(
             attempt=2, state="answered", tokens=30, input_tokens=20, output_tokens=10, cost_usd="0.01234", **told
         )
-        _, token = create_token(actor=cast.viewer, name="mine", days=1)
+        token = create_token(actor=cast.viewer, name="A program", lifetime=None)
     raw = sign_in(cast.viewer).get(f"/w/acme/runs/{run.pk}/").content.decode()
     assert "<b>ours</b>" not in raw
     assert "$0.0123" in raw

@@ -5,8 +5,8 @@ import pytest
 from tests.shipped.conftest import write
 
 pytestmark = pytest.mark.gvisor
-GREET = 'def greet(name: str, loud: bool = False) -> str:\n    """Greets somebody."""\n    return (name.upper() if loud else name) + "!"\n'
-TWICE = 'import json\n\ndef twice(name: str) -> list:\n    """Says it two times."""\n    return json.loads("[]") + 2 * [greet(name)]\n'
+GREET = 'def greet(name: str, loud: bool = False) -> str:\n    return (name.upper() if loud else name) + "!"\n'
+TWICE = 'import json\n\ndef twice(name: str) -> list:\n    return json.loads("[]") + 2 * [greet(name)]\n'
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +19,8 @@ def _loaded(cast, load) -> None:
 def test_functions_are_listed_described_and_found(result) -> None:
     listed = result("list_functions")
     assert {"name": "greet", "description": "Greets somebody.", "tags": [], "version": 1} in listed
-    assert {each["name"] for each in result("list_functions", tag="Memory")} == {"remember", "recall", "forget", "remembered", "count_up"}
+    of_memory = {each["name"] for each in result("list_functions", tag="Memory")}
+    assert of_memory == {"remember", "recall", "forget", "remembered", "count_up"}
     told = result("describe_function", name="twice")
     assert (told["calls"], told["imports"], told["parameters"]) == (["greet"], ["json"], [{"name": "name", "type": "string"}])
     assert told["source"] == TWICE

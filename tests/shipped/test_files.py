@@ -29,7 +29,8 @@ def test_given_files_are_listed_read_searched_and_summed_up(result) -> None:
     assert result("read_text", files, name="a.txt", start=4, length=3) == "Two"
     assert result("read_text", files, name="b.txt", encoding="latin-1") == "drei Äpfel"
     assert result("search_files", files, pattern="APPLES") == [{"file": "a.txt", "line": 2, "text": "Two apples"}]
-    assert result("search_files", files, pattern="^(one|drei)", names=["a.txt"], is_regex=True) == [{"file": "a.txt", "line": 1, "text": "one"}]
+    by_expression = result("search_files", files, pattern="^(one|drei)", names=["a.txt"], is_regex=True)
+    assert by_expression == [{"file": "a.txt", "line": 1, "text": "one"}]
     digest = "1f3870be274f6c49b3e31a0c6728957f"
     assert result("file_digest", {"c": b"apple"}, name="c", algorithm="md5") == digest
 
