@@ -6,7 +6,17 @@ from ninja import Router
 
 from apps.api.authentication import ApiRequest, in_scope
 from apps.api.paging import USUAL, page_of
-from apps.api.schemas import ArtifactOut, AttemptOut, ChildOut, ConnectionOut, LogLineOut, ModelCallOut, Page, RunDetailOut, RunOut
+from apps.api.schemas import (
+    ArtifactOut,
+    AttemptOut,
+    ChildOut,
+    ConnectionOut,
+    LogLineOut,
+    ModelCallOut,
+    Page,
+    RunDetailOut,
+    RunOut,
+)
 from apps.runs.models import LogChunk, Run
 from apps.runs.services import cancel_run, find_run
 from apps.workspaces.roles import Permission

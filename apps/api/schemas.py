@@ -388,7 +388,18 @@ class ModelCallOut(Schema):
 
     @staticmethod
     def of(call: ModelCall) -> "ModelCallOut":
-        names = ("kind", "state", "attempt", "tokens", "input_tokens", "output_tokens", "cost_usd", "error", "asked_at", "ended_at")
+        names = (
+            "kind",
+            "state",
+            "attempt",
+            "tokens",
+            "input_tokens",
+            "output_tokens",
+            "cost_usd",
+            "error",
+            "asked_at",
+            "ended_at",
+        )
         return ModelCallOut(model=call.model_name, **{name: getattr(call, name) for name in names})
 
 

@@ -156,7 +156,9 @@ def list_zip(name: str) -> list[dict]:
         return [{"name": each.filename, "size": each.file_size} for each in archive.infolist() if not each.is_dir()]
 
 
-@selfsmith.register_function(metadata={"description": "Unpack a given ZIP file into files that are kept.", "tags": ["files", "zip"]})
+@selfsmith.register_function(
+    metadata={"description": "Unpack a given ZIP file into files that are kept.", "tags": ["files", "zip"]}
+)
 def unzip(name: str, names: list[str] | None = None) -> list[str]:
     """Unpack a given ZIP file, or some of it, into files that are kept after the run. Gives their names.
 

@@ -28,8 +28,10 @@ UNFRIENDLY = {
     "terrible": 3, "ugly": 2, "unfair": 2, "unhappy": 2, "unreliable": 2, "unusable": 3, "upset": 2, "useless": 3, "waste": 2,
     "wasted": 2, "weak": 1, "worse": 2, "worst": 3, "wrong": 2,
 }  # fmt: skip
-TURNING = frozenset({"not", "no", "never", "nothing", "hardly", "cannot", "without", "isn't", "wasn't", "don't", "didn't", "won't",
-                     "doesn't", "can't", "couldn't", "wouldn't", "aren't", "weren't", "nobody"})  # fmt: skip
+TURNING = frozenset({
+    "not", "no", "never", "nothing", "nobody", "hardly", "cannot", "without", "isn't", "wasn't", "aren't", "weren't", "don't",
+    "doesn't", "didn't", "won't", "can't", "couldn't", "wouldn't",
+})  # fmt: skip
 STRENGTHENING = {"very": 1.5, "really": 1.5, "extremely": 2.0, "so": 1.2, "absolutely": 1.8, "totally": 1.5, "too": 1.3}
 WEAKENING = {"slightly": 0.5, "somewhat": 0.6, "rather": 0.8, "quite": 0.9, "little": 0.6, "bit": 0.6}
 REACH = 3  # words that a “not” reaches forward
@@ -48,7 +50,7 @@ def _weigh(words: list[str], place: int) -> float:
 
 
 def _judge(text: str) -> dict:
-    words = re.findall(r"[a-z]+(?:'[a-z]+)?|[.!?;,]", text.lower().replace("’", "'"))
+    words = re.findall(r"[a-z]+(?:'[a-z]+)?|[.!?;,]", text.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
     weights: dict[str, float] = {}
     clause: list[str] = []
     for word in words:
@@ -85,7 +87,10 @@ def sentiment(text: str) -> dict:
 
 
 @selfsmith.register_function(
-    metadata={"description": "How friendly each line of an English text sounds, and all together.", "tags": ["text", "sentiment"]},
+    metadata={
+        "description": "How friendly each line of an English text sounds, and all together.",
+        "tags": ["text", "sentiment"],
+    },
 )
 def sentiment_of_lines(text: str) -> dict:
     """How friendly each line of an English text sounds, how many of each kind there are, and the mean.

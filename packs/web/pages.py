@@ -114,7 +114,9 @@ def _links(reader: _Reader, base_url: str) -> list[dict]:
     return [{"url": url, "text": text} for url, text in found.items()]
 
 
-@selfsmith.register_function(metadata={"description": "The text of an HTML page that people would read.", "tags": ["web", "html"]})
+@selfsmith.register_function(
+    metadata={"description": "The text of an HTML page that people would read.", "tags": ["web", "html"]}
+)
 def readable_text(page: str) -> str:
     """The text of an HTML page that people would read, a line for each paragraph. Scripts and styles are left out.
 

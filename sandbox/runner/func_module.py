@@ -1,4 +1,4 @@
-"""The module `func` that every tool has: its inputs, its artifacts, its progress, other functions, the store, models, its host."""
+"""The module `func` that every tool has: inputs, artifacts, progress, other functions, the store, models, its host."""
 
 import types
 from collections.abc import Callable, Iterable, Mapping

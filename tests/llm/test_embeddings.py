@@ -88,7 +88,9 @@ def test_vectors_that_are_none_are_no_reply(server: ScriptedServer, monkeypatch:
 
 
 @pytest.mark.parametrize(("most", "sent"), [(None, None), (77, 77)])
-def test_a_server_of_one_s_own_is_told_how_long_a_reply_may_be(server: ScriptedServer, most: int | None, sent: int | None) -> None:
+def test_a_server_of_one_s_own_is_told_how_long_a_reply_may_be(
+    server: ScriptedServer, most: int | None, sent: int | None
+) -> None:
     config = replace(config_of(server), max_output_tokens=most)
     adapter_of("litellm").complete(config, (Message("user", "This is a test of the connection."),), ())
     assert server.requests[0].get("max_tokens") == sent

@@ -1,5 +1,6 @@
 """Code in a box asks a language model of its workspace: by people's word, within a budget, and without any key in the box."""
 
+import threading
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
@@ -51,14 +52,14 @@ def server(cast, settings) -> Iterator[ScriptedServer]:
 
 
 @pytest.fixture
-def approve(cast) -> Callable[[], ApprovalRequest]:
-    """The approver agrees to all that is asked."""
+def approve(cast) -> Callable[[], ApprovalRequest | None]:
+    """The approver agrees to all that is asked; the last of it, if anything was."""
 
-    def vote() -> ApprovalRequest:
+    def vote() -> ApprovalRequest | None:
         with scope(cast.acme.pk):
             for asked in ApprovalRequest.objects.filter(state="open"):
                 cast_vote(actor=cast.approver, request_id=asked.pk, decision="approve", reason="Read.", shown_digest=asked.digest)
-            return ApprovalRequest.objects.latest("id")
+            return ApprovalRequest.objects.order_by("id").last()
 
     return vote
 
@@ -172,7 +173,8 @@ def test_a_function_that_calls_one_that_asks_needs_the_vote_as_well(cast, approv
 
 
 @pytest.mark.parametrize(
-    "line", ["return getattr(func, 'comp' + 'lete')('sky').text", "return func.ask_host('models.complete', messages=[], tools=[])"]
+    "line",
+    ["return getattr(func, 'comp' + 'lete')('sky').text", "return func.ask_host('models.complete', messages=[], tools=[])"],
 )
 def test_code_that_hides_that_it_asks_gets_no_model(cast, server, ask, line: str) -> None:
     hidden = line.replace("messages=[]", "messages=[{'role': 'user', 'content': 'sky'}]")
@@ -212,14 +214,20 @@ def test_what_has_cost_its_limit_asks_no_more(cast, server, ask, answers) -> Non
 
 
 def test_several_questions_at_once_stay_within_the_budget_together(cast, server, ask, answers) -> None:
-    answers(lambda **_: Reply("Blue.", usage=Usage(5, 995)))
+    asked = threading.Barrier(3, timeout=30)  # those that may be made are all on their way before one of them has ended
+
+    def think(max_output_tokens: int, **_: Any) -> Reply:
+        asked.wait()
+        return Reply("Blue.", usage=Usage(5, max_output_tokens))
+
+    answers(think)
     run = ask(
         "import func\nfrom concurrent.futures import ThreadPoolExecutor\n\ndef one(_: int) -> str:\n    try:\n"
         "        return func.complete('sky', max_tokens=990).text\n    except func.HostRefused:\n        return ''\n\n"
         "def asks() -> int:\n    with ThreadPoolExecutor(6) as pool:\n        return sum(map(bool, pool.map(one, range(6))))\n",
         Settings(limits={"model_tokens": 2500}),
     )
-    assert (run.state, run.result) == ("succeeded", 2), run.error
+    assert (run.state, run.result) == ("succeeded", 3), run.error
     assert sum(call.tokens for call in calls_of(cast, run)) <= 2500
 
 
@@ -257,7 +265,10 @@ def test_a_provider_s_failure_is_a_clear_error_in_the_box(cast, server, ask, fau
     server.faults.append(fault)
     run = ask(
         body(
-            "try:", "    func.complete('sky')", "except func.ModelUnavailable as error:", "    return [str(error), error.may_pass]"
+            "try:",
+            "    func.complete('sky')",
+            "except func.ModelUnavailable as error:",
+            "    return [str(error), error.may_pass]",
         )
     )
     assert run.state == "succeeded", run.error
@@ -276,9 +287,12 @@ def test_a_failure_that_code_does_not_handle_fails_the_run_in_the_provider_s_ter
     assert "does not accept this key" in run.error["message"]
 
 
-def test_a_reply_that_cannot_be_used_is_no_answer(cast, server, ask) -> None:
+def test_a_reply_that_cannot_be_used_is_no_answer_and_counts(cast, server, ask, answers) -> None:
+    answers(lambda **_: Reply("No prepared reply.", problem="Nothing is prepared.", usage=Usage(3, 4)))
     run = ask(ASKS, text="What is two and two?")
-    assert run.state == "failed" or "No prepared reply" in run.result
+    assert (run.state, run.error["type"], run.error["message"]) == ("failed", "ModelUnavailable", "Nothing is prepared.")
+    (call,) = calls_of(cast, run)
+    assert (call.state, call.tokens, call.error) == ("answered", 7, "Nothing is prepared.")
 
 
 def test_no_connection_is_held_while_a_model_thinks(cast, server, ask, answers) -> None:
@@ -321,7 +335,8 @@ def test_a_secret_is_not_sent_to_a_model(cast, server, ask) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "words"), [("theirs", "There is no model “theirs”"), ("gone", "There is no model “gone”"), ("A person", "whom code cannot")]
+    ("name", "words"),
+    [("theirs", "There is no model “theirs”"), ("gone", "There is no model “gone”"), ("A person", "whom code cannot")],
 )
 def test_only_usable_models_of_the_own_workspace_are_asked(cast, server, ask, name: str, words: str) -> None:
     with scope(cast.globex.pk):
@@ -345,9 +360,11 @@ def test_the_prepared_replies_give_vectors_and_say_what_is_prepared(cast, ask) -
     with scope(cast.acme.pk):
         ensure_builtin_models(actor=cast.owner)
         name = usable_models().get(kind=Kind.SCRIPTED).name
-    run = ask(body(f"return [len(func.embed('a word', model={name!r})), func.embed(['a', 'b'], model={name!r})]"))
-    assert run.state == "succeeded", run.error
-    assert (run.result[0], len(run.result[1])) == (256, 2)
+    run = ask(body(f"return len(func.embed('a word', model={name!r}))"))
+    assert (run.state, run.result) == ("succeeded", 256), run.error
+    run = ask(f"def other() -> str:\n    return func.complete('two and two', model={name!r}).text\n")
+    assert run.state == "failed"
+    assert "Replies are prepared for these tasks only" in run.error["message"]
 
 
 def test_many_texts_are_embedded_in_several_questions(cast, server, ask) -> None:

@@ -81,6 +81,7 @@ def result(run: Callable[..., Run]) -> Callable[..., Any]:
 @pytest.fixture
 def kept(cast: Any) -> Callable[[Run], dict[str, bytes]]:
     """The files that a run has kept."""
+
     def files(done: Run) -> dict[str, bytes]:
         with scope(cast.acme.pk):
             return {each.name: blobs.path_of(done.workspace_id, each.sha256).read_bytes() for each in done.artifacts.all()}

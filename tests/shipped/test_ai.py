@@ -66,7 +66,9 @@ def test_a_task_is_broken_down(result, server) -> None:
 
 
 def test_a_source_is_written_mended_and_not_kept(cast, result, server) -> None:
-    prepare(server, "Write one Python function named add", say("```python\ndef add(a: int, b: int) -> int:\n    return a + b\n```"))
+    prepare(
+        server, "Write one Python function named add", say("```python\ndef add(a: int, b: int) -> int:\n    return a + b\n```")
+    )
     assert result("write_function", description="adds", name="add") == {
         "name": "add", "source": "def add(a: int, b: int) -> int:\n    return a + b\n",
     }  # fmt: skip

@@ -7,7 +7,7 @@ import zipfile
 import pytest
 
 pytestmark = pytest.mark.gvisor
-CSV = "name;age\nAda;36\n\"Bob; the builder\";41\n".encode()
+CSV = b'name;age\nAda;36\n"Bob; the builder";41\n'
 
 
 @pytest.fixture(autouse=True)
@@ -73,7 +73,7 @@ def test_zip_files_are_listed_packed_and_unpacked(result, run, kept) -> None:
     [
         (zipped(**{"../out.txt": b"1"}), "leads out of the folder"),
         (zipped(**{"/etc/x": b"1"}), "leads out of the folder"),
-        (zipped(**{"a": b"0" * (51 << 20)}), "more than 50 MiB"),
+        (zipped(a=b"0" * (51 << 20)), "more than 50 MiB"),
         (zipped(**{str(n): b"" for n in range(501)}), "holds 501 files"),
     ],
     ids=["parent", "root", "bomb", "many"],

@@ -9,13 +9,11 @@ def test_lines_are_judged_by_their_words_and_what_stands_before_them(load, resul
     load("sentiment")
     text = (
         "I love it, the best tool.\nThe worst. It crashed and support was rude!\nThe box is 3 cm wide.\n\n"
-        "Not good.\nNot bad at all.\nNo. Great work.\nVery good\ngood\nIch hasse es.\nThis isn’t useful."
+        "Not good.\nNot bad at all.\nNo. Great work.\nVery good\ngood\nIch hasse es.\nThis isn\u2019t useful."
     )
     told = result("sentiment_of_lines", text=text)
     labels = [each["label"] for each in told["lines"]]
-    assert labels == [
-        "friendly", "unfriendly", "neutral", "unfriendly", "friendly", "friendly", "friendly", "friendly", "neutral", "unfriendly",
-    ]  # fmt: skip
+    assert "".join(label[0] for label in labels) == "funuffffnu"
     scores = {each["text"]: each["score"] for each in told["lines"]}
     assert scores["Very good"] > scores["good"] > scores["Not bad at all."] > 0
     assert told["counts"] == {"friendly": 5, "neutral": 2, "unfriendly": 3}
