@@ -1,11 +1,11 @@
 """Pages of the web. Only the hosts that a function was granted can be reached, and nothing can without one."""
 
-import html.parser
 import os
-import urllib.error
-import urllib.parse
-import urllib.request
-import urllib.response
+from html.parser import HTMLParser
+from urllib.error import HTTPError
+from urllib.parse import urldefrag, urljoin, urlsplit
+from urllib.request import Request, urlopen
+from urllib.response import addinfourl
 
 import selfsmith
 
@@ -18,7 +18,7 @@ BLOCKS = frozenset({
 })  # fmt: skip
 
 
-class _Reader(html.parser.HTMLParser):
+class _Reader(HTMLParser):
     """Goes through a page once and keeps its title, texts, links, meta values and tables."""
 
     def __init__(self) -> None:
@@ -106,10 +106,10 @@ def _links(reader: _Reader, base_url: str) -> list[dict]:
     found: dict[str, str] = {}
     for text, target in reader.links:
         try:
-            url = urllib.parse.urldefrag(urllib.parse.urljoin(base_url, target.strip())).url
+            url = urldefrag(urljoin(base_url, target.strip())).url
         except ValueError:  # what stands there is no address
             continue
-        if url and urllib.parse.urlsplit(url).scheme in ("", "http", "https"):
+        if url and urlsplit(url).scheme in ("", "http", "https"):
             found[url] = found.get(url) or _one_line(text)
     return [{"url": url, "text": text} for url, text in found.items()]
 
@@ -170,20 +170,20 @@ def fetch(url: str, seconds: float = 20) -> dict:
         url: the address, with http or https.
         seconds: how long to wait for an answer.
     """
-    parts = urllib.parse.urlsplit(url)
+    parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(f"{url!r} is no address of the web. Write it with https:// and a host.")
     if not os.environ.get(f"{parts.scheme.upper()}_PROXY"):
         raise PermissionError(f"This function was granted no host. Edit it, add {parts.hostname}, and have it approved.")
-    request = urllib.request.Request(url, headers={"User-Agent": "Selfsmith", "Accept-Encoding": "identity"})
+    request = Request(url, headers={"User-Agent": "Selfsmith", "Accept-Encoding": "identity"})
     try:
-        with urllib.request.urlopen(request, timeout=seconds) as answer:
+        with urlopen(request, timeout=seconds) as answer:
             return _told(answer)
-    except urllib.error.HTTPError as answer:
+    except HTTPError as answer:
         return _told(answer)
 
 
-def _told(answer: urllib.response.addinfourl) -> dict:
+def _told(answer: addinfourl) -> dict:
     data = answer.read(MOST_BYTES + 1)
     return {
         "url": answer.url,
@@ -194,7 +194,7 @@ def _told(answer: urllib.response.addinfourl) -> dict:
     }
 
 
-def _charset(answer: urllib.response.addinfourl) -> str:
+def _charset(answer: addinfourl) -> str:
     """The one that is named, if Python knows it."""
     named = answer.headers.get_content_charset() or "utf-8"
     try:

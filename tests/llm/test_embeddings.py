@@ -76,7 +76,6 @@ def test_a_fault_of_the_server_is_a_failure_with_a_kind_and_asked_once(server: S
         [{"index": 0, "embedding": [0.5]}],
         [{"index": 0, "embedding": []}, {"index": 1, "embedding": []}],
         [{"index": 0, "embedding": [0.5]}, {"index": 1, "embedding": [0.5, 0.5]}],
-        [{"index": 0, "embedding": [0.5]}, {"index": 1, "embedding": ["one"]}],
     ],
 )
 def test_vectors_that_are_none_are_no_reply(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, rows: list[dict]) -> None:

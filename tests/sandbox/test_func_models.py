@@ -56,7 +56,8 @@ def test_vectors_of_many_texts_are_asked_for_in_batches_and_stay_in_order(ask) -
 def test_a_model_that_cannot_answer_is_an_error_that_says_whether_to_try_again(ask) -> None:
     told = {"unavailable": "Too many requests.", "may_pass": True, "retry_after": 2.0}
     outcome, _ = ask(
-        "try:\n        func.complete('x')\n    except func.ModelUnavailable as e:\n        return str(e), e.may_pass, e.retry_after",
+        "try:\n        func.complete('x')\n    except func.ModelUnavailable as e:\n"
+        "        return [str(e), e.may_pass, e.retry_after]",
         lambda _: told,
     )
     assert outcome.result == ["Too many requests.", True, 2.0]

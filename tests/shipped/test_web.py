@@ -1,5 +1,6 @@
 """The pack `web` in real boxes: pages are read, and fetched from granted hosts only."""
 
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,12 +15,13 @@ from apps.functions.services import resolve_closure, save_version
 from tests.shipped.conftest import approve_all
 
 pytestmark = pytest.mark.gvisor
+HOST = "shop.example"
 PAGE = """<!doctype html><html><head><title>Prices &amp; more</title><meta name="description" content="All prices">
 <style>p { color: red }</style></head><body><h1>Prices</h1><script>alert("no")</script>
 <p>Apples are <b>cheap</b>.</p><p>See <a href="/more?x=1#top">more</a> and <a href="https://example.org/">others</a>,
 <a href="/more?x=1">again</a>, <a href="javascript:x()">not this</a>.</p>
 <table><tr><th>Fruit</th><th>Price</th></tr><tr><td>Apple</td><td> 1 &euro; </td></tr></table><p>unclosed"""
-TEXT = "Prices\nApples are cheap.\nSee more and others, again, not this.\nFruit\nPrice\nApple\n1 €\nunclosed"
+TEXT = "Prices\nApples are cheap.\nSee more and others,\nagain, not this.\nFruit\nPrice\nApple\n1 €\nunclosed"
 LINKS = [{"url": "http://shop.example/more?x=1", "text": "more"}, {"url": "https://example.org/", "text": "others"}]
 
 
@@ -37,11 +39,14 @@ class _Shop(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def shop(settings) -> Iterator[str]:
+def shop(settings, monkeypatch) -> Iterator[str]:
+    look_up = socket.getaddrinfo
+    at_home = lambda host, port, **more: look_up("127.0.0.1" if host == HOST else host, port, **more)  # noqa: E731
+    monkeypatch.setattr("socket.getaddrinfo", at_home)
     with ThreadingHTTPServer(("127.0.0.1", 0), _Shop) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-        settings.EGRESS_ALLOWED_LOCAL_HOSTS = ["localhost"]
-        yield f"http://localhost:{server.server_address[1]}"
+        settings.EGRESS_ALLOWED_LOCAL_HOSTS = [HOST]
+        yield f"http://{HOST}:{server.server_address[1]}"
         server.shutdown()
 
 
