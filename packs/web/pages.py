@@ -107,9 +107,10 @@ def _links(reader: _Reader, base_url: str) -> list[dict]:
     for text, target in reader.links:
         try:
             url = urldefrag(urljoin(base_url, target.strip())).url
+            scheme = urlsplit(url).scheme
         except ValueError:  # what stands there is no address
             continue
-        if url and urlsplit(url).scheme in ("", "http", "https"):
+        if url and scheme in ("", "http", "https"):
             found[url] = found.get(url) or _one_line(text)
     return [{"url": url, "text": text} for url, text in found.items()]
 

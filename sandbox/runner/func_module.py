@@ -67,9 +67,8 @@ def make_module(
         return line.ask(verb, payload)
 
     members = (
-        call, call_async, progress, log, _emitter(line), ask_host, open_artifact,
-        files.read_input, files.save_artifact, models.complete, models.embed,
-        RunFailed, HostRefused, NotForCode, StoreConflict, ModelUnavailable,
+        call, call_async, progress, log, _emitter(line), ask_host, open_artifact, files.read_input, files.save_artifact,
+        models.complete, models.embed, RunFailed, HostRefused, NotForCode, StoreConflict, ModelUnavailable,
     )  # fmt: skip
     others = {
         "map": map_items, "inputs": files.inputs, "artifacts": files.artifacts, "store": Store(line),

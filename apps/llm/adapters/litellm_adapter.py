@@ -171,7 +171,7 @@ def _litellm() -> Any:
     os.environ["LITELLM_MODE"] = "PRODUCTION"  # else it reads a file .env of whatever folder this runs in
     import litellm
 
-    litellm.DEFAULT_MAX_RETRIES = 0  # it takes this where a call for vectors says 0
+    litellm.DEFAULT_MAX_RETRIES = 0  # type: ignore[attr-defined]  # it takes this where a call for vectors says 0
     litellm.telemetry = False
     litellm.suppress_debug_info = True
     litellm.turn_off_message_logging = True
