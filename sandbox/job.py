@@ -53,10 +53,12 @@ class Limits:
     requests: int = 1000
     cores: float = 1.0
     call_depth: int = 50
+    model_tokens: int = 50_000
+    model_cents: int = 50
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if not 0 <= value < float("inf") or (value == 0 and not name.startswith("artifact")):
+            if not 0 <= value < float("inf") or (value == 0 and not name.startswith(("artifact", "model"))):
                 raise InvalidJob(f"The limit {name} must be positive, not {value}.")
 
     @property

@@ -183,6 +183,18 @@ _ROWS = (
         at_it="The call that would go deeper fails, and the run with it unless the tool handles that.",
         instead="Call the functions one after the other",
     ),
+    Limit(
+        "model_tokens", "Tokens of language models", Unit.COUNT, 0, 200_000, 100_000_000,
+        held_by="the host, which reserves what a call may use before it asks, over all attempts of the run",
+        at_it="The model is not asked, and the run fails unless the tool handles that.",
+        instead="Ask with shorter texts, or for shorter answers by max_tokens",
+    ),
+    Limit(
+        "model_cents", "Cost of language models, US cents", Unit.COUNT, 0, 200, 1_000_000,
+        held_by="the host, by the price list, over all attempts of the run; a model without a known price costs nothing here",
+        at_it="No further model is asked, and the run fails unless the tool handles that.",
+        instead="Ask a cheaper model, or less often",
+    ),
 )  # fmt: skip
 
 LIMITS: Mapping[str, Limit] = {row.name: row for row in _ROWS}

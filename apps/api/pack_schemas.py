@@ -8,6 +8,7 @@ from ninja import Field, Schema
 
 from apps.packs.models import Pack, Release
 from apps.packs.plan import Plan
+from apps.packs.shipped import ShippedPack
 from apps.packs.states import ReleaseState
 from apps.packs.trees import LONGEST_NAME, MOST_FILES
 
@@ -136,6 +137,7 @@ class PackReportOut(Schema):
     packages: list[str]
     secrets: list[str]
     hosts: list[str]
+    models: bool = Field(description="whether something of it asks language models")
     rules: list[dict[str, Any]]
     kept_rules: list[str] = Field(description="rules that are there by their names already, and stay as they are")
     notes: list[PackNoteOut]
@@ -155,11 +157,32 @@ class PackReportOut(Schema):
             packages=plan.packages,
             secrets=plan.secrets,
             hosts=plan.hosts,
+            models=plan.models,
             rules=plan.rules,
             kept_rules=plan.kept_rules,
             notes=notes,
             asks=plan.asks,
         )
+
+
+class ShippedPackOut(Schema):
+    name: str
+    version: str
+    description: str
+    author: str
+    license: str
+    requires: list[str]
+    functions: list[str]
+
+    @classmethod
+    def of(cls, pack: ShippedPack) -> "ShippedPackOut":
+        said = {key: getattr(pack.manifest, key) for key in ("name", "version", "description", "author", "license")}
+        return cls(**said, requires=list(pack.manifest.requires), functions=list(pack.functions))
+
+
+class ShippedPackIn(Schema):
+    reason: str = Field("", max_length=4000, description="read by whoever decides on what it asks for")
+    only_look: bool = Field(default=False, description="tell what would happen and keep nothing")
 
 
 def loaded_of(functions: list[dict[str, Any]]) -> list[PackLoadedOut]:

@@ -16,6 +16,8 @@ from apps.api.pack_schemas import (
     PacksIn,
     PackUseOut,
     ReleaseOut,
+    ShippedPackIn,
+    ShippedPackOut,
     ZipIn,
     loaded_of,
 )
@@ -25,11 +27,15 @@ from apps.packs.export import export_functions, export_pack
 from apps.packs.models import Pack
 from apps.packs.removal import find_users, remove_pack, restore_pack
 from apps.packs.services import find_pack, install_pack, list_packs, look_at_pack, whole_release
+from apps.packs.shipped import find_shipped, shipped_packs
 from apps.packs.trees import MOST_ZIP_BYTES, PackTooLarge, Tree, read_tree, write_zip
 from apps.workspaces.models import Membership
+from apps.workspaces.roles import Permission
+from apps.workspaces.services import require
 
 router = Router()
 imports = Router()
+shipped = Router()
 exports = Router()
 
 
@@ -90,6 +96,19 @@ def export_some(request: ApiRequest, wanted: Query[ExportWanted]) -> HttpRespons
     called = wanted.pack or request.membership.workspace.slug
     files = export_functions(actor=request.membership, names=wanted.names or None, pack=called, version=wanted.version)
     return zipped(files, called)
+
+
+@shipped.get("", response=list[ShippedPackOut], summary="The packs that ship with Selfsmith")
+@in_scope
+def list_shipped(request: ApiRequest) -> list[ShippedPackOut]:
+    require(request.membership, Permission.VIEW)
+    return [ShippedPackOut.of(pack) for pack in shipped_packs()]
+
+
+@shipped.post("/{pack_name}", response=PackReportOut, summary="Install a pack that ships, or only look at what it would bring")
+@in_scope
+def load_shipped(request: ApiRequest, pack_name: str, body: ShippedPackIn) -> PackReportOut:
+    return _brought(request.membership, find_shipped(pack_name).tree, name="", **body.dict())
 
 
 def zipped(files: dict[str, str], name: str) -> HttpResponse:

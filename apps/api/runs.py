@@ -16,6 +16,7 @@ from apps.api.schemas import (
     ConnectionOut,
     ItemOut,
     LogLineOut,
+    ModelCallOut,
     Page,
     RunDetailOut,
     RunOut,
@@ -91,6 +92,12 @@ def items(request: ApiRequest, run_id: UUID, after: int = 0) -> object:
 @in_scope
 def connections(request: ApiRequest, run_id: UUID, after: UUID | None = None, limit: int = USUAL) -> object:
     return page_of(find_run(run_id).connections.all(), after=after, limit=limit, show=ConnectionOut.of)
+
+
+@router.get("/{run_id}/model-calls", response=Page[ModelCallOut], summary="Language models that its code asked, newest first")
+@in_scope
+def model_calls(request: ApiRequest, run_id: UUID, after: UUID | None = None, limit: int = USUAL) -> object:
+    return page_of(find_run(run_id).model_calls.all(), after=after, limit=limit, show=ModelCallOut.of)
 
 
 @router.post("/{run_id}/cancel", response=RunOut, summary="Stop a run")

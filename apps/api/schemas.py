@@ -4,6 +4,7 @@ That of packs and of the graph stands in modules beside it.
 """
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from apps.approvals.models import ApprovalRequest
 from apps.functions.limits import LIMITS, Amount, Limit, Unit
 from apps.functions.models import Function, Isolation, RetryClass
 from apps.packages.models import PackageSet
-from apps.runs.models import Artifact, Attempt, Compensation, Connection, Run
+from apps.runs.models import Artifact, Attempt, Compensation, Connection, ModelCall, Run
 from apps.store.models import Collection, Document
 from apps.vault.models import Secret
 from apps.workspaces.models import ApiToken
@@ -422,6 +423,38 @@ class ItemOut(Schema):
 
     number: int
     value: Any
+
+
+class ModelCallOut(Schema):
+    """A language model that a run's code asked. `tokens` is what counts against the run's budget."""
+
+    kind: str
+    model: str
+    state: str
+    attempt: int
+    tokens: int
+    input_tokens: int | None
+    output_tokens: int | None
+    cost_usd: Decimal | None = Field(description="US dollars; null where nobody knows the price")
+    error: str
+    asked_at: datetime
+    ended_at: datetime | None
+
+    @staticmethod
+    def of(call: ModelCall) -> "ModelCallOut":
+        names = (
+            "kind",
+            "state",
+            "attempt",
+            "tokens",
+            "input_tokens",
+            "output_tokens",
+            "cost_usd",
+            "error",
+            "asked_at",
+            "ended_at",
+        )
+        return ModelCallOut(model=call.model_name, **{name: getattr(call, name) for name in names})
 
 
 class LogLineOut(Schema):

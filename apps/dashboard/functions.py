@@ -403,8 +403,8 @@ def _grant_notice(capabilities: CapabilityRequest | None) -> str:
     if capabilities is None or capabilities.is_granted:
         return ""
     if capabilities.request.state == RequestState.OPEN:
-        return "Its hosts and secrets wait for a decision. A run waits for it and then starts by itself."
-    return "Its hosts and secrets were not granted. A run asks for them again and waits."
+        return "The hosts, secrets and models that it asks for wait for a decision. A run waits for it and then starts by itself."
+    return "The hosts, secrets and models that it asks for were not granted. A run asks for them again and waits."
 
 
 def _package_notice(version: FunctionVersion) -> str:

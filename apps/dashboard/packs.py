@@ -25,6 +25,7 @@ from apps.packs.models import Pack, Release
 from apps.packs.plan import Plan
 from apps.packs.removal import find_users, remove_pack, restore_pack
 from apps.packs.services import get_pack, install_pack, list_packs, look_at_pack, whole_release
+from apps.packs.shipped import find_shipped, shipped_packs
 from apps.packs.states import ReleaseState
 from apps.packs.trees import MOST_FILES, MOST_ZIP_BYTES, BadPack, PackTooLarge, Tree, read_tree, write_zip
 from apps.workspaces.roles import Permission
@@ -37,7 +38,6 @@ EXAMPLE = """@selfsmith.register_function(
 def count(text: str) -> int:
     return len(words(text))
 """
-NOTHING_YET: dict[str, Any] = {"max_files": MOST_FILES, "example": EXAMPLE, "errors": (), "refused": ()}
 MOST_NAMED = 200  # functions that one address of an export may name
 
 
@@ -60,17 +60,17 @@ def packs_list(request: PageRequest) -> HttpResponse:
 def pack_install(request: PageRequest) -> HttpResponse:
     """First what was chosen is looked at; what that showed is sent back with the word to install it."""
     if request.method == "GET":
-        return show(request, "packs/install.html", NOTHING_YET)
+        return show(request, "packs/install.html", _nothing_yet())
     is_installing = "install" in request.POST
     outcome = attempt(request, lambda: _installed(request) if is_installing else _looked_at(request))
     if isinstance(outcome, DomainError):
-        context = {**NOTHING_YET, "errors": [outcome.message], "refused": outcome.details.get("refused", [])}
+        context = {**_nothing_yet(), "errors": [outcome.message], "refused": outcome.details.get("refused", [])}
         return show(request, "packs/install.html", context, status=outcome.status)
     if isinstance(outcome, Release):
         return go(request, "pack-detail", pack_id=outcome.pack_id, say=_said(outcome))
     tree, plan = outcome
     context = {
-        **NOTHING_YET,
+        **_nothing_yet(),
         "plan": plan,
         "refused": plan.refused,
         "functions": shown_functions(plan.frozen()),
@@ -131,8 +131,18 @@ def shown_functions(brings: dict[str, Any]) -> list[ShownFunction]:
     return [ShownFunction(entry, shown_comparison(comparison)) for entry, comparison in comparisons_of(brings)]
 
 
+def _nothing_yet() -> dict[str, Any]:
+    """What there is to choose from: files of one's own, and the packs that ship with how much of each is here already."""
+    packs = shipped_packs()
+    brought = [name for pack in packs for name in pack.functions]
+    here = set(Function.objects.library().filter(name__in=brought).values_list("name", flat=True))
+    told = [(pack, sum(name in here for name in pack.functions)) for pack in packs]
+    return {"max_files": MOST_FILES, "example": EXAMPLE, "errors": (), "refused": (), "shipped": told}
+
+
 def _looked_at(request: PageRequest) -> tuple[Tree, Plan]:
-    tree = read_tree(_chosen(request))
+    shipped = str(request.POST.get("shipped", ""))
+    tree = find_shipped(shipped).tree if shipped else read_tree(_chosen(request))
     return tree, look_at_pack(actor=request.membership, tree=tree, name=_name(request))
 
 

@@ -16,6 +16,7 @@ from apps.dashboard.log_lines import lines_of, text_of_run, text_of_run_later
 from apps.dashboard.previews import previews_of
 from apps.dashboard.respond import go, show
 from apps.dashboard.run_chain import MOST_DELIVERIES, chain_around
+from apps.runs.model_calls import spent_by
 from apps.runs.models import Attempt, Compensation, LogChunk, Run, StreamedItem
 from apps.runs.restart import changed_arguments, files_of, keeps_arguments
 from apps.runs.services import cancel_run, find_run
@@ -27,12 +28,13 @@ MOST_CHILDREN = 200
 SHOWN_CONNECTIONS = 50
 SHOWN_ITEMS = 20
 SHOWN_RESTARTS = 20
+SHOWN_MODEL_CALLS = 50
 SHOWN_CHUNKS = 500  # of the end of the log; the download has all of it
 
 HINTS = {
     "digest": "What was stored is not what was frozen on the run, so it was not executed. Tell whoever runs this installation.",
     "lost": "The worker or its box vanished. Nothing is known of what the function had done by then: look before you repeat it.",
-    "grants": "Look at the function's hosts and secrets, then run it again.",
+    "grants": "Look at the function's hosts, secrets and models, then run it again.",
     "packages": "Open the packages to see what is wrong with them.",
 }
 """What to do where the message does not say it: of a limit or an error of the function, it does."""
@@ -65,6 +67,7 @@ def _told(request: PageRequest, run: Run) -> dict[str, Any]:
     """All that the page shows, in a fixed number of queries."""
     children = list(Run.objects.for_list().filter(parent=run).order_by("id")[:MOST_CHILDREN])
     attempts = list(run.attempts.order_by("number"))
+    model_calls, spent = list(run.model_calls.order_by("-id")[:SHOWN_MODEL_CALLS]), spent_by(run)
     return {
         "run": run,
         "children": children,
@@ -78,13 +81,15 @@ def _told(request: PageRequest, run: Run) -> dict[str, Any]:
         "spans": call_tree(run.spans.order_by("id")[:MOST_SPANS], children),
         "connections": list(run.connections.order_by("-id")[:SHOWN_CONNECTIONS]),
         "connections_count": run.connections.count(),
+        "model_calls": model_calls,
+        "model_calls_count": spent.calls,
         "attempts": attempts,
         "artifacts": previews_of(run.artifacts.order_by("id")),
         "inputs": files_of(run),
         "closure_text": [part["name"] for part in run.closure],
         "message_title": _message_title(run),
         "message_hint": "" if run.is_open else HINTS.get(run.outcome, ""),
-        "limits": run_rows(run.limits, run.used, run.limit_reached),
+        "limits": run_rows(run.limits, {**run.used, **spent.as_used()}, run.limit_reached),
         "may_change_limit": bool(run.limit_reached and not run.function.task_id and request.membership.can(Permission.DEVELOP)),
     }
 

@@ -36,6 +36,9 @@ LOOKS: dict[str, StateLook] = {
     "allowed": StateLook("Allowed", "check-circle", "good"),
     # requests for many runs
     "done": StateLook("Done", "check-circle", "good"),
+    # what a tool asked a language model
+    "asked": StateLook("Asked", "arrow-path", "active"),
+    "answered": StateLook("Answered", "check-circle", "good"),
     # how functions do
     "healthy": StateLook("Healthy", "check-circle", "good"),
     "unsteady": StateLook("Unsteady", "exclamation-triangle", "waiting"),

@@ -1,4 +1,4 @@
-"""What a closure may touch outside of its box: hosts and secrets. People decide on it, for sources that they have seen.
+"""What a closure may touch outside of its box: hosts, secrets, language models. People decide, for sources that they have seen.
 
 All functions of a closure run in one process, so each of them can use what any of them asks for. Hence a request names all
 sources that would run together, and what they ask for together.
@@ -6,7 +6,7 @@ sources that would run together, and what they ask for together.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection
@@ -24,6 +24,7 @@ from apps.vault.services import function_secrets
 from apps.workspaces.models import Membership
 
 KIND = "capabilities"
+_OF_A_PART = ("name", "digest", "hosts", "secrets", "models")
 LOOKED_BACK = 50  # earlier grants of one function; older ones are asked for again
 
 
@@ -39,17 +40,26 @@ class NotGranted(Conflict):
     code = "not_granted"
 
 
+class Asked(NamedTuple):
+    """What a closure names: hosts, names of secrets, and whether it asks language models."""
+
+    hosts: list[str]
+    secrets: list[str]
+    models: bool
+
+
 @dataclass(frozen=True)
 class Wish:
-    """What a closure asks for, as people vote on it. Without hosts and secrets it asks for nothing."""
+    """What a closure asks for, as people vote on it. Without hosts, secrets and models it asks for nothing."""
 
     version: FunctionVersion
     hosts: tuple[str, ...]
     secrets: dict[str, UUID]
+    models: bool
     parts: tuple[dict[str, Any], ...]
 
     def __bool__(self) -> bool:
-        return bool(self.hosts or self.secrets)
+        return bool(self.hosts or self.secrets or self.models)
 
     def content(self) -> dict[str, Any]:
         """The same for the same wish, whoever has it and whenever."""
@@ -59,6 +69,7 @@ class Wish:
             "version": self.version.number,
             "hosts": list(self.hosts),
             "secrets": [{"id": str(key), "name": name} for name, key in sorted(self.secrets.items())],
+            **({"models": True} if self.models else {}),  # without them the digests are those of requests before there were any
             "parts": list(self.parts),
         }
 
@@ -72,7 +83,8 @@ class Wish:
             "function": self.version.function.name,
             "hosts": list(self.hosts),
             "secrets": [{"id": str(key), "name": name} for name, key in sorted(self.secrets.items())],
-            "parts": [{key: part[key] for key in ("name", "digest", "hosts", "secrets")} for part in self.parts],
+            **({"models": True} if self.models else {}),
+            "parts": [{key: part[key] for key in _OF_A_PART if key in part} for part in self.parts],
         }
 
 
@@ -82,7 +94,7 @@ def wish_of(closure: Sequence[FunctionVersion]) -> Wish:
     Raises:
         UnknownSecret
     """
-    hosts, names = asked_together(closure)
+    hosts, names, models = asked_together(closure)
     known = function_secrets(names)
     if missing := [name for name in names if name not in known]:
         raise UnknownSecret(
@@ -98,16 +110,18 @@ def wish_of(closure: Sequence[FunctionVersion]) -> Wish:
             "origin": version.origin,
             "hosts": version.hosts,
             "secrets": version.secrets,
+            **({"models": True} if version.asks_models else {}),
         }
         for version in closure
     )
-    return Wish(closure[-1], tuple(hosts), known, parts)
+    return Wish(closure[-1], tuple(hosts), known, models, parts)
 
 
-def asked_together(closure: Sequence[FunctionVersion]) -> tuple[list[str], list[str]]:
-    """Hosts, and names of secrets."""
+def asked_together(closure: Sequence[FunctionVersion]) -> Asked:
+    """What all of a closure name, each once."""
     hosts = {host for version in closure for host in version.hosts}
-    return sorted(hosts), sorted({name for version in closure for name in version.secrets})
+    secrets = {name for version in closure for name in version.secrets}
+    return Asked(sorted(hosts), sorted(secrets), any(version.asks_models for version in closure))
 
 
 def ensure_capabilities(
@@ -170,7 +184,7 @@ def check_granted(capabilities: CapabilityRequest | None, closure: Sequence[Func
     """
     wish = wish_of(closure)
     if wish and (capabilities is None or not _covers(capabilities, wish)):
-        raise NotGranted("The hosts and secrets that this run would be given are not the ones that were granted to it.")
+        raise NotGranted("The hosts, secrets and models that this run would be given are not the ones that were granted to it.")
     return wish
 
 
@@ -190,7 +204,7 @@ def sources_of(subject: dict[str, Any]) -> list[FunctionVersion]:
 
 
 def _covers(capabilities: CapabilityRequest, wish: Wish) -> bool:
-    """Whether people agreed to it: no host or secret more, and no source that they have not seen and no person wrote.
+    """Whether people agreed to it: no host, secret or model more, and no source that they have not seen and no person wrote.
 
     What a program saved with a person's token was not written by a person: nobody looked at it.
     """
@@ -208,6 +222,7 @@ def _covers(capabilities: CapabilityRequest, wish: Wish) -> bool:
     return (
         set(wish.hosts) <= set(subject["hosts"])
         and {str(key) for key in wish.secrets.values()} <= {secret["id"] for secret in subject["secrets"]}
+        and (subject.get("models", False) or not wish.models)
         and all((part["name"], part["digest"]) in seen or part["origin"] == Origin.PERSON for part in wish.parts)
     )
 
@@ -231,7 +246,7 @@ def _hold_open(wish: Wish) -> CapabilityRequest | None:
     return found if found.request.state == RequestState.OPEN else None
 
 
-def _widens(wish: Wish) -> dict[str, list[str]]:
+def _widens(wish: Wish) -> dict[str, Any]:
     """What this function was never granted before."""
     approved = CapabilityRequest.objects.filter(function=wish.version.function_id, request__state=RequestState.APPROVED)
     asked = [_asked(earlier.request, wish.version.function.name) for earlier in approved.select_related("request")]
@@ -241,11 +256,13 @@ def _widens(wish: Wish) -> dict[str, list[str]]:
     return {
         "hosts": [host for host in wish.hosts if host not in hosts],
         "secrets": sorted(name for name, key in wish.secrets.items() if str(key) not in secrets),
+        **({"models": not any(subject.get("models") for subject in subjects)} if wish.models else {}),
     }
 
 
 def headline(subject: dict[str, Any]) -> str:
-    asked: Iterable[str] = [*subject["hosts"], *(secret["name"] for secret in subject["secrets"])]
+    models = ["language models"] if subject.get("models") else []
+    asked: Iterable[str] = [*subject["hosts"], *(secret["name"] for secret in subject["secrets"]), *models]
     return f"{subject['function']} version {subject['version']}: {', '.join(asked)}"
 
 
@@ -261,7 +278,7 @@ def tell_refused(request: ApprovalRequest) -> None:
 
 CAPABILITIES = Kind(
     name=KIND,
-    title="Hosts and secrets",
+    title="Hosts, secrets and models",
     template="approvals/_capabilities.html",
     headline=headline,
     on_approved=tell_granted,

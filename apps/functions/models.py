@@ -14,6 +14,7 @@ from django.db.models.functions import Now
 
 from apps.core.canonical import digest_of
 from apps.core.tenancy import TenantManager, TenantModel, TenantQuerySet
+from apps.functions.reader.hints import MODELS
 from apps.functions.reader.literals import cleaned
 
 
@@ -282,6 +283,11 @@ class FunctionVersion(TenantModel):
     def is_draft(self) -> bool:
         """Saved and never active so far."""
         return self.activated_at is None and not self.is_active
+
+    @property
+    def asks_models(self) -> bool:
+        """Whether its source names what asks language models: read from the source, so nobody has to say it."""
+        return any(hint["capability"] == MODELS for hint in self.hints)
 
     def content(self) -> dict[str, Any]:
         """Everything that changes what a run does or may do; in a fixed order where order means nothing.

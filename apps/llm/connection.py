@@ -14,9 +14,9 @@ from apps.core.dispatch import MESSAGES_PER_LOOK, wake
 from apps.core.notify import publish
 from apps.core.retries import MAX_LOSSES, outlived_its_workers
 from apps.core.tenancy import scope
-from apps.llm.errors import ModelUnavailable
+from apps.llm.errors import Failure, ModelUnavailable
 from apps.llm.models import ConnectionState, LanguageModel
-from apps.llm.services import TEST_WORK, TOPIC, complete, find_model, usable_models
+from apps.llm.services import TEST_WORK, TOPIC, complete, embed, find_model, usable_models
 from apps.llm.types import Message, ToolSpec, Waiting
 from apps.workspaces.models import Membership
 from apps.workspaces.roles import Permission
@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 TEST_SECONDS = 30
 QUESTION = Message("user", "This is a test of the connection. Call the tool say_ready now, and do nothing else.")
 TOOL = ToolSpec("say_ready", "Say that you are ready.", {"type": "object", "properties": {}, "additionalProperties": False})
+VECTORS_ALONE = "It gives vectors of texts and does not converse. Agents need another model."
+_NO_CHAT = frozenset({Failure.REFUSED, Failure.NO_SUCH_MODEL})  # what a model for vectors alone answers to a question
 NO_TOOLS = "It answers, but it did not call the tool that it was offered. Agents need a model that calls tools."
 
 
@@ -66,10 +68,20 @@ def _try(model: LanguageModel) -> tuple[ConnectionState, str]:
     try:
         reply = complete(model=model, messages=(QUESTION,), tools=(TOOL,), seconds=TEST_SECONDS)
     except ModelUnavailable as failure:
+        if failure.kind in _NO_CHAT and _gives_vectors(model):
+            return ConnectionState.OK, VECTORS_ALONE
         return ConnectionState.FAILED, failure.message
     if isinstance(reply, Waiting) or any(call.name == TOOL.name for call in reply.tool_calls):
         return ConnectionState.OK, "It answers and calls tools."
     return ConnectionState.OK, reply.problem or NO_TOOLS
+
+
+def _gives_vectors(model: LanguageModel) -> bool:
+    try:
+        embed(model=model, texts=["ready"], seconds=TEST_SECONDS)
+    except ModelUnavailable:  # what was said of the question before is what a person needs to know
+        return False
+    return True
 
 
 def sweep_lost_tests() -> int:

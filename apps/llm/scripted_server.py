@@ -17,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from apps.llm.checked_http import MAX_REPLY_BYTES
+from apps.llm.hashed_words import vector_of
 from apps.llm.library import play, prepared_scripts
 from apps.llm.script import Script, read_script
 from apps.llm.wire import call_to_wire, message_from_wire
@@ -34,7 +35,7 @@ CONNECTION_TEST = read_script(
 class ScriptedServer(ThreadingHTTPServer):
     """`with ScriptedServer() as server:` serves in a thread at `server.base_url` until the block ends.
 
-    `requests` keeps the bodies of the chat requests, for tests to look at. Port 0 takes a free one.
+    `requests` keeps the bodies of the requests, for tests to look at. Port 0 takes a free one.
     """
 
     daemon_threads = True
@@ -80,21 +81,31 @@ class _Exchange(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))))
-        if self.path != "/v1/chat/completions":
+        if self.path not in ("/v1/chat/completions", "/v1/embeddings"):
             self.send_error_json(404, "There is no such page.")
         elif self.server.key and self.headers.get("Authorization") != f"Bearer {self.server.key}":
             _wrong_key(self)
         else:
             self.server.requests.append(self.body)
-            self.complete()
+            self.answer()
 
-    def complete(self) -> None:
+    def answer(self) -> None:
         if self.server.faults:
             FAULTS[self.server.faults.popleft()](self)
-        elif self.body.get("model") == MODEL:
-            self.send_completion(self.prepared_message())
-        else:
+        elif self.body.get("model") != MODEL:
             self.send_error_json(404, f"There is no model {self.body.get('model')!r}.", "model_not_found")
+        elif self.path == "/v1/embeddings":
+            self.send_vectors()
+        else:
+            self.send_completion(self.prepared_message())
+
+    def send_vectors(self) -> None:
+        """Counted words, in OpenAI's shape."""
+        texts = self.body["input"]
+        rows = [{"object": "embedding", "index": place, "embedding": vector_of(text)} for place, text in enumerate(texts)]
+        tokens = sum(len(text) for text in texts) // 4
+        usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+        self.send_json(200, {"object": "list", "model": MODEL, "data": rows, "usage": usage})
 
     def prepared_message(self) -> dict[str, Any]:
         """What the scripts reply, in OpenAI's shape."""

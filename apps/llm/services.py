@@ -19,7 +19,7 @@ from apps.llm.adapters import adapter_of
 from apps.llm.addresses import check_base_url
 from apps.llm.errors import Failure, ModelUnavailable
 from apps.llm.models import ConnectionState, Kind, LanguageModel
-from apps.llm.types import Message, ModelConfig, Reply, ToolSpec, Waiting
+from apps.llm.types import Embeddings, Message, ModelConfig, Reply, ToolSpec, Waiting
 from apps.vault.envelope import NotSealedHere
 from apps.vault.models import Purpose, Secret
 from apps.vault.services import delete_secret, open_secret, set_secret
@@ -162,7 +162,12 @@ def remove_model(*, actor: Membership, model_id: UUID) -> None:
 
 
 def complete(
-    *, model: LanguageModel, messages: Sequence[Message], tools: Sequence[ToolSpec], seconds: float = 120
+    *,
+    model: LanguageModel,
+    messages: Sequence[Message],
+    tools: Sequence[ToolSpec],
+    seconds: float = 120,
+    max_output_tokens: int | None = None,
 ) -> Reply | Waiting:
     """Ask a model once, for at most `seconds`. Outside any scope: a transaction must not wait for a model.
 
@@ -170,14 +175,23 @@ def complete(
         ModelUnavailable
         RuntimeError: a transaction is open, which is a bug of the caller.
     """
-    if connection.in_atomic_block:
-        raise RuntimeError("A model must not be asked inside a transaction.")
-    config = _configure(model, seconds)
+    config = _configure(model, seconds, max_output_tokens)
     return adapter_of(config.kind).complete(config, tuple(messages), tuple(tools))
 
 
-def _configure(model: LanguageModel, seconds: float) -> ModelConfig:
+def embed(*, model: LanguageModel, texts: Sequence[str], seconds: float = 120) -> Embeddings:
+    """The vectors of texts, one for each, asked for once and outside any scope.
+
+    Raises: as complete
+    """
+    config = _configure(model, seconds)
+    return adapter_of(config.kind).embed(config, tuple(texts))
+
+
+def _configure(model: LanguageModel, seconds: float, max_output_tokens: int | None = None) -> ModelConfig:
     """The row as it is now, since a task may run for days, and its opened key."""
+    if connection.in_atomic_block:
+        raise RuntimeError("A model must not be asked inside a transaction.")
     with scope(model.workspace_id):
         row = usable_models().select_related("secret").filter(pk=model.pk).first()
         if row is None:
@@ -188,6 +202,7 @@ def _configure(model: LanguageModel, seconds: float) -> ModelConfig:
             base_url=row.base_url,
             api_key=_open_key(row),
             timeout_seconds=seconds,
+            max_output_tokens=max_output_tokens,
             allowed_local_hosts=_allowed_local_hosts(),
             allowed_providers=_allowed_providers(),
         )

@@ -125,6 +125,14 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
+class Embeddings:
+    """Vectors of texts, in their order."""
+
+    vectors: tuple[tuple[float, ...], ...]
+    usage: Usage = field(default_factory=Usage)
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """The answer comes later, from a person. The caller stores its state and holds no worker meanwhile."""
 
@@ -133,13 +141,16 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """Everything one call needs. Built just before the call, because it holds the opened key; never stored or logged."""
+    """Everything one call needs. Built just before the call, because it holds the opened key; never stored or logged.
+
+    Without `max_output_tokens` a provider is asked for the usual, and a server of one's own for whatever it gives.
+    """
 
     kind: str
     model: str = ""
     base_url: str = ""
     api_key: str = field(default="", repr=False)
     timeout_seconds: float = 120.0
-    max_output_tokens: int = 8192
+    max_output_tokens: int | None = None
     allowed_local_hosts: frozenset[str] = frozenset()
     allowed_providers: frozenset[str] = frozenset()

@@ -75,7 +75,7 @@ class Plan:
 
     @property
     def asks(self) -> bool:
-        """Whether it brings what people decide on: hosts, secrets, or rules that run by themselves."""
+        """Whether it brings what people decide on: hosts, secrets, language models, or rules that run by themselves."""
         return bool(self.capabilities or self.rules)
 
     @property
@@ -89,6 +89,11 @@ class Plan:
     @property
     def secrets(self) -> list[str]:
         return sorted({secret["name"] for each in self.capabilities for secret in each["secrets"]})
+
+    @property
+    def models(self) -> bool:
+        """Whether anything of it asks language models."""
+        return any(each.get("models", False) for each in self.capabilities)
 
     def frozen(self) -> dict[str, Any]:
         """What people are shown and vote on, and what is installed: nothing else is."""

@@ -55,7 +55,7 @@ def install_pack(*, actor: Membership, tree: Tree, name: str = "", reason: str =
 
     What it asks for is one request; until people agree nothing of it is there.
 
-    A pack that asks for no host, no secret and no rule is installed at once.
+    A pack that asks for no host, no secret, no model and no rule is installed at once.
 
     Raises: PermissionMissing, PackWaits, policies.NoRuleMatches, and as `plan.make_plan`
     """

@@ -21,6 +21,7 @@ class RunsConfig(AppConfig):
             compensation,
             examples,
             library,
+            model_calls,
             orphans,
             reactions,
             work,
@@ -40,6 +41,8 @@ class RunsConfig(AppConfig):
         ask_before_activation(examples.refuse_unmet)
         register_part(draw_health)
         register_waiting_verb("runs.call", children.call_function)
+        register_waiting_verb("models.complete", model_calls.complete_for_code)
+        register_waiting_verb("models.embed", model_calls.embed_for_code)
         register_verb("functions.list", library.list_functions)
         register_verb("functions.read", library.read_function)
         register_verb("functions.versions", library.list_versions)

@@ -110,7 +110,7 @@ def _start(run: Run, call: _Call) -> Run:
     if retry_class_of(version, resolve_closure(version)) == RetryClass.NEVER:
         _never_repeat(run)
     leases.assert_held(run)
-    left = _seconds_left(run)
+    left = seconds_left(run)
     child = start_run(
         actor=person_behind(run),
         version=version,
@@ -145,7 +145,7 @@ def _arguments(version: FunctionVersion, call: _Call) -> dict[str, Any]:
     raise BadCall(f"“{call.name}” takes {len(names)} arguments: give each item as a dictionary of them.")
 
 
-def _seconds_left(run: Run) -> float:
+def seconds_left(run: Run) -> float:
     """Of the caller's attempt: a child that waits longer is waited for by nobody."""
     so_far = ExpressionWrapper(Now() - F("started_at"), output_field=DurationField())
     took: timedelta = Attempt.objects.filter(run=run, number=run.attempt).values_list(so_far, flat=True).get()

@@ -278,6 +278,45 @@ class Connection(TenantModel):
         return f"{self.run_id} {self.host}:{self.port}"
 
 
+class ModelCallKind(models.TextChoices):
+    COMPLETE = "complete", "a reply"
+    EMBED = "embed", "vectors"
+
+
+class ModelCallState(models.TextChoices):
+    ASKED = "asked"
+    ANSWERED = "answered"
+    FAILED = "failed"
+
+
+class ModelCall(TenantModel):
+    """A language model that a run's code asked. What was said is not kept.
+
+    `tokens` is what counts against the run's budget: what was reserved, until it is known what was used. A call whose worker
+    vanished stays asked, and counts in full.
+    """
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="model_calls")
+    attempt = models.PositiveIntegerField()
+    kind = models.CharField(max_length=10, choices=ModelCallKind.choices)
+    model_name = models.CharField(max_length=100)
+    state = models.CharField(max_length=10, choices=ModelCallState.choices, default=ModelCallState.ASKED)
+    tokens = models.PositiveBigIntegerField()
+    input_tokens = models.PositiveBigIntegerField(null=True)
+    output_tokens = models.PositiveBigIntegerField(null=True)
+    cost_usd = models.DecimalField(max_digits=14, decimal_places=8, null=True)  # None where nobody knows the price
+    error = models.TextField(blank=True, default="")
+    asked_at = models.DateTimeField(db_default=Now())
+    ended_at = models.DateTimeField(null=True)
+
+    class Tenancy(TenantModel.Tenancy):
+        immutable = ("run", "attempt", "kind", "model_name", "asked_at")
+        terminal = ("state", (ModelCallState.ANSWERED.value, ModelCallState.FAILED.value))
+
+    def __str__(self) -> str:
+        return f"{self.run_id} {self.model_name}"
+
+
 class LogChunk(TenantModel):
     """Output lines of one stream, as text. `seq` counts through all attempts of the run without a gap."""
 

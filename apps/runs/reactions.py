@@ -41,7 +41,7 @@ def refuse_waiting_runs(*, package_set_id: UUID, reason: str = "", **_: Any) -> 
 def refuse_ungranted_runs(*, capabilities_id: UUID, reason: str = "", **_: Any) -> None:
     """A person said no, or nobody said anything in time."""
     for run in waiting_runs(capabilities_id=capabilities_id):
-        message = f"The hosts and secrets were refused: {reason}"
+        message = f"The hosts, secrets and models were refused: {reason}"
         transitions.move(run, from_states=WAITING, to_state=RunState.REFUSED, message=message)
 
 

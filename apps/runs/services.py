@@ -199,7 +199,7 @@ def _freeze(
     name = version.function.name
     package_set = ensure_environment(actor=actor, closure=closure, reason=f"A run of “{name}” needs it.", task_id=task_id)
     capabilities = ensure_capabilities(actor=actor, closure=closure, reason=f"A run of “{name}” needs them.", task_id=task_id)
-    hosts, secret_names = asked_together(closure)
+    asked = asked_together(closure)
     digest = package_set.environment_digest if package_set else ""
     fields = {
         "task_id": task_id,
@@ -207,8 +207,8 @@ def _freeze(
         "package_set": package_set,
         "environment_digest": digest,
         "capabilities": capabilities,
-        "hosts": hosts,
-        "secret_names": secret_names,
+        "hosts": asked.hosts,
+        "secret_names": asked.secrets,
         "logging": version.logging,
         "retry_class": retry_class_of(version, closure),
         "retry": filled_retry(version.retry) if version.retry_class == RetryClass.ON_ERROR else {},
@@ -221,11 +221,13 @@ def retry_class_of(version: FunctionVersion, closure: Sequence[FunctionVersion])
 
     Parts that may be are no bound: what is safe after a loss, of which nobody knows how far it came, is safe after an error
     too. A version of which only what it calls touches the outside is tried again after a loss only if its author said so.
+    What asks language models may be repeated: one budget holds for all attempts together.
     """
     if any(part.retry_class == RetryClass.NEVER for part in closure):
         return RetryClass.NEVER
     said_nothing = version.retry_class == RetryClass.ON_LOST and not (version.hosts or version.secrets)
-    return RetryClass.NEVER if said_nothing and any(asked_together(closure)) else version.retry_class
+    asked = asked_together(closure)
+    return RetryClass.NEVER if said_nothing and (asked.hosts or asked.secrets) else version.retry_class
 
 
 def check_file_names(files: Sequence[Artifact]) -> None:

@@ -1,4 +1,4 @@
-"""The module `func` that every tool has: its inputs, its artifacts, its progress, other functions, the store, its host."""
+"""The module `func` that every tool has: inputs, artifacts, progress, other functions, the store, models, its host."""
 
 import types
 from collections.abc import Callable, Iterable, Mapping
@@ -10,6 +10,7 @@ from .artifact_writer import ArtifactBudget, ArtifactWriter
 from .calls import Call, Calls, RunFailed
 from .library import NotForCode, members_of
 from .line import HostRefused, Line
+from .models import Models, ModelUnavailable
 from .progress import Progress
 from .spans import current
 from .store import Store, StoreConflict
@@ -27,7 +28,7 @@ def make_module(
 ) -> types.ModuleType:
     """The module, bound to one job. `dependencies`: function name → what it declares, by full name."""
     module = types.ModuleType("func", "What a tool can use: see the help of its functions.")
-    files, declared = _Files(work), _Declared(dependencies, entry)
+    files, declared, models = _Files(work), _Declared(dependencies, entry), Models(line)
 
     def call(name: str, /, **arguments: Any) -> Any:
         """Call a function by its name: a declared dependency here, any other as a run of its own, which is waited for."""
@@ -66,8 +67,8 @@ def make_module(
         return line.ask(verb, payload)
 
     members = (
-        call, call_async, progress, log, _emitter(line), ask_host, open_artifact,
-        files.read_input, files.save_artifact, RunFailed, HostRefused, NotForCode, StoreConflict,
+        call, call_async, progress, log, _emitter(line), ask_host, open_artifact, files.read_input, files.save_artifact,
+        models.complete, models.embed, RunFailed, HostRefused, NotForCode, StoreConflict, ModelUnavailable,
     )  # fmt: skip
     others = {
         "map": map_items, "inputs": files.inputs, "artifacts": files.artifacts, "store": Store(line),

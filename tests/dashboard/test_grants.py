@@ -52,7 +52,7 @@ def words(response) -> str:
 def test_the_form_asks_and_the_function_s_page_tells_how_it_stands(cast, client, version) -> None:
     assert (version.hosts, version.secrets) == (["api.example.org", "plain.example.org:80"], ["API_KEY"])
     page = words(client.get(f"/w/acme/functions/{version.function_id}/"))
-    assert "Its hosts and secrets wait for a decision" in page
+    assert "The hosts, secrets and models that it asks for wait for a decision" in page
     assert f"/w/acme/approvals/{the_request(cast).pk}/" in page
 
 
@@ -104,7 +104,7 @@ def test_the_request_shows_first_what_widens_and_the_source(cast, sign_in, versi
 
 def test_a_vote_lets_the_waiting_run_go_on_and_pages_say_so(cast, sign_in, client, version, run) -> None:
     waiting = words(client.get(f"/w/acme/runs/{run.pk}/"))
-    assert "See the hosts and secrets" in waiting
+    assert "See what it asks for" in waiting
     asked = the_request(cast)
     voted = sign_in(cast.approver).post(
         f"/w/acme/approvals/{asked.pk}/vote", {"decision": "approve", "reason": "", "shown_digest": asked.digest}

@@ -185,3 +185,22 @@ def test_who_may_not_write_functions_installs_nothing(cast, sign_in) -> None:
     assert viewer.post(PAGE, {"packed": "", "install": "yes"}).status_code == 403
     assert "Install a pack" not in viewer.get("/w/acme/functions/").content.decode()
     assert "Install a pack" not in viewer.get("/w/acme/packs/").content.decode()
+
+
+def test_packs_that_ship_are_shown_and_installed(client, cast) -> None:
+    page = client.get(PAGE).content.decode()
+    assert "Packs that ship" in page
+    assert "0 of 12" in page
+    looked = client.post(PAGE, {"shipped": "default"}).content.decode()
+    assert "Install 12 functions" in looked
+    assert names(cast) == []
+    installed = client.post(PAGE, sent_back(looked), follow=True).content.decode()
+    assert "is installed." in installed
+    assert "12 of 12" in client.get(PAGE).content.decode()
+
+
+def test_a_pack_that_does_not_ship_is_not_there(client, cast) -> None:
+    answer = client.post(PAGE, {"shipped": "<b>"})
+    assert answer.status_code == 404
+    assert "“<b>”" not in answer.content.decode()
+    assert names(cast) == []

@@ -11,7 +11,7 @@ from django.utils import timezone
 from apps.core.tenancy import scope
 from apps.llm import connection, services
 from apps.llm.models import ConnectionState, LanguageModel
-from apps.llm.scripted_server import ScriptedServer
+from apps.llm.scripted_server import ScriptedServer, _Exchange
 from apps.workspaces.services import PermissionMissing
 
 KEY = "sk-very-secret-key"
@@ -52,6 +52,12 @@ def test_a_failure_is_kept_in_words(model: LanguageModel, server: ScriptedServer
     assert now(model).state == ConnectionState.FAILED
     assert now(model).test_message.startswith("The provider does not accept this key.")
     assert KEY not in now(model).test_message
+
+
+def test_a_model_that_gives_vectors_alone_is_told_apart(model: LanguageModel, monkeypatch: Any) -> None:
+    monkeypatch.setattr(_Exchange, "send_completion", lambda self, message: self.send_error_json(404, "This is no chat model."))
+    connection.perform_next_test()
+    assert (now(model).state, now(model).test_message) == (ConnectionState.OK, connection.VECTORS_ALONE)
 
 
 def test_a_model_that_calls_no_tools_is_told_apart(model: LanguageModel, server: ScriptedServer) -> None:

@@ -92,7 +92,7 @@ def test_a_rejection_refuses_the_run_with_its_reason(cast, key, decide) -> None:
     run = begin(cast, write(cast, SOURCE, **ASKS), n=1)
     decide("reject", "Not this key.")
     ended = reread(cast, run)
-    assert (ended.state, ended.message) == ("refused", "The hosts and secrets were refused: Not this key.")
+    assert (ended.state, ended.message) == ("refused", "The hosts, secrets and models were refused: Not this key.")
 
 
 def test_a_request_that_is_withdrawn_or_runs_out_frees_what_waits(cast, key) -> None:

@@ -1,4 +1,7 @@
-"""What a source looks likely to do outside its own memory. For display only: the box is what holds it back."""
+"""What a source looks likely to do outside its own memory. For display only: the box is what holds it back.
+
+But for one: a source that names `func.complete` or `func.embed` asks for language models, and one that does not gets none.
+"""
 
 import ast
 from collections.abc import Iterator
@@ -17,6 +20,8 @@ _BY_MODULE = {
     "threads": ("threading", "_thread", "concurrent.futures", "multiprocessing"),
     "dynamic code": ("eval", "exec", "compile", "__import__", "importlib", "ctypes", "runpy", "marshal", "pickle"),
 }  # fmt: skip
+MODELS = "language models"
+_MODEL_CALLS = frozenset({"func.complete", "func.embed"})
 _FILE_CALLS = ("open", "io.open", "os.open", "os.remove", "os.rename", "os.mkdir", "os.makedirs", "os.listdir", "os.walk")
 
 
@@ -46,6 +51,8 @@ def _mentions(tree: ast.Module, module: Module) -> Iterator[tuple[int, str]]:
             yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
         elif isinstance(node, ast.Call):
             yield node.lineno, module.dotted(node.func)
+        elif isinstance(node, ast.Attribute) and (name := module.dotted(node)) in _MODEL_CALLS:
+            yield node.lineno, name  # also where it is not called at once
 
 
 def _capabilities(name: str) -> Iterator[str]:
@@ -54,6 +61,8 @@ def _capabilities(name: str) -> Iterator[str]:
             yield capability
     if name in _FILE_CALLS:
         yield "files"
+    if name in _MODEL_CALLS:
+        yield MODELS
 
 
 def _matches(name: str, prefix: str) -> bool:

@@ -25,12 +25,12 @@ class FreeName:
 
 
 FUNC = frozenset({
-    "HostRefused", "NotForCode", "RunFailed", "StoreConflict", "activate_function_version", "add_function", "add_key",
-    "add_trigger", "artifacts", "ask_host", "call", "call_async", "db", "display", "emit", "execute_function", "executor",
-    "functions", "get_all_functions", "get_all_imports", "get_all_secret_keys", "get_function", "get_function_imports",
-    "get_function_versions", "get_logs", "get_triggers_for_function", "inputs", "load_function_pack",
-    "load_functions_from_file", "log", "map", "open_artifact", "progress", "read_input", "register_function", "registrar",
-    "save_artifact", "source", "store", "update_function",
+    "HostRefused", "ModelUnavailable", "NotForCode", "RunFailed", "StoreConflict", "activate_function_version",
+    "add_function", "add_key", "add_trigger", "artifacts", "ask_host", "call", "call_async", "complete", "db", "display",
+    "embed", "emit", "execute_function", "executor", "functions", "get_all_functions", "get_all_imports",
+    "get_all_secret_keys", "get_function", "get_function_imports", "get_function_versions", "get_logs",
+    "get_triggers_for_function", "inputs", "load_function_pack", "load_functions_from_file", "log", "map", "open_artifact",
+    "progress", "read_input", "register_function", "registrar", "save_artifact", "source", "store", "update_function",
 })  # fmt: skip
 """What `func` has in a box. Whatever else is asked of it is a function of the workspace."""
 

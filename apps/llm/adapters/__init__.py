@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Protocol, cast
 
-from apps.llm.types import Message, ModelConfig, Reply, ToolSpec, Waiting
+from apps.llm.types import Embeddings, Message, ModelConfig, Reply, ToolSpec, Waiting
 
 # Dotted paths, not imports: litellm takes 5.7 s and 191 MiB to import, and most processes never call a model.
 ADAPTERS = {
@@ -18,6 +18,9 @@ ADAPTERS = {
 class Adapter(Protocol):
     def complete(self, config: ModelConfig, messages: tuple[Message, ...], tools: tuple[ToolSpec, ...]) -> Reply | Waiting:
         """Ask once. Raises: ModelUnavailable, and nothing else that the model or the network could cause."""
+
+    def embed(self, config: ModelConfig, texts: tuple[str, ...]) -> Embeddings:
+        """The texts' vectors, one for each. Raises: as complete."""
 
 
 def adapter_of(kind: str) -> Adapter:

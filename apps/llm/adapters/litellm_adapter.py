@@ -7,9 +7,12 @@ It never lets litellm find keys in the process's environment: those are the oper
 from __future__ import annotations
 
 import logging
+import math
 import os
+from collections.abc import Callable
 from decimal import Decimal
 from functools import cache
+from itertools import chain
 from typing import Any
 
 from apps.llm.adapters import provider_errors
@@ -17,28 +20,55 @@ from apps.llm.addresses import AddressRefused, check_base_url, check_host
 from apps.llm.checked_http import checked_client
 from apps.llm.errors import Failure, ModelUnavailable
 from apps.llm.providers import check_provider
-from apps.llm.types import Message, ModelConfig, Reply, ToolCall, ToolSpec, Usage
+from apps.llm.types import Embeddings, Message, ModelConfig, Reply, ToolCall, ToolSpec, Usage
 from apps.llm.wire import BadArgumentsError, message_to_wire, read_arguments, tool_to_wire
 
+USUAL_OUTPUT_TOKENS = 8192
 NO_KEY = "none"  # sent to servers without keys; an empty one would make litellm send the operator's
 
 
 def complete(config: ModelConfig, messages: tuple[Message, ...], tools: tuple[ToolSpec, ...]) -> Reply:
     """Raises: ModelUnavailable."""
-    request: dict[str, Any] = {
-        "messages": [message_to_wire(message) for message in messages],
-        "timeout": config.timeout_seconds,
-        "num_retries": 0,
-        "max_retries": 0,
-        "drop_params": True,
-    }
+    request: dict[str, Any] = {"messages": [message_to_wire(message) for message in messages]}
     if tools:
         request["tools"] = [tool_to_wire(tool) for tool in tools]
-    response = _ask_server(config, request) if config.base_url else _ask_provider(config, request)
-    return _read(config, response)
+    if not config.base_url:
+        request["max_tokens"] = _most_output_tokens(_litellm(), config)
+    else:
+        # For some names litellm would take OpenAI's other protocol, by a client of its own, which follows redirects.
+        request["_skip_responses_api_bridge"] = True
+        if config.max_output_tokens is not None:
+            request["max_tokens"] = config.max_output_tokens
+    return _read(config, _ask(_litellm().completion, config, request))
 
 
-def _ask_server(config: ModelConfig, request: dict[str, Any]) -> Any:
+def embed(config: ModelConfig, texts: tuple[str, ...]) -> Embeddings:
+    """Raises: ModelUnavailable."""
+    # Some servers give base64 unless they are told not to.
+    response = _ask(_litellm().embedding, config, {"input": list(texts), "encoding_format": "float"})
+    rows = getattr(response, "data", None) or ()
+    try:
+        vectors = tuple(tuple(float(number) for number in row["embedding"]) for row in sorted(rows, key=lambda row: row["index"]))
+    except (TypeError, KeyError, ValueError):
+        vectors = ()
+    if not _fit(vectors, len(texts)):
+        raise ModelUnavailable(Failure.BAD_REPLY, "The model's server did not send one vector of numbers for each text.")
+    return Embeddings(vectors, _usage_of(config, response))
+
+
+def _fit(vectors: tuple[tuple[float, ...], ...], count: int) -> bool:
+    """One for each text, all of one length, of numbers that are some."""
+    lengths = {len(vector) for vector in vectors}
+    return len(vectors) == count and len(lengths) == 1 and 0 not in lengths and all(map(math.isfinite, chain(*vectors)))
+
+
+def _ask(call: Callable[..., Any], config: ModelConfig, request: dict[str, Any]) -> Any:
+    common = {"timeout": config.timeout_seconds, "num_retries": 0, "max_retries": 0, "drop_params": True}
+    ask = _ask_server if config.base_url else _ask_provider
+    return ask(call, config, {**common, **request})
+
+
+def _ask_server(call: Callable[..., Any], config: ModelConfig, request: dict[str, Any]) -> Any:
     """A server of the workspace's own. It speaks OpenAI's protocol, as Ollama does under /v1: one guarded way for all."""
     try:
         check_base_url(config.base_url, allowed=config.allowed_local_hosts)
@@ -48,26 +78,24 @@ def _ask_server(config: ModelConfig, request: dict[str, Any]) -> Any:
     except OSError as error:
         raise ModelUnavailable(Failure.UNREACHABLE, f"The server's name cannot be resolved: {error.strerror}.") from error
     url, name = server_and_model(config.base_url, config.model)
-    litellm, key = _litellm(), config.api_key or NO_KEY
+    key = config.api_key or NO_KEY
     from openai import OpenAI
 
     with checked_client(allowed=config.allowed_local_hosts, seconds=config.timeout_seconds) as http:
         client = OpenAI(api_key=key, base_url=url, organization="", project="", max_retries=0, http_client=http)
         model = {"model": f"openai/{name}", "api_base": url, "api_key": key, "client": client}
-        # For some names litellm would take OpenAI's other protocol, by a client of its own, which follows redirects.
-        return _call(litellm, config, {**request, **model, "_skip_responses_api_bridge": True})
+        return _call(call, config, {**request, **model})
 
 
-def _ask_provider(config: ModelConfig, request: dict[str, Any]) -> Any:
+def _ask_provider(call: Callable[..., Any], config: ModelConfig, request: dict[str, Any]) -> Any:
     litellm = _litellm()
     try:
         _, provider, _, _ = litellm.get_llm_provider(config.model)
     except litellm.exceptions.BadRequestError as error:
         raise ModelUnavailable(Failure.NO_SUCH_MODEL, f"No provider of a model {config.model!r} is known.") from error
     check_provider(provider, has_key=bool(config.api_key), allowed=config.allowed_providers)
-    limit = _most_output_tokens(litellm, config)
     key = config.api_key or None  # without one the operator has enabled a provider that uses the machine's credentials
-    return _call(litellm, config, {**request, "model": config.model, "api_key": key, "max_tokens": limit})
+    return _call(call, config, {**request, "model": config.model, "api_key": key})
 
 
 def server_and_model(base_url: str, model: str) -> tuple[str, str]:
@@ -79,9 +107,9 @@ def server_and_model(base_url: str, model: str) -> tuple[str, str]:
     return url, name if provider == "openai" and slash else model
 
 
-def _call(litellm: Any, config: ModelConfig, request: dict[str, Any]) -> Any:
+def _call(call: Callable[..., Any], config: ModelConfig, request: dict[str, Any]) -> Any:
     try:
-        return litellm.completion(**request)
+        return call(**request)
     except Exception as error:  # noqa: BLE001 - litellm's, the provider's, and ValueErrors for replies it cannot read
         # Not chained: their texts may repeat the key, and a traceback in a log would print them.
         raise provider_errors.explain(error, key=config.api_key) from None
@@ -132,7 +160,8 @@ def _most_output_tokens(litellm: Any, config: ModelConfig) -> int:
         known = litellm.get_model_info(config.model).get("max_output_tokens")
     except Exception:  # noqa: BLE001 - litellm raises a bare Exception for a model that is not in its list
         known = None
-    return min(config.max_output_tokens, known or config.max_output_tokens)
+    wanted = config.max_output_tokens or USUAL_OUTPUT_TOKENS
+    return min(wanted, known or wanted)
 
 
 @cache
@@ -142,6 +171,7 @@ def _litellm() -> Any:
     os.environ["LITELLM_MODE"] = "PRODUCTION"  # else it reads a file .env of whatever folder this runs in
     import litellm
 
+    litellm.DEFAULT_MAX_RETRIES = 0  # type: ignore[attr-defined]  # it takes this where a call for vectors says 0
     litellm.telemetry = False
     litellm.suppress_debug_info = True
     litellm.turn_off_message_logging = True

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from apps.llm.types import Message, ModelConfig, ToolSpec, Waiting
+from apps.llm.errors import Failure, ModelUnavailable
+from apps.llm.types import Embeddings, Message, ModelConfig, ToolSpec, Waiting
 
 
 def complete(config: ModelConfig, messages: tuple[Message, ...], tools: tuple[ToolSpec, ...]) -> Waiting:
     return Waiting(reason="Somebody plays the model: the next call is chosen on the task's page.")
+
+
+def embed(config: ModelConfig, texts: tuple[str, ...]) -> Embeddings:
+    raise ModelUnavailable(Failure.REFUSED, "A person gives no vectors. Choose an embedding model.")

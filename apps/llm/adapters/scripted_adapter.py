@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from apps.llm.errors import Failure, ModelUnavailable
+from apps.llm.hashed_words import vector_of
 from apps.llm.library import play, prepared_scripts
-from apps.llm.types import Message, ModelConfig, Reply, ToolSpec
+from apps.llm.types import Embeddings, Message, ModelConfig, Reply, ToolSpec
 
 
 def complete(config: ModelConfig, messages: tuple[Message, ...], tools: tuple[ToolSpec, ...]) -> Reply:
@@ -13,3 +14,8 @@ def complete(config: ModelConfig, messages: tuple[Message, ...], tools: tuple[To
     if not scripts:
         raise ModelUnavailable(Failure.NO_SUCH_MODEL, f"There is no script {config.model!r}.")
     return play(scripts, messages)
+
+
+def embed(config: ModelConfig, texts: tuple[str, ...]) -> Embeddings:
+    """Counted words: no model is called here either."""
+    return Embeddings(tuple(vector_of(text) for text in texts))
