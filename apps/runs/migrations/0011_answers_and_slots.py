@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("runs", "0009_example_run")]
+    dependencies = [("runs", "0010_model_calls")]
 
     operations = [
         migrations.AddField("run", "answer_key", models.CharField(blank=True, default="", max_length=64)),

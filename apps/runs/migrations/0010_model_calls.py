@@ -8,7 +8,7 @@ import apps.core.ids
 class Migration(migrations.Migration):
     """Language models that runs' code asked, and what that counts for."""
 
-    dependencies = [("runs", "0008_failed"), ("workspaces", "0001_initial")]
+    dependencies = [("runs", "0009_example_run"), ("workspaces", "0001_initial")]
 
     operations = [
         migrations.CreateModel(
