@@ -11,7 +11,8 @@ from ninja import HeaderEx, P, Router, Status
 from apps.api.authentication import ApiRequest, in_scope
 from apps.api.health_schemas import HealthOut
 from apps.api.paging import USUAL, page_of
-from apps.api.schemas import DetailsIn, FunctionIn, FunctionOut, Page, RunIn, RunOut
+from apps.api.run_schemas import RunIn, RunOut
+from apps.api.schemas import DetailsIn, FunctionIn, FunctionOut, Page
 from apps.core.nudges import waiting_for
 from apps.core.tenancy import scope
 from apps.functions.definition import Settings

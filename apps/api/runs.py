@@ -8,8 +8,7 @@ from apps.api.authentication import ApiRequest, in_scope
 from apps.api.bulk_schemas import RestartIn, RunFilterIn
 from apps.api.functions import found_function
 from apps.api.paging import USUAL, page_of
-from apps.api.schemas import (
-    ArtifactOut,
+from apps.api.run_schemas import (
     AttemptOut,
     ChildOut,
     CompensationOut,
@@ -17,10 +16,10 @@ from apps.api.schemas import (
     ItemOut,
     LogLineOut,
     ModelCallOut,
-    Page,
     RunDetailOut,
     RunOut,
 )
+from apps.api.schemas import ArtifactOut, Page
 from apps.core.patience import patience
 from apps.runs.filters import TOO_SLOW, RunFilter, read_run_filter
 from apps.runs.models import LogChunk, StreamedItem

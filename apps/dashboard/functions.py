@@ -26,12 +26,12 @@ from apps.dashboard.respond import UNPROCESSABLE, attempt, go, refuse, show
 from apps.dashboard.uploads import store_files
 from apps.functions.access import ways_up
 from apps.functions.capabilities import standing_of
-from apps.functions.definition import Provenance, Settings, filled_retry, with_grants
+from apps.functions.definition import Settings, filled_retry, with_grants
 from apps.functions.editing import EditConflict
 from apps.functions.form import Field, form_fields, parse_form, refill
 from apps.functions.impact import impact_of
 from apps.functions.limits import workspace_maxima
-from apps.functions.models import CapabilityRequest, Folder, Function, FunctionQuerySet, FunctionVersion, Origin
+from apps.functions.models import CapabilityRequest, Folder, Function, FunctionQuerySet, FunctionVersion
 from apps.functions.services import (
     DetailsChanged,
     create_function,
@@ -48,7 +48,7 @@ from apps.runs.health import LOOKED_BACK, last_ends, record_of
 from apps.runs.models import Run
 from apps.runs.services import start_run
 from apps.runs.states import FAILED
-from apps.runs.suggestions import UNUSED_FOR, put_away, suggestions_for
+from apps.runs.suggestions import UNUSED_FOR, suggestions_for
 from apps.triggers.models import Rule
 from apps.workspaces.roles import Permission
 
@@ -119,57 +119,13 @@ def _on_shelf(shelf: str) -> FunctionQuerySet:
 def function_detail(request: PageRequest, function_id: UUID) -> HttpResponse:
     function = get_function(actor=request.membership, function_id=function_id)
     version = version_asked_for(request, function)
-    return show(request, "functions/detail.html", _told(request, function, version, form_fields(version.input_schema)))
-
-
-@page(Permission.DEVELOP, POST)
-def function_imports_first(request: PageRequest, function_id: UUID) -> HttpResponse:
-    """One click on the hint that it would pay: a version that differs in nothing else, of the one that the page showed."""
-    function = get_function(actor=request.membership, function_id=function_id)
-    version = function.active_version
-    if version is None:
-        raise NoSuchPage("There is no such version here.")
-    if request.POST.get("version") != str(version.pk):
-        changed = "Another version has become active meanwhile. You see it now: press the button again if it is meant too."
-        told = _told(request, function, version, form_fields(version.input_schema), [changed])
-        return show(request, "functions/detail.html", told, status=UNPROCESSABLE)
-    outcome = attempt(request, lambda: _with_imports_first(request, function, version))
-    if isinstance(outcome, DomainError):
-        told = _told(request, function, version, form_fields(version.input_schema), [outcome.message])
-        return show(request, "functions/detail.html", told, status=outcome.status)
-    return go(request, "function-detail", function_id=function.pk, say=f"Version {outcome.number} does its imports beforehand.")
-
-
-def _with_imports_first(request: PageRequest, function: Function, version: FunctionVersion) -> FunctionVersion:
-    """Who clicks has not written the source: what a program wrote stays a program's, and inherits no grant."""
-    return save_version(
-        actor=request.membership,
-        function=function,
-        source=version.source,
-        requirements=version.requirements,
-        settings=replace(Settings.of(version), imports_first=True),
-        provenance=Provenance(
-            Origin(version.origin), prompt=version.prompt, model=version.model, derived_from=version.derived_from
-        ),
-    )
-
-
-@page(Permission.DEVELOP, POST)
-def function_put_away(request: PageRequest, function_id: UUID) -> HttpResponse:
-    """A suggestion about the version that the page showed is not made again."""
-    function = get_function(actor=request.membership, function_id=function_id)
-    version = _version_sent(request, function)
-    try:
-        put_away(actor=request.membership, version=version, kind=request.POST.get("kind", ""))
-    except ValueError:
-        raise NoSuchPage("There is no such suggestion.") from None
-    return go(request, "function-detail", function_id=function.pk, say="It is not suggested again for this version.")
+    return show(request, "functions/detail.html", told_of(request, function, version, form_fields(version.input_schema)))
 
 
 @page(Permission.RUN, POST)
 def function_run(request: PageRequest, function_id: UUID) -> HttpResponse:
     function = get_function(actor=request.membership, function_id=function_id)
-    version = _version_sent(request, function)
+    version = version_sent(request, function)
     fields = form_fields(version.input_schema)
     outcome = attempt(request, lambda: _start(request, version, fields))
     if isinstance(outcome, Run):
@@ -180,7 +136,7 @@ def function_run(request: PageRequest, function_id: UUID) -> HttpResponse:
         [text for path, text in complaints.items() if path.partition(".")[0] not in names] if complaints else [outcome.message]
     )
     shown = refill(fields, request.POST, complaints)
-    return show(request, "functions/detail.html", _told(request, function, version, shown, errors), status=outcome.status)
+    return show(request, "functions/detail.html", told_of(request, function, version, shown, errors), status=outcome.status)
 
 
 @page(Permission.DEVELOP, FORM)
@@ -323,7 +279,7 @@ def newest_version(function: Function) -> FunctionVersion:
     return FunctionVersion.objects.for_history().filter(function=function)[0]
 
 
-def _version_sent(request: PageRequest, function: Function) -> FunctionVersion:
+def version_sent(request: PageRequest, function: Function) -> FunctionVersion:
     try:
         version = get_version(actor=request.membership, version_id=UUID(request.POST.get("version", "")))
     except ValueError:
@@ -346,7 +302,7 @@ def function_forget_answers(request: PageRequest, function_id: UUID) -> HttpResp
     return go(request, "function-detail", function_id=function.pk, say="Its answers are forgotten: the next run is executed.")
 
 
-def _told(
+def told_of(
     request: PageRequest, function: Function, version: FunctionVersion, fields: Sequence[Field], errors: Sequence[str] = ()
 ) -> dict[str, Any]:
     history = FunctionVersion.objects.for_history().defer("source").filter(function=function)
@@ -424,6 +380,4 @@ urlpatterns = [
     path("functions/<uuid:function_id>/edit", function_edit, name="function-edit"),
     path("functions/<uuid:function_id>/run", function_run, name="function-run"),
     path("functions/<uuid:function_id>/forget-answers", function_forget_answers, name="function-forget-answers"),
-    path("functions/<uuid:function_id>/imports-first", function_imports_first, name="function-imports-first"),
-    path("functions/<uuid:function_id>/put-away", function_put_away, name="function-put-away"),
 ]

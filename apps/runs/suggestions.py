@@ -4,6 +4,7 @@ Good for hints and nothing else: some of it is told by boxes. A suggestion that 
 active version, since it is of the runs of one.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -11,6 +12,8 @@ from enum import StrEnum
 from itertools import pairwise
 from uuid import UUID
 
+from django.db.models import TextField
+from django.db.models.functions import MD5, Cast
 from django.utils import timezone
 
 from apps.functions.impact import impact_of
@@ -27,6 +30,9 @@ from apps.workspaces.services import require
 UNUSED_FOR = timedelta(days=30)
 FAILED_IN_A_ROW = 5
 MANY_CALLS = 20
+ALIKE_ARGUMENTS = 40
+KEPT_FOR = 3600  # seconds that one click keeps answers
+_ALIKE_AMONG = 100
 _CALLERS_LOOKED_AT = 5
 _CALLS_LOOKED_AT = 1000
 _LEAST_IN_TURN = 0.9
@@ -37,6 +43,7 @@ class Kind(StrEnum):
     """What there is to suggest; the page knows a button for each."""
 
     IMPORTS_FIRST = "imports_first"
+    KEEP_ANSWERS = "keep_answers"
     USE_MAP = "use_map"
     ALWAYS_FAILING = "always_failing"
     NEVER_USED = "never_used"
@@ -102,6 +109,23 @@ def _imports_first(function: Function, version: FunctionVersion) -> Suggestion |
     return Suggestion(Kind.IMPORTS_FIRST, text, subject=version.pk)
 
 
+def _keep_answers(function: Function, version: FunctionVersion) -> Suggestion | None:
+    """Of what takes arguments, and touches nothing outside, as far as its author says."""
+    has_answers = bool(version.handling.get("cache_seconds")) or not version.logging.get("store_arguments", True)
+    if has_answers or version.hosts or version.secrets or not version.input_schema.get("properties"):
+        return None
+    succeeded = Run.objects.without_trials().filter(function=function, version=version, state=RunState.SUCCEEDED)
+    latest = succeeded.order_by("-id").values_list(MD5(Cast("arguments", TextField())), flat=True)[:_ALIKE_AMONG]
+    (_, most), *_ = Counter(latest).most_common(1) or [("", 0)]
+    if most < ALIKE_ARGUMENTS:
+        return None
+    text = (
+        f"{most} of its last {len(latest)} runs had the same arguments. If the same arguments always give the same result, "
+        "answers can be kept: a run that asks the same within an hour is answered at once, without a box."
+    )
+    return Suggestion(Kind.KEEP_ANSWERS, text, subject=version.pk)
+
+
 def _use_map(function: Function, version: FunctionVersion) -> Suggestion | None:
     """Of its latest runs, the one that started most runs of one function, each after the end of the one before."""
     latest = Run.objects.filter(function=function, version=version, state=RunState.SUCCEEDED).order_by("-id")
@@ -157,6 +181,7 @@ def _near_duplicate(function: Function, version: FunctionVersion) -> Suggestion 
 _FINDERS: dict[Kind, Callable[[Function, FunctionVersion], Suggestion | None]] = {
     Kind.ALWAYS_FAILING: _always_failing,
     Kind.IMPORTS_FIRST: _imports_first,
+    Kind.KEEP_ANSWERS: _keep_answers,
     Kind.USE_MAP: _use_map,
     Kind.NEAR_DUPLICATE: _near_duplicate,
     Kind.NEVER_USED: _never_used,

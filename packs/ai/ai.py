@@ -10,6 +10,7 @@ import math
 import re
 
 import func
+
 import selfsmith
 
 COLLECTION = "function_vectors"

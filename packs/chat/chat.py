@@ -3,6 +3,7 @@
 import json
 
 import func
+
 import selfsmith
 
 MOST_FUNCTIONS = 32

@@ -3,6 +3,7 @@
 import re
 
 import func
+
 import selfsmith
 
 

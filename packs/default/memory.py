@@ -1,6 +1,7 @@
 """A memory that stays from run to run: documents in the workspace's store, kept when the run succeeds."""
 
 import func
+
 import selfsmith
 
 COLLECTION = "memory"

@@ -9,6 +9,7 @@ import zipfile
 from pathlib import PurePosixPath
 
 import func
+
 import selfsmith
 
 MOST_UNPACKED = 50 * 1024 * 1024

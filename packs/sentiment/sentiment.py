@@ -4,6 +4,7 @@ import json
 import re
 
 import func
+
 import selfsmith
 
 # Strength from 1 to 3. A small list of everyday English: it knows no irony, no jargon and no other language.

@@ -150,3 +150,12 @@ def test_a_suggestion_is_put_away(cast, developer, shout) -> None:
     assert b"The last 5 runs of version 1 failed." not in developer.get(address).content
     with scope(cast.acme.pk):
         assert PutAway.objects.get().by == cast.developer
+
+
+def test_one_click_keeps_answers_of_the_version_that_was_shown(cast, developer, shout) -> None:
+    address = f"/w/acme/functions/{shout.function_id}/"
+    assert developer.post(f"{address}keep-answers", {"version": shout.function_id}).status_code == 422
+    assert developer.post(f"{address}keep-answers", {"version": shout.pk}).status_code == 302
+    with scope(cast.acme.pk):
+        function = Function.objects.select_related("active_version").get(pk=shout.function_id)
+    assert function.active_version.handling == {"cache_seconds": 3600}

@@ -58,6 +58,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("function-imports-first", "POST"): Row(D, 422),
     ("function-forget-answers", "POST"): Row(D, 302),
     ("function-put-away", "POST"): Row(D, 404),
+    ("function-keep-answers", "POST"): Row(D, 422),
     ("function-move", "POST"): Row(D, 302),
     ("function-owner", "POST"): Row(D, 422),
     ("folders-list", "GET"): Row(V, 200),

@@ -7,11 +7,12 @@ from django.utils import timezone
 
 from apps.core.tenancy import scope
 from apps.functions.activation import activate_version
+from apps.functions.definition import Settings
 from apps.functions.models import Function
 from apps.functions.services import create_function, save_version
 from apps.runs.models import Run
 from apps.runs.states import RunState
-from apps.runs.suggestions import FAILED_IN_A_ROW, MANY_CALLS, UNUSED_FOR, Kind, put_away, suggestions_for
+from apps.runs.suggestions import ALIKE_ARGUMENTS, FAILED_IN_A_ROW, MANY_CALLS, UNUSED_FOR, Kind, put_away, suggestions_for
 from apps.workspaces.services import PermissionMissing
 from tests.functions.test_similarity import PAGE, RENAMED
 
@@ -130,3 +131,18 @@ def test_another_workspace_s_runs_suggest_nothing_here(cast) -> None:
         ran(theirs, *[RunState.FAILED] * FAILED_IN_A_ROW)
     with scope(cast.acme.pk):
         assert kinds(create_function(actor=cast.developer, source=SHOUT)) == []
+
+
+@pytest.mark.parametrize(("alike", "told"), [(ALIKE_ARGUMENTS - 1, []), (ALIKE_ARGUMENTS, [Kind.KEEP_ANSWERS])])
+def test_runs_with_the_same_arguments_are_counted(shout, alike: int, told: list[str]) -> None:
+    ran(shout, *[RunState.SUCCEEDED] * alike, arguments={"text": "same"})
+    for number in range(10):
+        ran(shout, RunState.SUCCEEDED, arguments={"text": f"other {number}"})
+    assert kinds(shout) == told
+
+
+def test_what_keeps_answers_already_or_reaches_outside_is_not_told_to_keep_them(in_acme, developer) -> None:
+    for name, settings in {"kept": Settings(handling={"cache_seconds": 60}), "reaching": Settings(hosts=("a.example",))}.items():
+        function = create_function(actor=developer, source=SHOUT.replace("shout", name), settings=settings)
+        ran(function, *[RunState.SUCCEEDED] * ALIKE_ARGUMENTS, arguments={"text": "same"})
+        assert kinds(function) == []
