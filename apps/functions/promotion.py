@@ -13,12 +13,13 @@ from apps.approvals.kinds import Kind
 from apps.approvals.models import ApprovalRequest
 from apps.approvals.services import open_request
 from apps.core.errors import Conflict
+from apps.functions.access import require_access
 from apps.functions.activation import activate_version, held_function, refuse_archived
 from apps.functions.authors import authors_of
 from apps.functions.capabilities import asked_together
 from apps.functions.closure import resolve_closure
 from apps.functions.environments import closure_requirements
-from apps.functions.models import FunctionVersion
+from apps.functions.models import FolderAction, FunctionVersion
 from apps.workspaces.models import Membership
 from apps.workspaces.roles import Permission
 from apps.workspaces.services import require
@@ -43,11 +44,12 @@ def propose_promotion(*, actor: Membership, version: FunctionVersion, reason: st
         tried: what is known of the version's runs, plain JSON, for those who decide.
 
     Raises:
-        PermissionMissing, NoSuchFunction, FunctionArchived, AlreadyActive, AuthorUnknown, ReasonInvalid, what
+        PermissionMissing, FolderForbids, NoSuchFunction, FunctionArchived, AlreadyActive, AuthorUnknown, ReasonInvalid, what
         `resolve_closure` does
     """
     require(actor, Permission.PROPOSE)
     function = held_function(version.function_id)
+    require_access(actor, [function], FolderAction.EDIT)
     refuse_archived(function)
     if function.active_version_id == version.pk:
         raise AlreadyActive(f"Version {version.number} of “{function.name}” is active already.")
@@ -59,7 +61,7 @@ def propose_promotion(*, actor: Membership, version: FunctionVersion, reason: st
 
 
 def _content(version: FunctionVersion, closure: list[FunctionVersion], active: FunctionVersion | None) -> dict[str, Any]:
-    hosts, secrets = asked_together(closure)
+    asked = asked_together(closure)
     return {
         "function": version.function.name,
         "function_id": str(version.function_id),
@@ -67,8 +69,9 @@ def _content(version: FunctionVersion, closure: list[FunctionVersion], active: F
         "version_id": str(version.pk),
         "replaces": active.number if active else None,
         "requirements": closure_requirements(closure),
-        "hosts": hosts,
-        "secrets": secrets,
+        "hosts": asked.hosts,
+        "secrets": asked.secrets,
+        "models": asked.models,
         "parts": [
             {
                 "name": part.function.name,
