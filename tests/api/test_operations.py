@@ -126,7 +126,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("DELETE", "/webhooks/{webhook_id}"): Row(D, 204),
     ("POST", "/webhooks/{webhook_id}/switch"): Row(D, 200, {"is_active": False}),
     ("POST", "/webhooks/{webhook_id}/secret"): Row(D, 200),
-    ("POST", "/webhooks/{webhook_id}/test"): Row(R, 200, {"body": "{}"}),
+    ("POST", "/webhooks/{webhook_id}/test"): Row(R, 200, {"body": "[1]"}),
     ("GET", "/webhooks/{webhook_id}/deliveries"): Row(V, 200),
     ("GET", "/me"): Row(V, 200),
     ("GET", "/secrets"): Row(V, 200),
