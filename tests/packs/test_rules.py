@@ -44,6 +44,12 @@ def test_a_decorator_names_what_it_decorates_and_is_no_part_of_the_source(instal
     assert "register_" not in FunctionVersion.objects.get(function__name="told").source
 
 
+def test_a_decorator_means_the_name_that_a_function_is_registered_by(look) -> None:
+    text = '@selfsmith.register_trigger(event_type="order.paid")\n' + marked("def inner() -> int:\n    return 1", name="outer")
+    [rule] = look(tree_of(a__py=text)).rules
+    assert rule["target"] == "outer"
+
+
 def test_arguments_can_be_said(look) -> None:
     arguments = '{"text": "event.data.note"}'
     text = f'register_trigger(event_type="order.paid", trigger_function="words", arguments={arguments}, name="Notes")\n'

@@ -62,7 +62,7 @@ def read_calls(tree: ast.Module) -> Calls:
         match node:
             case ast.FunctionDef() | ast.AsyncFunctionDef():
                 for decorator in trigger_decorators(node):
-                    _add_rule(calls, decorator, of=node.name)
+                    _add_rule(calls, decorator, of=_registered_name(node))
             case ast.Expr(value=ast.Call() as call) | ast.Assign(value=ast.Call() as call):
                 _add_call(calls, call)
     return calls
@@ -79,6 +79,16 @@ def trigger_decorators(node: FunctionNode) -> Iterator[ast.expr]:
 def name_of(called: ast.expr) -> str:
     """The last part of what is called: `register_trigger` of `selfsmith.register_trigger`."""
     return called.attr if isinstance(called, ast.Attribute) else called.id if isinstance(called, ast.Name) else ""
+
+
+def _registered_name(node: FunctionNode) -> str:
+    """The name that its other decorator gives it, if that says one."""
+    for decorator in node.decorator_list:
+        if isinstance(decorator, ast.Call) and name_of(decorator.func) == "register_function":
+            for keyword in decorator.keywords:
+                if keyword.arg == "name" and isinstance(keyword.value, ast.Constant) and isinstance(keyword.value.value, str):
+                    return keyword.value.value.strip() or node.name
+    return node.name
 
 
 def _add_call(calls: Calls, call: ast.Call) -> None:
