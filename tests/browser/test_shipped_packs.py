@@ -31,7 +31,7 @@ def test_a_pack_is_looked_at_loaded_approved_and_asks_a_model(visit: Visit, mode
         developer.sees("What they bring")
         keep(developer, "packs-looked-at")
         developer.press("Load 3 functions")
-        developer.sees("3 functions loaded.")
+        developer.sees("sentiment_of_lines")
         approver.open("approvals/")
         approver.page.get_by_role("link", name="sentiment_by_model version 1: language models").first.click(timeout=LATER)
         approver.sees("may be asked, each run within its budget")
