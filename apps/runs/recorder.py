@@ -47,7 +47,6 @@ BATCH_SECONDS = 0.05  # between two batches of a run that prints much
 COMPANY_SECONDS = 0.005  # what the first line after a silence waits: an unbuffered print writes its line end by itself
 BATCH_EVENTS = 500
 PROGRESS_SECONDS = 1.0  # between two writes of how far a tool says it is; the last word is always written
-ITEM_HINT_SECONDS = 1.0  # between two hints to pages that there are more items
 LINE_SECONDS = timedelta(milliseconds=50)  # output that came this close together shares a chunk, and its lines the time
 CHUNK_CHARACTERS = 16_384  # a chunk is a slice of output, small enough for one frame to a page
 
@@ -80,7 +79,6 @@ class Recorder:
         self._progress: Progress | None = None
         self._progress_at = float("-inf")
         self._items = 0
-        self._items_told_at = float("-inf")
         self._has_told_sampling = False
         self._files = IncomingArtifacts(run.workspace_id, max_bytes=Limits(**run.limits).artifact_bytes)
         self._failure: Exception | None = None
@@ -242,8 +240,7 @@ class Recorder:
         StreamedItem.objects.bulk_create(
             [StreamedItem(run=run, attempt=run.attempt, number=number, value=value) for number, value in enumerate(values, first)]
         )
-        if values and time.monotonic() - self._items_told_at >= ITEM_HINT_SECONDS:
-            self._items_told_at = time.monotonic()
+        if values:
             publish(run.workspace_id, f"run.{run.pk.hex}")
 
     def _store_spans(self, batch: Sequence[Event]) -> None:
