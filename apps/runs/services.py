@@ -100,9 +100,8 @@ def start_run(
     Args:
         queue_seconds: how long it may wait for a worker; total_seconds: how long from then to its end, with all attempts
             and pauses. The installation's usual when left out.
-        family: where it stands below the run whose code starts it.
-        trigger: what starts it, where that is neither of what the other arguments tell: a rule, or a schedule.
-        restarted_from: the run that it repeats, in its own way.
+        family: where it stands below the run whose code starts it. restarted_from: the run that it repeats.
+        trigger: what starts it, where the other arguments do not tell: a rule, or a schedule.
 
     Raises:
         PermissionMissing, FunctionArchived, ArgumentsInvalid, SameFileName, FilesTooLarge, UnknownDependency, DependencyCycle,
@@ -129,9 +128,7 @@ def start_run(
         limits=limits,
         **frozen,
         **(deadlines.started_clocks(times) if is_ready_now else times),
-        **(vars(family) if family else {}),
-        trigger=trigger or _trigger_of(actor, family, task_id),
-        restarted_from=restarted_from,
+        **_origin_of(family, restarted_from, trigger or _trigger_of(actor, family, task_id)),
         idempotency_key=idempotency_key,
         request_digest=request_digest_of(version, asked),
     )
@@ -141,6 +138,11 @@ def start_run(
     if is_ready_now:
         wake("runs")
     return run
+
+
+def _origin_of(family: Family | None, restarted_from: Run | None, trigger: RunTrigger) -> dict[str, Any]:
+    """The fields of a run that say where it comes from."""
+    return {**(vars(family) if family else {}), "restarted_from": restarted_from, "trigger": trigger}
 
 
 def _trigger_of(actor: Membership, family: Family | None, task_id: UUID | None) -> RunTrigger:
