@@ -104,11 +104,10 @@ def start_run(
     Args:
         queue_seconds: how long it may wait for a worker; total_seconds: how long from then to its end, with all attempts
             and pauses. The installation's usual when left out.
-        family: where it stands below the run whose code starts it.
+        family: where it stands below the run whose code starts it. restarted_from: the run that it repeats.
+        trigger: what starts it, where the other arguments do not tell: a rule, or a schedule.
         undoes: the Compensation for whose sake it is started. It must happen, so a full queue takes it.
         fresh: execute it even if the function has answers kept and an earlier run has one.
-        trigger: what starts it, where that is neither of what the other arguments tell: a rule, or a schedule.
-        restarted_from: the run that it repeats, in its own way.
 
     Raises:
         PermissionMissing, FolderForbids, FunctionArchived, ArgumentsInvalid, SameFileName, FilesTooLarge, UnknownDependency,
@@ -136,11 +135,9 @@ def start_run(
         limits=limits,
         **frozen,
         **(deadlines.started_clocks(times) if is_ready_now else times),
-        **(vars(family) if family else {}),
+        **_origin_of(family, restarted_from, trigger or _trigger_of(actor, family, task_id)),
         **_handled(version, frozen, arguments, files, family),
         undoes=undoes,
-        trigger=trigger or _trigger_of(actor, family, task_id),
-        restarted_from=restarted_from,
         idempotency_key=idempotency_key,
         request_digest=request_digest_of(version, asked),
     )
@@ -171,6 +168,11 @@ def _handled(
     refuse_to_wait_for_itself(slot.get("slot", ""), family.parent.pk if family else None)
     key = answers.answer_key(version, frozen, arguments, files)
     return {**slot, "answer_key": key, "undone_by": version.handling.get("undone_by", "")}
+
+
+def _origin_of(family: Family | None, restarted_from: Run | None, trigger: RunTrigger) -> dict[str, Any]:
+    """The fields of a run that say where it comes from."""
+    return {**(vars(family) if family else {}), "restarted_from": restarted_from, "trigger": trigger}
 
 
 def _trigger_of(actor: Membership, family: Family | None, task_id: UUID | None) -> RunTrigger:
