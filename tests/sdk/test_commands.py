@@ -207,3 +207,52 @@ def test_every_command_has_json_and_a_sentence() -> None:
     without = {words for words, command in found.items() if not any("--json" in option.opts for option in command.params)}
     assert without == {("completion",)}
     assert [words for words, command in found.items() if not command.help] == []
+
+
+@pytest.fixture
+def somebody_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person at the terminal, whose answers are the input."""
+    for module in ("account", "deciding", "library", "running"):
+        monkeypatch.setattr(f"selfsmith.cli.{module}.is_interactive", lambda: True)
+
+
+def test_a_person_is_asked_for_the_token_which_is_not_shown(
+    side: Side, cast: Any, own_account: Path, somebody_there: None
+) -> None:
+    token = side.token(cast.developer)
+    result = CliRunner().invoke(main, ["login", side.url], input=f"{token}\n")
+    assert result.exit_code == 0, result.output
+    assert f"Make a token at {side.url}/" in result.stderr
+    assert token not in result.output
+    assert own_account.exists()
+
+
+def test_a_person_is_asked_before_anything_is_pushed(command: Command, tmp_path: Path, somebody_there: None) -> None:
+    (tmp_path / "shout.py").write_text(SHOUT)
+    refused = command("push", str(tmp_path / "shout.py"), text="n\n")
+    assert (refused.exit_code, command("functions").stdout) == (0, "")
+    assert "No: nothing was done." in refused.stderr
+    assert command("push", str(tmp_path / "shout.py"), text="y\n").exit_code == 0
+    assert "shout" in command("functions").stdout
+
+
+def test_a_person_is_asked_twice_for_a_secret_which_is_not_shown(command: Command, cast: Any, somebody_there: None) -> None:
+    kept = command("secrets", "set", "API_KEY", by=cast.admin, text="as long as needed\nas long as needed\n")
+    assert kept.exit_code == 0, kept.output
+    assert "as long" not in kept.output
+
+
+def test_who_interrupts_a_run_is_asked_whether_to_cancel_it(
+    command: Command, cast: Any, somebody_there: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with scope(cast.acme.pk):
+        make_function(cast.developer)
+
+    def interrupted(*given: Any, **named: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("selfsmith.nouns.runs.Runs.follow", interrupted)
+    for answer, state in (("n\n", "queued"), ("y\n", "cancelled")):
+        result = command("run", "shout", "--arg", "text=a", text=answer)
+        assert result.exit_code == 130
+        assert lines(command("runs", "--json", "--limit", "1").stdout)[0]["state"] == state

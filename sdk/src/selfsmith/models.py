@@ -174,6 +174,39 @@ class PackReport(Model):
     asks: bool = False
 
 
+class Release(Model):
+    """One state of a pack; `request` is where people decide on what it asks for."""
+
+    number: int
+    version: str
+    state: str
+    description: str
+    author: str
+    request: UUID | None
+
+
+class Pack(Model):
+    """`installed` is None while nothing of it is, `newest` what was brought last."""
+
+    id: UUID
+    name: str
+    newest: Release
+    installed: Release | None
+
+    @property
+    def version(self) -> str:
+        """Of what is installed, else of what was brought."""
+        return (self.installed or self.newest).version
+
+    @property
+    def state(self) -> str:
+        return self.newest.state
+
+    @property
+    def description(self) -> str:
+        return self.newest.description
+
+
 class Event(Model):
     id: UUID
     type: str

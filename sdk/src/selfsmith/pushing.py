@@ -10,6 +10,7 @@ from selfsmith.models import PackReport, Rule
 from selfsmith.triggers import TriggerSaid, rule_of, triggers_of
 
 MOST_FILES = 50  # that the platform takes at once
+MANIFEST = "pack.toml"
 MARKS = ("register_function", "register_trigger")
 
 
@@ -121,7 +122,7 @@ def _set_rule(client: Client, said: TriggerSaid) -> RuleSet:
 
 
 def files_below(places: Sequence[Path]) -> list[Path]:
-    """Python files: those named, and those below folders that are named; no links, nothing hidden.
+    """Python files: those named, and those below folders that are named, with a pack's manifest; no links, nothing hidden.
 
     Raises: CannotBePushed
     """
@@ -129,7 +130,7 @@ def files_below(places: Sequence[Path]) -> list[Path]:
     for place in places:
         if not place.exists():
             raise CannotBePushed(f"There is no file or folder {place}.")
-        inside = sorted(place.rglob("*.py")) if place.is_dir() else [place]
+        inside = [*sorted(place.rglob("*.py")), *place.glob(MANIFEST)] if place.is_dir() else [place]
         for path in inside:
             parts = path.relative_to(place).parts if place.is_dir() else ()
             if not any(part.startswith(".") or part == "__pycache__" for part in parts) and not path.is_symlink():
@@ -138,6 +139,8 @@ def files_below(places: Sequence[Path]) -> list[Path]:
 
 
 def is_marked(path: Path) -> bool:
-    """Whether a file is one of packs: it speaks of a decorator of theirs."""
+    """Whether a file is one of packs: its manifest, or it speaks of a decorator of theirs."""
+    if path.name == MANIFEST:
+        return True
     text = path.read_bytes()
     return any(mark.encode() in text for mark in MARKS)

@@ -164,6 +164,16 @@ def packs() -> None:
     """Pack files: plain Python in which a decorator marks the functions."""
 
 
+@packs.command("list")
+@click.option("--search", default="", help="Words of its name.")
+@common
+def packs_list(out: Output, search: str) -> None:
+    """Packs that were brought, and what became of them."""
+    columns = {"name": "NAME", "version": "VERSION", "state": "STATE", "description": "DESCRIPTION"}
+    with signed_in() as client:
+        out.rows(client.packs.list(search=search), columns, nothing="There is none. Load one by `selfsmith packs load PATH`.")
+
+
 @packs.command("look")
 @PATHS
 @common

@@ -1,12 +1,16 @@
 """Pack files: plain Python in which a decorator marks the functions. The platform reads them and runs nothing of them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
-from selfsmith.models import PackReport
+from selfsmith.models import Pack, PackReport
 from selfsmith.nouns.base import Noun, read
 
 
 class Packs(Noun):
+    def list(self, *, search: str = "", limit: int | None = None) -> Iterator[Pack]:
+        """Newest first, all pages."""
+        return self._pages(Pack, "/packs", search=search, limit=limit)
+
     def look(self, files: Mapping[str, str]) -> PackReport:
         """What loading the files (name → text) would bring. Nothing is kept."""
         return self._send(files.items(), only_look=True)
