@@ -13,10 +13,10 @@ pytestmark = [pytest.mark.browser, pytest.mark.gvisor, pytest.mark.processes]
 SOURCE = 'def greet_softly(name: str) -> str:\n    """Greet somebody."""\n    return f"hello {name.lower()}"\n'
 
 
-def call(installation: Installation, token: str, name: str, **arguments: object) -> None:
+def call(installation: Installation, token: str, tool: str, /, **arguments: object) -> None:
     """One tool of the forge, as a plain client calls it."""
     headers = {"Authorization": f"Bearer {token}", "Accept": "application/json, text/event-stream"}
-    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": name, "arguments": arguments}}
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}
     answer = httpx.post(f"{installation.url}/mcp", json=message, headers=headers, timeout=60)
     assert answer.status_code == 200, answer.text
     assert '"isError":true' not in answer.text, answer.text
