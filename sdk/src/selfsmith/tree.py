@@ -100,7 +100,8 @@ def _pull_one(client: Client, function: Function, memory: Memory, *, force: bool
     mine = Definition.read(path) if path.exists() and is_pair(path) else None
     if mine is None and path.exists() and not force:
         return Step(theirs.name, "kept", f"{path.name} lies here and is none that was pulled.")
-    if mine == theirs:
+    if mine is not None and same(_completed(mine, theirs), theirs):
+        theirs.write(memory.folder)  # settings may be said in another order, or not at all
         memory.digests[theirs.name] = theirs.digest()
         return Step(theirs.name, "none")
     if mine is not None and mine.digest() != memory.digests.get(theirs.name) and not force:
@@ -146,7 +147,7 @@ def _plan_one(client: Client, memory: Memory, mine: Definition, *, force: bool) 
         return Planned(mine, None, None, Step(mine.name, "refused", "It has no active version there: activate one first."))
     theirs = _of_platform(client, function)
     known = memory.digests.get(mine.name)
-    mine = _unpinned(mine, theirs)
+    mine = _completed(mine, theirs)
     if same(mine, theirs):
         step = Step(mine.name, "none")
     elif known == mine.digest() and not force:
@@ -168,7 +169,7 @@ def carry_out(client: Client, memory: Memory, planned: list[Planned], *, note: s
     yield from (each.step for each in planned if each not in waiting)
     for each in planned:
         if each.step.change == "none":
-            memory.digests[each.mine.name] = each.mine.digest()
+            memory.digests[each.mine.name] = (each.theirs or each.mine).digest()
     while waiting:
         later: list[tuple[Planned, Refused]] = []
         for each in waiting:
@@ -206,8 +207,10 @@ def _save(client: Client, memory: Memory, planned: Planned, note: str) -> Step:
     return Step(mine.name, planned.step.change)
 
 
-def _unpinned(mine: Definition, theirs: Definition) -> Definition:
-    """Who takes pins out of the settings wants none; for the platform, saying nothing would keep them."""
+def _completed(mine: Definition, theirs: Definition) -> Definition:
+    """What is meant by saying nothing: retries stay as they are there, and who takes out all pins wants none."""
+    if not mine.retry_class:
+        mine = replace(mine, retry_class=theirs.retry_class, retry=mine.retry or theirs.retry)
     if mine.dependencies or not theirs.dependencies:
         return mine
     return replace(mine, dependencies=[each.partition("@")[0] for each in theirs.dependencies])
