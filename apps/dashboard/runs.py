@@ -102,6 +102,7 @@ def _told(request: PageRequest, run: Run) -> dict[str, Any]:
     """All that the page shows, in a fixed number of queries."""
     children = list(Run.objects.for_list().filter(parent=run).order_by("id")[:MOST_CHILDREN])
     attempts = list(run.attempts.order_by("number"))
+    compensations = [] if run.state == RunState.SUCCEEDED else _compensations(run)
     return {
         "run": run,
         "children": children,
@@ -109,7 +110,8 @@ def _told(request: PageRequest, run: Run) -> dict[str, Any]:
         **chain_of_run(run),
         "keeps_arguments": run.logging.get("store_arguments", True),
         "lines": lines_of(list(LogChunk.objects.filter(run=run).order_by("-seq")[:SHOWN_CHUNKS])[::-1]),
-        "compensations": [] if run.state == RunState.SUCCEEDED else _compensations(run),
+        "compensations": compensations,
+        "goes_on": run.is_open or any(row.is_open for row in compensations),
         "items": [] if run.state == RunState.SUCCEEDED else _last_items(run),
         "spans": call_tree(run.spans.order_by("id")[:MOST_SPANS], children),
         "connections": list(run.connections.order_by("-id")[:SHOWN_CONNECTIONS]),

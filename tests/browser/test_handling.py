@@ -77,5 +77,5 @@ def test_what_a_broken_chain_had_done_is_undone_on_its_page(visit: Visit) -> Non
     undone = developer.part("What is undone")
     expect(undone.get_by_role("listitem")).to_have_count(2, timeout=LATER)
     expect(undone.get_by_role("listitem").first).to_contain_text("place_order")
-    developer.page.reload()
+    expect(undone.locator('[data-state="succeeded"]')).to_have_count(2, timeout=LATER)
     keep(developer, "handling-undone")
