@@ -84,7 +84,7 @@ def log(request: ApiRequest, run_id: UUID, after: int = 0) -> object:
 @in_scope
 def items(request: ApiRequest, run_id: UUID, after: int = 0) -> object:
     run = find_run(run_id)
-    return StreamedItem.objects.filter(run=run, attempt=run.attempt, number__gt=after).order_by("number")[:LOG_SLICE]
+    return list(StreamedItem.objects.filter(run=run, attempt=run.attempt, number__gt=after).order_by("number")[:LOG_SLICE])
 
 
 @router.get("/{run_id}/connections", response=Page[ConnectionOut], summary="Attempts to reach hosts, newest first")

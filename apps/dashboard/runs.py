@@ -68,6 +68,7 @@ def _told(request: PageRequest, run: Run) -> dict[str, Any]:
     children = list(Run.objects.for_list().filter(parent=run).order_by("id")[:MOST_CHILDREN])
     attempts = list(run.attempts.order_by("number"))
     model_calls, spent = list(run.model_calls.order_by("-id")[:SHOWN_MODEL_CALLS]), spent_by(run)
+    compensations = [] if run.state == RunState.SUCCEEDED else _compensations(run)
     return {
         "run": run,
         "children": children,
@@ -76,7 +77,8 @@ def _told(request: PageRequest, run: Run) -> dict[str, Any]:
         "keeps_arguments": keeps_arguments(run),
         **_repeats(run),
         "lines": lines_of(list(LogChunk.objects.filter(run=run).order_by("-seq")[:SHOWN_CHUNKS])[::-1]),
-        "compensations": [] if run.state == RunState.SUCCEEDED else _compensations(run),
+        "compensations": compensations,
+        "goes_on": run.is_open or any(row.is_open for row in compensations),
         "items": [] if run.state == RunState.SUCCEEDED else _last_items(run),
         "spans": call_tree(run.spans.order_by("id")[:MOST_SPANS], children),
         "connections": list(run.connections.order_by("-id")[:SHOWN_CONNECTIONS]),

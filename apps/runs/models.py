@@ -367,6 +367,10 @@ class Compensation(TenantModel):
     def __str__(self) -> str:
         return f"{self.of_id} {self.state}"
 
+    @property
+    def is_open(self) -> bool:
+        return self.state in ("waiting", "running")
+
 
 class StreamedItem(TenantModel):
     """One item that a run's generator has given. The result is the list of them all; these are there while it goes on."""

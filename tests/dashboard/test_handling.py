@@ -131,3 +131,7 @@ def test_what_is_undone_and_what_could_not_be_is_on_the_page_of_the_chain(client
     assert "What is undone" in shown
     assert f"/w/acme/runs/{undoing.pk}/" in shown
     assert "Not undone: The function has gone. Look at what it has done, and undo it by hand." in shown
+    assert 'id="live" hx-get' not in shown
+    with scope(cast.acme.pk):
+        Compensation.objects.filter(of=left).update(state="running")
+    assert 'id="live" hx-get' in page_of(client, root), "the page goes on to look while something is undone"

@@ -174,7 +174,7 @@ def test_one_run_and_what_it_calls_start_a_bounded_number_of_runs(cast, double, 
     [
         ("func.call('nowhere', n=1)", "There is no function “nowhere”"),
         ("func.call('double', n='two')", "n"),
-        ("func.map('double', [float('nan')])", "nan"),
+        ("func.map('double', [float('nan')])", "not nothing (null)"),
         ("func.ask_host('runs.call', name=7, arguments={})", "needs the name of a function"),
         ("func.ask_host('runs.call', name='double')", "must be given by name"),
         ("func.call('double', n='x' * (1 << 20))", "1 MiB at most"),
