@@ -10,6 +10,7 @@ import pytest
 from django.db import IntegrityError, connection
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from apps.core import leases
 from apps.core.cel.process import EvaluatorAway
@@ -21,6 +22,7 @@ from apps.runs.states import RunState
 from apps.triggers import work
 from apps.triggers.events import deliver, record_event
 from apps.triggers.models import Delivery, Event, Rule
+from apps.triggers.schedules import create_schedule
 from apps.triggers.services import delete_rule, emit_event, fire_rule, switch_rule
 from apps.triggers.states import DeliveryKind, DeliveryState
 from apps.workspaces.models import Membership
@@ -57,6 +59,8 @@ def test_an_event_starts_a_run_with_what_it_tells(play: Play, shouting: Callable
 
 def test_a_run_says_whether_a_rule_started_it_or_a_schedule_did(play: Play, shouting: Callable[..., Rule]) -> None:
     shouting()
+    with scope(play.cast.acme.pk):
+        create_schedule(actor=play.cast.developer, name="nightly", cron="0 1 * * *", now=timezone.now())
     by_time = shouting("schedule.nightly", arguments={"text": "'now'"})
     play.emit(text="hello")
     with scope(play.cast.acme.pk):
