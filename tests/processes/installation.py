@@ -338,6 +338,8 @@ def _variables(home: Path, port: int, database: str, settings: Mapping[str, str]
         "SELFSMITH_REDIS_URL": f"unix://{home / 'redis.sock'}",
         "SELFSMITH_BOX_IMAGE": os.environ.get("SELFSMITH_BOX_IMAGE", "selfsmith-box:dev"),
         "SELFSMITH_BOXES_MIN": "1",
+        "SELFSMITH_RATE_PER_MEMBER": "100000/minute",  # counted as usual; tests and measurements ask faster than programs may
+        "SELFSMITH_RATE_PER_WORKSPACE": "500000/minute",
         "DJANGO_SETTINGS_MODULE": "config.settings.embedded",
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
         "PYTHONUNBUFFERED": "1",
