@@ -118,10 +118,7 @@ def start_run(
     asked = [str(version.function_id), arguments, _contents(files), queue_seconds, total_seconds, *["fresh"][: int(fresh)]]
     if earlier := _find_earlier(actor, idempotency_key, asked):
         return earlier
-    refuse_archived(version.function)
-    validate_arguments(version.input_schema, arguments)
-    check_file_names(files)
-    check_room(limits := limits_for_run(version), files)
+    limits = _limits_of(version, arguments, files)
     lanes.check_queue(must_take=undoes is not None)
     closure = resolve_closure(version)
     require_access(actor, [part.function for part in closure], FolderAction.RUN)
@@ -144,6 +141,15 @@ def start_run(
     _attach(run, arguments, files)
     _tell(run, actor, fresh=fresh)
     return run
+
+
+def _limits_of(version: FunctionVersion, arguments: dict[str, Any], files: Sequence[Artifact]) -> dict[str, Amount]:
+    """What applies to a run of it, once it is known that arguments and files fit."""
+    refuse_archived(version.function)
+    validate_arguments(version.input_schema, arguments)
+    check_file_names(files)
+    check_room(limits := limits_for_run(version), files)
+    return limits
 
 
 def _tell(run: Run, actor: Membership, *, fresh: bool) -> None:
