@@ -120,9 +120,7 @@ def start_run(
         return earlier
     limits = _limits_of(version, arguments, files)
     lanes.check_queue(must_take=undoes is not None)
-    closure = resolve_closure(version)
-    require_access(actor, [part.function for part in closure], FolderAction.RUN)
-    is_ready_now, frozen = _freeze(actor, version, closure, task_id)
+    is_ready_now, frozen = _freeze(actor, version, _closure_open_to(actor, version), task_id)
     run = Run.objects.create(
         state=RunState.QUEUED if is_ready_now else RunState.AWAITING_APPROVAL,
         function=version.function,
@@ -141,6 +139,13 @@ def start_run(
     _attach(run, arguments, files)
     _tell(run, actor, fresh=fresh)
     return run
+
+
+def _closure_open_to(actor: Membership, version: FunctionVersion) -> list[FunctionVersion]:
+    """All that will run in the box; every function of it must be one that the actor may run."""
+    closure = resolve_closure(version)
+    require_access(actor, [part.function for part in closure], FolderAction.RUN)
+    return closure
 
 
 def _limits_of(version: FunctionVersion, arguments: dict[str, Any], files: Sequence[Artifact]) -> dict[str, Amount]:
