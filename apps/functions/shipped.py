@@ -10,6 +10,8 @@ from apps.core.errors import NotFound
 from apps.functions.packs import PackFile, PackReport, load_packs
 from apps.functions.reader.packs import read_pack
 from apps.workspaces.models import Membership
+from apps.workspaces.roles import Permission
+from apps.workspaces.services import require
 
 FOLDER = Path(apps.__file__).resolve().parents[1] / "packs"
 MANIFEST = "pack.toml"
@@ -53,6 +55,7 @@ def load_shipped(*, actor: Membership, name: str, only_look: bool = False) -> Pa
 
     Raises: PermissionMissing, NoSuchShippedPack
     """
+    require(actor, Permission.DEVELOP)
     return load_packs(actor=actor, files=find_shipped(name).files, only_look=only_look)
 
 
