@@ -101,6 +101,11 @@ def test_imports_of_the_decorator_are_bound_where_the_function_uses_them() -> No
     assert read(text)["f"].startswith("import os\n\n\ndef f")
 
 
+def test_statements_that_bind_one_name_come_all() -> None:
+    text = "import urllib.parse\nimport urllib.request\n\n@func.register_function()\ndef f(): return urllib.parse, urllib.request\n"
+    assert read(text)["f"].startswith("import urllib.parse\n\nimport urllib.request\n")
+
+
 def test_secrets_are_where_babyagi_s_functions_look_for_them() -> None:
     text = "@func.register_function(key_dependencies=['api_key'])\ndef f():\n    return globals()['api_key'], api_key\n"
     assert 'api_key = _os.environ.get("api_key")' in read(text)["f"]

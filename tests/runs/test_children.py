@@ -71,6 +71,21 @@ def test_a_function_called_by_name_runs_in_its_own_box_on_the_only_worker(cast, 
     assert not work.perform_next_run()
 
 
+ODD = (
+    "def odd(function_name: str, parent_log_id: int, name: str, verb: str, arguments: list[int], self: int) -> list:\n"
+    "    return [function_name, parent_log_id, name, verb, arguments, self]\n"
+)
+CALLS_ODD = "import func\n\ndef calls_odd(**given: object) -> list:\n    return func.call('odd', **given)\n"
+
+
+def test_arguments_may_have_any_name_also_those_that_the_platform_uses_itself(cast) -> None:
+    odd, calls_odd = write(cast, ODD), write(cast, CALLS_ODD)
+    given = {"function_name": "f", "parent_log_id": 1, "name": "n", "verb": "v", "arguments": [2], "self": 3}
+    for version in (odd, calls_odd):
+        ended = work_off(cast, begin(cast, version, **given))
+        assert (ended.state, ended.result) == ("succeeded", ["f", 1, "n", "v", [2], 3])
+
+
 def test_the_call_is_a_span_that_names_the_child(cast, double, caller) -> None:
     ended = work_off(cast, begin(cast, caller, name="double", n=4))
     (child,) = children(cast, ended)

@@ -5,6 +5,7 @@ with what its decorator says that it needs.
 """
 
 import ast
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -207,7 +208,11 @@ class _Rest:
         self._lines = text.splitlines(keepends=True)
         self._registered = {id(node) for node, _ in _registered(tree)}
         self._statements = [node for node in tree.body if id(node) not in self._registered]
-        self._by_name = {name: node for node in self._statements for name in _bound_by(node)}
+        # `import urllib.parse` and `import urllib.request` bind one name, and a function may need what both bring.
+        self._by_name = defaultdict[str, list[ast.stmt]](list)
+        for node in self._statements:
+            for name in _bound_by(node):
+                self._by_name[name].append(node)
 
     def source_of(
         self, node: FunctionNode, decorator: ast.expr, *, name: str, imports: Iterable[PackImport], secrets: Iterable[str]
@@ -229,7 +234,7 @@ class _Rest:
         waiting = [node]
         while waiting:
             used = {inner.id for inner in ast.walk(waiting.pop()) if isinstance(inner, ast.Name)}
-            for other in (self._by_name[each] for each in used & self._by_name.keys()):
+            for other in (statement for each in used & self._by_name.keys() for statement in self._by_name[each]):
                 if id(other) not in needed:
                     needed.add(id(other))
                     waiting.append(other)
