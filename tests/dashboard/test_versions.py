@@ -302,7 +302,9 @@ def test_a_pin_is_shown_stays_through_edits_and_goes_when_it_is_taken_out(client
 
 
 def test_examples_are_written_in_the_form_tried_on_their_page_and_wanted_by_one_click(client, cast, shout, sign_in) -> None:
-    opened = filled(read(client, url(shout, "edit")))
+    page = read(client, url(shout, "edit"))
+    assert 'placeholder="{&quot;text&quot;: &quot; a &quot;} =&gt; &quot;a&quot;"' in page, "its quotes would end the attribute"
+    opened = filled(page)
     line = '{"text": "a"} => "A"'
     refused = client.post(url(shout, "edit"), {"source": SOURCE, "examples": f"{line}\nnonsense", **opened})
     assert (refused.status_code, "Example 2 cannot be read" in refused.content.decode()) == (422, True)

@@ -12,13 +12,13 @@ from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
 from apps.core import leases
+from apps.core.cel.process import EvaluatorAway
 from apps.core.retries import MAX_LOSSES
 from apps.core.tenancy import scope
 from apps.functions.models import Function
 from apps.runs.models import Run
 from apps.runs.states import RunState
 from apps.triggers import work
-from apps.core.cel.process import EvaluatorAway
 from apps.triggers.events import deliver
 from apps.triggers.models import Delivery, Event, Rule
 from apps.triggers.services import delete_rule, emit_event, fire_rule, switch_rule

@@ -9,5 +9,6 @@ from apps.core.cel.grammar import BadExpression, check_names, check_shape
 from apps.core.cel.process import Answer, evaluate, inspect
 
 __all__ = [
-    "Answer", "BadExpression", "ConditionUnclear", "check_condition", "check_names", "check_shape", "evaluate", "holds", "inspect",
+    "Answer", "BadExpression", "ConditionUnclear", "check_condition", "check_names", "check_shape", "evaluate", "holds",
+    "inspect",
 ]  # fmt: skip

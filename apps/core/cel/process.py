@@ -14,8 +14,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from apps.core.errors import Unavailable
 from apps.core.cel.sentences import in_words
+from apps.core.errors import Unavailable
 
 WALL_SECONDS = 5
 """Above the child's own quarter of a second of processor time, so that a busy machine does not refuse what is sound."""

@@ -9,7 +9,7 @@ from django import template
 from django.forms import BoundField, CheckboxInput, FileInput, Select
 from django.template import Context
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
 
 from apps.dashboard import icons, wording
@@ -99,7 +99,7 @@ def field(bound: BoundField, kind: str = "", rows: int = 0, placeholder: str = "
     if rows:
         attributes["rows"] = rows
     if placeholder:
-        attributes["placeholder"] = placeholder
+        attributes["placeholder"] = escape(placeholder)  # what is written in a template counts as safe, quotes included
     if kind == "source":
         attributes |= {"spellcheck": "false", "autocapitalize": "off", "autocomplete": "off", "wrap": "off", "data-source": ""}
     return {
