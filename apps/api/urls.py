@@ -20,9 +20,10 @@ from apps.api import (
 )  # fmt: skip
 from apps.api.authentication import authenticate
 from apps.api.description import DescribedAPI
+from apps.api.parsing import ObjectParser
 from apps.api.problems import install_problems
 
-api = DescribedAPI(title="Selfsmith", version="1", auth=authenticate, urls_namespace="api")
+api = DescribedAPI(title="Selfsmith", version="1", auth=authenticate, parser=ObjectParser(), urls_namespace="api")
 install_problems(api)
 api.add_router("/tokens", tokens.router, tags=["tokens"])
 api.add_router("/files", files.router, tags=["files"])
