@@ -11,8 +11,8 @@ class ObjectParser(Parser):
     any, and the operation would be done."""
 
     def parse_body(self, request: HttpRequest) -> dict[str, Any]:
-        """Raises: ValueError, which is told as 400."""
+        """Raises: ValueError or TypeError, which are told as 400."""
         body: Any = super().parse_body(request)
         if not isinstance(body, dict):
-            raise ValueError("The body is no JSON object.")
+            raise TypeError("The body is no JSON object.")
         return body
