@@ -1,5 +1,7 @@
 """Files brought as input, and files that runs made."""
 
+from http import HTTPStatus
+from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponseBase
@@ -8,6 +10,7 @@ from ninja import File, Router, Status
 from ninja.files import UploadedFile
 
 from apps.api.authentication import ApiRequest, in_scope
+from apps.api.description import described_problem
 from apps.api.schemas import ArtifactOut
 from apps.core import blobs
 from apps.core.serving import serve_file
@@ -29,7 +32,20 @@ def show(request: ApiRequest, file_id: UUID) -> ArtifactOut:
     return ArtifactOut.of(find_artifact(file_id))
 
 
-@router.get("/{file_id}/content", summary="The file itself, always as a download; a range of it on request")
+BYTES: dict[str, Any] = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
+DOWNLOAD: dict[int, dict[str, Any]] = {
+    200: {"description": "All of it", **BYTES},
+    206: {"description": "The range that was asked for", **BYTES},
+    304: {"description": "It is what the caller has"},
+    416: described_problem(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE),
+}
+
+
+@router.get(
+    "/{file_id}/content",
+    summary="The file itself, always as a download; a range of it on request",
+    openapi_extra={"responses": DOWNLOAD},
+)
 @in_scope
 def content(request: ApiRequest, file_id: UUID) -> HttpResponseBase:
     artifact = find_artifact(file_id)

@@ -1,7 +1,5 @@
 """Puts the nouns together."""
 
-from ninja import NinjaAPI
-
 from apps.api import (
     approvals,
     bulk,
@@ -26,9 +24,11 @@ from apps.api import (
     webhooks,
 )  # fmt: skip
 from apps.api.authentication import authenticate
+from apps.api.description import DescribedAPI
+from apps.api.parsing import ObjectParser
 from apps.api.problems import install_problems
 
-api = NinjaAPI(title="Selfsmith", version="1", auth=authenticate, urls_namespace="api")
+api = DescribedAPI(title="Selfsmith", version="1", auth=authenticate, parser=ObjectParser(), urls_namespace="api")
 install_problems(api)
 api.add_router("/me", me.router, tags=["tokens"])
 api.add_router("/tokens", tokens.router, tags=["tokens"])

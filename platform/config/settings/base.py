@@ -59,6 +59,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "apps.monitoring.middleware.ProbesMiddleware",
     "apps.monitoring.middleware.RequestLogMiddleware",
+    "apps.api.middleware.ProblemsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
