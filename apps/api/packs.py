@@ -108,6 +108,7 @@ def list_shipped(request: ApiRequest) -> list[ShippedPackOut]:
 @shipped.post("/{pack_name}", response=PackReportOut, summary="Install a pack that ships, or only look at what it would bring")
 @in_scope
 def load_shipped(request: ApiRequest, pack_name: str, body: ShippedPackIn) -> PackReportOut:
+    require(request.membership, Permission.DEVELOP)
     return _brought(request.membership, find_shipped(pack_name).tree, name="", **body.dict())
 
 

@@ -15,6 +15,7 @@ from apps.core.errors import DomainError
 
 MEDIA_TYPE = "application/problem+json"
 NAMED_PLACES = 5
+UNREADABLE = "The body cannot be read: send one JSON object."
 CODES = {400: "bad_request", 401: "not_signed_in", 403: "forbidden", 404: "not_found"}
 
 
@@ -48,7 +49,8 @@ def _domain_error(request: HttpRequest, error: DomainError) -> HttpResponse:
 
 
 def _http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
-    return problem(error.status_code, CODES.get(error.status_code, "http"), str(error))
+    title = UNREADABLE if error.status_code == HTTPStatus.BAD_REQUEST and isinstance(error.__cause__, Exception) else str(error)
+    return problem(error.status_code, CODES.get(error.status_code, "http"), title)
 
 
 def _validation_error(request: HttpRequest, error: ValidationError) -> HttpResponse:

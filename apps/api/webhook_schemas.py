@@ -78,12 +78,12 @@ class WebhookDetailOut(WebhookOut):
         return WebhookDetailOut(**WebhookOut.of(webhook).dict(), refusals=refusals)
 
 
-class SecretOut(WebhookOut):
+class WebhookSecretOut(WebhookOut):
     secret: str = Field(description="shown this once; empty for a webhook that has none")
 
     @staticmethod
-    def with_secret(webhook: Webhook, secret: str) -> "SecretOut":
-        return SecretOut(**WebhookOut.of(webhook).dict(), secret=secret)
+    def with_secret(webhook: Webhook, secret: str) -> "WebhookSecretOut":
+        return WebhookSecretOut(**WebhookOut.of(webhook).dict(), secret=secret)
 
 
 class RotationIn(Schema):

@@ -15,10 +15,10 @@ from apps.api.trigger_schemas import EventOut, SwitchIn
 from apps.api.webhook_schemas import (
     IntakeIn,
     RotationIn,
-    SecretOut,
     WebhookDetailOut,
     WebhookIn,
     WebhookOut,
+    WebhookSecretOut,
     WebhookTestIn,
     WebhookTestOut,
 )
@@ -47,14 +47,14 @@ def list_webhooks(request: ApiRequest, after: UUID | None = None, limit: int = U
     return page_of(Webhook.objects.all(), after=after, limit=limit, show=WebhookOut.of)
 
 
-@router.post("", response={201: SecretOut}, summary="Make a webhook, which is on at once; its secret is shown this once")
+@router.post("", response={201: WebhookSecretOut}, summary="Make a webhook, which is on at once; its secret is shown this once")
 @in_scope
-def create(request: ApiRequest, response: HttpResponse, body: WebhookIn) -> Status[SecretOut]:
+def create(request: ApiRequest, response: HttpResponse, body: WebhookIn) -> Status[WebhookSecretOut]:
     response.headers["Cache-Control"] = "no-store"
     draft = WebhookDraft(**body.dict(exclude=set(IntakeIn.model_fields)))
     webhook, secret = create_webhook(actor=request.membership, draft=draft, intake=body.intake())
     webhook.refresh_from_db()
-    return Status(201, SecretOut.with_secret(webhook, secret))
+    return Status(201, WebhookSecretOut.with_secret(webhook, secret))
 
 
 @router.get("/{webhook_id}", response=WebhookDetailOut, summary="One webhook with what it refused")
@@ -82,9 +82,9 @@ def switch(request: ApiRequest, webhook_id: UUID, body: SwitchIn) -> WebhookOut:
     return WebhookOut.of(switch_webhook(actor=request.membership, webhook_id=webhook_id, is_active=body.is_active))
 
 
-@router.post("/{webhook_id}/secret", response=SecretOut, summary="Give a webhook another secret, shown this once")
+@router.post("/{webhook_id}/secret", response=WebhookSecretOut, summary="Give a webhook another secret, shown this once")
 @in_scope
-def rotate(request: ApiRequest, response: HttpResponse, webhook_id: UUID, body: RotationIn) -> SecretOut:
+def rotate(request: ApiRequest, response: HttpResponse, webhook_id: UUID, body: RotationIn) -> WebhookSecretOut:
     response.headers["Cache-Control"] = "no-store"
     webhook, secret = rotate_webhook_secret(
         actor=request.membership,
@@ -93,7 +93,7 @@ def rotate(request: ApiRequest, response: HttpResponse, webhook_id: UUID, body: 
         secret=body.secret,
         overlap=timedelta(hours=body.overlap_hours),
     )
-    return SecretOut.with_secret(webhook, secret)
+    return WebhookSecretOut.with_secret(webhook, secret)
 
 
 @router.post("/{webhook_id}/test", response=WebhookTestOut, summary="Send a signed test, which rules take as any other")

@@ -55,7 +55,8 @@ def install_pack(*, actor: Membership, tree: Tree, name: str = "", reason: str =
 
     What it asks for is one request; until people agree nothing of it is there.
 
-    A pack that asks for no host, no secret, no model and no rule is installed at once.
+    The same files again change nothing, and ask nobody twice. A pack that asks for no host, no secret, no model and no rule
+    is installed at once.
 
     Raises: PermissionMissing, PackWaits, policies.NoRuleMatches, and as `plan.make_plan`
     """
@@ -63,6 +64,8 @@ def install_pack(*, actor: Membership, tree: Tree, name: str = "", reason: str =
     with scope(current_workspace_id()):
         hold_packs()
         plan = make_plan(actor=actor, tree=tree, name=name)
+        if same := _same_again(plan):
+            return same, plan
         pack = _pack_of(plan)
         release = _release_of(actor, pack, plan)
         if plan.asks:
@@ -141,6 +144,16 @@ def _pack_of(plan: Plan) -> Pack:
             request=str(waiting.request_id),
         )
     return pack
+
+
+def _same_again(plan: Plan) -> Release | None:
+    """The release that waits with these very files, or the installed one where they would change nothing."""
+    rows = Release.objects.filter(pack__name=plan.manifest.name, source_digest=plan.digest).select_related("pack")
+    if waiting := rows.filter(state=ReleaseState.AWAITING_APPROVAL).first():
+        return waiting
+    if plan.brought or plan.rules or plan.asks:
+        return None
+    return rows.filter(state=ReleaseState.INSTALLED).first()
 
 
 def _release_of(actor: Membership, pack: Pack, plan: Plan) -> Release:

@@ -39,6 +39,7 @@ CHECKS = [
     not_a_server_error, status_code_conformance, content_type_conformance, response_headers_conformance,
     response_schema_conformance,
 ]  # fmt: skip
+UPLOADS = {("POST", "/files"), ("POST", "/import")}
 MANY, FEW = 12, 2
 """Requests for an operation, made from its description: of a token of the owner, who gets furthest; and of everybody else."""
 
@@ -104,7 +105,7 @@ def sound_request(operation: Any, values: dict[str, Any]) -> Any:
     """The request of the table of operations, which reaches what the description calls success wherever one can."""
     path = operation.path.removeprefix(ROOT)
     known = {name: str(value) for name, value in values.items() if f"{{{name}}}" in path}
-    if path == "/files" and operation.method.upper() == "POST":
+    if (operation.method.upper(), path) in UPLOADS:
         return operation.Case(path_parameters=known, body={"file": b"hello"}, media_type="multipart/form-data")
     if not operation.body:
         return operation.Case(path_parameters=known)
@@ -183,7 +184,7 @@ ODD_VALUES = {
     "an object of huge numbers": b'{"a": %s}' % HUGE, "an object of infinity": b'{"a": 1e999}',
     "an object that is deep": b'{"a":' * 500 + b"1" + b"}" * 500,
 }  # fmt: skip
-WRITING = sorted(operation for operation in TABLE if operation[0] in ("POST", "PUT") and operation != ("POST", "/files"))
+WRITING = sorted(operation for operation in TABLE if operation[0] in ("POST", "PUT") and operation not in UPLOADS)
 
 
 def odd_bodies(operation: tuple[str, str], value: bytes, values: dict[str, Any]) -> Iterator[bytes]:

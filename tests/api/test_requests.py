@@ -65,7 +65,7 @@ BAD_BODIES = {
     "no JSON": (b"{", 400),
     "no UTF-8": (b"\xff\xfe", 400),
     "empty": (b"", 422),
-    "a list": (b"[]", 422),
+    "a list": (b"[]", 400),
     "nested beyond recursion": (b"[" * 200_000, 400),
     "wrong types": (b'{"prompt": 1, "files": "a"}', 422),
     "a NUL": (b'{"prompt": "a\\u0000b", "model": "%(model)s"}', 422),

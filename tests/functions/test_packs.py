@@ -103,7 +103,7 @@ def test_imports_of_the_decorator_are_bound_where_the_function_uses_them() -> No
 
 def test_statements_that_bind_one_name_come_all() -> None:
     text = "import urllib.parse\nimport urllib.request\n\n@func.register_function()\ndef f(): return urllib\n"
-    assert read(text)["f"].startswith("import urllib.parse\n\nimport urllib.request\n")
+    assert read(text)["f"].startswith("import urllib.parse\n\n\nimport urllib.request\n")
 
 
 def test_secrets_are_where_babyagi_s_functions_look_for_them() -> None:

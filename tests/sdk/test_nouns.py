@@ -28,7 +28,7 @@ def things(cast: Any) -> SimpleNamespace:
 
 
 def test_every_noun_reads_what_the_platform_answers(things: SimpleNamespace, client: Client) -> None:
-    assert client.me().permissions == ["develop", "run", "view"]
+    assert client.me().permissions == ["develop", "propose", "run", "view"]
     assert (client.me().username, client.me().workspace, client.me().role) == ("developer", "acme", "developer")
     assert [each.name for each in client.functions.list(search="loud")] == ["shout"]
     assert client.functions.get("shout").version == 1

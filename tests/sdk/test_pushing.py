@@ -31,17 +31,18 @@ def _help(): return "gr\u00fc\u00df \u4f60\\n"
 async def odd(*rows: int, when: date = date(2026, 1, 2), **more: str) -> list:
     """What it is."""
     return [_help()]'''
-PACK = """
+PLAIN = """
 import selfsmith
 
 @selfsmith.register_function(metadata={"tags": ["text"]})
 def whisper(text: str) -> str:
     return text.lower()
 
-@selfsmith.register_function(dependencies=["whisper"], triggers=["whisper"])
+@selfsmith.register_function(dependencies=["whisper"])
 def softly(text: str) -> str:
     return whisper(text) + "."
 """
+PACK = PLAIN.replace('["whisper"])', '["whisper"], triggers=["whisper"])')
 
 
 @pytest.fixture
@@ -215,43 +216,36 @@ def test_settings_that_do_not_fit_are_told(text: str, tmp_path: Path) -> None:
         Definition.read(tmp_path / "a.py")
 
 
-def test_pack_files_are_pushed_with_their_triggers_and_a_second_time_nothing_happens(
-    client: Client, tmp_path: Path, command: Command
-) -> None:
-    (tmp_path / "soft.py").write_text(PACK)
+def test_pack_files_are_pushed_and_a_second_time_nothing_happens(client: Client, tmp_path: Path, command: Command) -> None:
+    (tmp_path / "soft.py").write_text(PLAIN)
     looked = told(command("push", str(tmp_path), "--dry-run", "--json"))
     assert [each["change"] for each in looked["pack"]["loaded"]] == ["new", "new"]
     assert list(client.functions.list()) == []
     done = told(command("push", str(tmp_path / "soft.py"), "--yes", "--json"))
-    assert done["pack"]["refused"] == []
-    (rule,) = client.rules.list()
-    assert (rule.event_type, rule.function, rule.target) == ("run.succeeded", "whisper", "softly")
-    assert rule.arguments == {"text": "event.data.result"}
-    again = push_files(client, {"soft.py": PACK})
-    assert not again.changes
-    assert [each.id for each in client.rules.list()] == [rule.id]
+    assert (done["pack"]["refused"], done["pack"]["state"]) == ([], "installed")
+    assert {each.name for each in client.functions.list()} == {"whisper", "softly"}
+    assert not push_files(client, {"soft.py": PLAIN}).changes
 
 
-def test_a_trigger_that_cannot_be_a_rule_is_refused_alone_and_one_that_cannot_be_read_stops_all(client: Client) -> None:
-    text = "import selfsmith\n@selfsmith.register_function\ndef a(b: int, c: int): ...\n"
-    trigger = "selfsmith.register_trigger(event_type='x.y', trigger_function='a')\n"
-    pushed = push_files(client, {"a.py": text + trigger})
-    assert [each.name for each in pushed.pack.loaded] == ["a"]
-    assert "a.py, line 4" in pushed.refused[0]
-    with pytest.raises(CannotBePushed):
-        push_files(client, {"d.py": text.replace(" a(", " d(") + trigger.replace("'x.y'", "x")})
-    assert [each.name for each in client.functions.list()] == ["a"]
-    assert list(client.rules.list()) == []
+def test_triggers_wait_for_people_with_all_that_was_pushed(client: Client, tmp_path: Path, command: Command) -> None:
+    (tmp_path / "soft.py").write_text(PACK)
+    for _ in range(2):
+        done = told(command("push", str(tmp_path / "soft.py"), "--yes", "--json"))
+        assert (done["pack"]["asks"], done["pack"]["state"]) == (True, "awaiting_approval")
+        assert [rule["event_type"] for rule in done["pack"]["rules"]] == ["run.succeeded"]
+    assert "waits for people to agree" in command("push", str(tmp_path / "soft.py"), "--yes").stderr
+    assert list(client.functions.list()) == []
+    assert len(list(client.approvals.list(state="open"))) == 1
 
 
 def test_the_module_pushes_what_it_has_marked_and_loads_by_path(client: Client, tmp_path: Path) -> None:
     selfsmith.use(client)
     (tmp_path / "packs").mkdir()
-    (tmp_path / "packs" / "soft.py").write_text(PACK)
+    (tmp_path / "packs" / "soft.py").write_text(PLAIN)
     (tmp_path / "packs" / "notes.py").write_text("nothing = 1\n")
     loaded = selfsmith.load_functions(str(tmp_path / "packs"))
-    assert [each.name for each in loaded.pack.loaded] == ["whisper", "softly"]
+    assert [each.name for each in loaded.loaded] == ["whisper", "softly"]
     with pytest.raises(CannotBePushed, match="no-such-pack"):
         selfsmith.load_functions("no-such-pack")
-    exec(compile(PACK, str(tmp_path / "packs" / "soft.py"), "exec"), {})
-    assert [each.change for each in selfsmith.push().pack.loaded] == ["none", "none"]
+    exec(compile(PLAIN, str(tmp_path / "packs" / "soft.py"), "exec"), {})
+    assert [each.change for each in selfsmith.push().loaded] == ["none", "none"]

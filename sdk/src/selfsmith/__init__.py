@@ -36,8 +36,8 @@ from selfsmith.errors import (
     WaitTimedOut,
 )
 from selfsmith.marks import marked_files, register_function, register_trigger
-from selfsmith.models import Secret
-from selfsmith.pushing import Pushed, files_below, is_marked, push_files, read_files
+from selfsmith.models import PackReport, Secret
+from selfsmith.pushing import files_below, is_marked, push_files, read_files
 from selfsmith.transport import Retries
 
 __all__ = [
@@ -56,7 +56,7 @@ def use(client: Client) -> None:
     _client = client
 
 
-def push() -> Pushed:
+def push() -> PackReport:
     """Push the files in which this process has marked functions and triggers.
 
     Raises: CannotBePushed, NotConfigured, Refused and its kinds, Unreachable
@@ -67,14 +67,14 @@ def push() -> Pushed:
     return push_files(_used(), read_files(files))
 
 
-def load_functions(place: str) -> Pushed:
+def load_functions(place: str) -> PackReport:
     """Push the pack file, or all pack files of a folder, at a path.
 
     Raises: CannotBePushed, NotConfigured, Refused and its kinds, Unreachable
     """
     path = Path(place)
     files = [each for each in files_below([path]) if path.is_file() or is_marked(each)]
-    return push_files(_used(), read_files(files, path if path.is_dir() else None))
+    return push_files(_used(), read_files(files, path if path.is_dir() else None), path.resolve().name if path.is_dir() else "")
 
 
 def add_key_wrapper(name: str, value: str) -> Secret:

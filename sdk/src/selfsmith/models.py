@@ -165,13 +165,24 @@ class PackRefused(Model):
 
 
 class PackReport(Model):
-    """`rules` is None where the platform leaves the triggers of files to whoever pushes them. With `asks`, people have to
-    agree before anything of it is there."""
+    """What pack files bring. With `asks`, people have to agree before anything of it is there; `request` is where they do."""
 
+    pack: str
+    state: str
+    request: UUID | None
     loaded: list[PackLoaded]
     refused: list[PackRefused]
-    rules: list[dict[str, Any]] | None = None
-    asks: bool = False
+    rules: list[dict[str, Any]]
+    asks: bool
+
+    @property
+    def complaints(self) -> list[str]:
+        """What was refused, in words, with file and line."""
+        return [f"{each.file}, line {each.line}: {each.name or 'the file'}: {each.reason}" for each in self.refused]
+
+    @property
+    def changes(self) -> bool:
+        return bool(self.rules) or any(each.change != "none" for each in self.loaded)
 
 
 class Release(Model):

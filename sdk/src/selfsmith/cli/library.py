@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Iterable
-from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
 
@@ -14,7 +13,8 @@ from selfsmith.cli.output import Output, is_interactive
 from selfsmith.client import Client
 from selfsmith.definition import is_pair
 from selfsmith.errors import CannotBePushed
-from selfsmith.pushing import Pushed, files_below, is_marked, look_at_files, push_files, read_files
+from selfsmith.models import PackReport
+from selfsmith.pushing import files_below, is_marked, look_at_files, push_files, read_files
 
 WORDS = {
     "new": "new", "changed": "changed", "none": "unchanged", "set": "set", "kept": "left", "gone": "gone", "refused": "refused",
@@ -49,7 +49,7 @@ def push(out: Output, paths: tuple[Path, ...], *, yes: bool, dry_run: bool, forc
         ]
         planned = [(memory, tree.plan(client, memory, inside, force=force)) for memory, inside in memories]
         texts = read_files(packs, _common_folder(paths)) if packs else {}
-        looked = look_at_files(client, texts) if texts else None
+        looked = look_at_files(client, texts, _pack_name(paths)) if texts else None
         steps = [each.step for _, several in planned for each in several]
         if not out.as_json:
             _show(out, steps, looked)
@@ -57,7 +57,7 @@ def push(out: Output, paths: tuple[Path, ...], *, yes: bool, dry_run: bool, forc
             _end(out, steps, looked)
             return
         done = [step for memory, several in planned for step in tree.carry_out(client, memory, several, note=note)]
-        pushed = push_files(client, texts) if texts else None
+        pushed = push_files(client, texts, _pack_name(paths)) if texts else None
         if not out.as_json:
             _show_refusals(out, done, pushed)
             _tell_of_people(out, client)
@@ -69,7 +69,13 @@ def _common_folder(paths: tuple[Path, ...]) -> Path | None:
     return paths[0] if len(paths) == 1 and paths[0].is_dir() else None
 
 
-def _agreed(out: Output, steps: list[tree.Step], looked: Pushed | None, *, yes: bool) -> bool:
+def _pack_name(paths: tuple[Path, ...]) -> str:
+    """Of a folder its own name; of files the platform's choice."""
+    folder = _common_folder(paths)
+    return folder.resolve().name if folder else ""
+
+
+def _agreed(out: Output, steps: list[tree.Step], looked: PackReport | None, *, yes: bool) -> bool:
     """Ask. False where nothing would change."""
     if not any(step.change in ("new", "changed") for step in steps) and not (looked and looked.changes):
         out.say("Nothing to do: the platform has it all.")
@@ -84,26 +90,28 @@ def _agreed(out: Output, steps: list[tree.Step], looked: Pushed | None, *, yes: 
     return True
 
 
-def _show(out: Output, steps: Iterable[tree.Step], looked: Pushed | None) -> None:
+def _show(out: Output, steps: Iterable[tree.Step], looked: PackReport | None) -> None:
     for step in steps:
         out.text(f"{WORDS[step.change]:<10} {step.name}{f': {step.reason}' if step.reason else ''}")
         if step.diff:
             out.text(step.diff.rstrip("\n"))
-    for loaded in looked.pack.loaded if looked else []:
+    for loaded in looked.loaded if looked else []:
         out.text(f"{WORDS[loaded.change]:<10} {loaded.name} ({loaded.file}, line {loaded.line})")
     for rule in looked.rules if looked else []:
-        out.text(f"{WORDS[rule.change]:<10} rule “{rule.name}” ({rule.file}, line {rule.line})")
-    for sentence in looked.refused if looked else []:
+        out.text(f"{WORDS['new']:<10} rule “{rule['name']}”")
+    for sentence in looked.complaints if looked else []:
         out.text(f"{WORDS['refused']:<10} {sentence}")
 
 
-def _show_refusals(out: Output, done: list[tree.Step], pushed: Pushed | None) -> None:
-    refused = [f"{step.name}: {step.reason}" for step in done if step.change == "refused"] + (pushed.refused if pushed else [])
+def _show_refusals(out: Output, done: list[tree.Step], pushed: PackReport | None) -> None:
+    refused = [f"{step.name}: {step.reason}" for step in done if step.change == "refused"] + (pushed.complaints if pushed else [])
     for sentence in refused:
         out.say(f"refused    {sentence}")
     changed = sum(step.change in ("new", "changed") for step in done)
-    changed += sum(each.change != "none" for each in pushed.pack.loaded) if pushed else 0
+    changed += sum(each.change != "none" for each in pushed.loaded) if pushed and not pushed.asks else 0
     out.say(f"Pushed {changed} {'function' if changed == 1 else 'functions'}.")
+    if pushed and pushed.asks:
+        out.say(f"The pack “{pushed.pack}” waits for people to agree to what it asks for. Until then nothing of it is there.")
 
 
 def _tell_of_people(out: Output, client: Client) -> None:
@@ -114,12 +122,11 @@ def _tell_of_people(out: Output, client: Client) -> None:
         out.say(f"Requests that wait for people: {number}. What needs them runs once they have decided: {where}")
 
 
-def _end(out: Output, steps: list[tree.Step], pushed: Pushed | None) -> None:
+def _end(out: Output, steps: list[tree.Step], pushed: PackReport | None) -> None:
     """The JSON of it, and the exit code when something was refused."""
     if out.as_json:
-        rules = [asdict(rule) for rule in pushed.rules] if pushed else []
-        pack = pushed.pack.model_dump(mode="json") if pushed else None
-        out.document({"functions": [tree.as_json(step) for step in steps], "pack": pack, "rules": rules})
+        pack = pushed.model_dump(mode="json") if pushed else None
+        out.document({"functions": [tree.as_json(step) for step in steps], "pack": pack})
     if any(step.change == "refused" for step in steps) or (pushed and pushed.refused):
         raise click.exceptions.Exit(REFUSED)
 
@@ -180,7 +187,7 @@ def packs_list(out: Output, search: str) -> None:
 def packs_look(out: Output, paths: tuple[Path, ...]) -> None:
     """What loading pack files would bring. Nothing is kept."""
     with signed_in() as client:
-        looked = look_at_files(client, read_files(files_below(paths), _common_folder(paths)))
+        looked = look_at_files(client, read_files(files_below(paths), _common_folder(paths)), _pack_name(paths))
     if not out.as_json:
         _show(out, [], looked)
     _end(out, [], looked)
@@ -192,7 +199,7 @@ def packs_look(out: Output, paths: tuple[Path, ...]) -> None:
 def packs_load(out: Output, paths: tuple[Path, ...]) -> None:
     """Load what can be loaded of pack files, without asking."""
     with signed_in() as client:
-        pushed = push_files(client, read_files(files_below(paths), _common_folder(paths)))
+        pushed = push_files(client, read_files(files_below(paths), _common_folder(paths)), _pack_name(paths))
         if not out.as_json:
             _show(out, [], pushed)
             _tell_of_people(out, client)

@@ -11,14 +11,14 @@ class Packs(Noun):
         """Newest first, all pages."""
         return self._pages(Pack, "/packs", search=search, limit=limit)
 
-    def look(self, files: Mapping[str, str]) -> PackReport:
-        """What loading the files (name → text) would bring. Nothing is kept."""
-        return self._send(files.items(), only_look=True)
+    def look(self, files: Mapping[str, str], *, name: str = "") -> PackReport:
+        """What installing the files (name → text) would bring; `name` is the pack's, where no manifest says it. Nothing is kept."""
+        return self._send(files.items(), name, only_look=True)
 
-    def load(self, files: Mapping[str, str]) -> PackReport:
-        """Load what can be loaded of the files; loading the same again changes nothing."""
-        return self._send(files.items(), only_look=False)
+    def load(self, files: Mapping[str, str], *, name: str = "") -> PackReport:
+        """Install what can be of the files; installing the same again changes nothing."""
+        return self._send(files.items(), name, only_look=False)
 
-    def _send(self, files: Iterable[tuple[str, str]], *, only_look: bool) -> PackReport:
-        body = {"files": [{"name": name, "text": text} for name, text in files], "only_look": only_look}
+    def _send(self, files: Iterable[tuple[str, str]], name: str, *, only_look: bool) -> PackReport:
+        body = {"files": [{"name": file, "text": text} for file, text in files], "name": name, "only_look": only_look}
         return read(PackReport, self._transport.json("POST", "/packs", body=body, repeatable=True))
