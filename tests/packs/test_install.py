@@ -225,7 +225,15 @@ def test_nothing_is_no_pack(install) -> None:
 def test_one_release_at_a_time_waits_for_people(install, key) -> None:
     install(tree_of(fetch__py=FETCH))
     with pytest.raises(PackWaits, match="Withdraw"):
-        install(tree_of(fetch__py=FETCH))
+        install(tree_of(fetch__py=f"{FETCH}\n\n{WORDS}"))
+
+
+def test_the_same_files_again_ask_nobody_twice_and_make_no_release(install, key) -> None:
+    first, again = install(tree_of(fetch__py=FETCH)), install(tree_of(fetch__py=FETCH))
+    assert first.pk == again.pk
+    installed, once_more = install(tree_of(words__py=WORDS)), install(tree_of(words__py=WORDS))
+    assert installed.pk == once_more.pk
+    assert Release.objects.count() == 2
 
 
 def test_who_may_not_write_functions_may_install_none(in_acme, cast) -> None:

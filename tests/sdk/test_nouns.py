@@ -30,7 +30,7 @@ def things(cast: Any) -> SimpleNamespace:
 def test_every_noun_reads_what_the_platform_answers(things: SimpleNamespace, client: Client) -> None:
     assert client.me().permissions == ["develop", "propose", "run", "view"]
     assert (client.me().username, client.me().workspace, client.me().role) == ("developer", "acme", "developer")
-    assert [each.name for each in client.functions.list(search="loud")] == ["shout"]
+    assert [each.name for each in client.functions.list(search="loud")] == ["greet_greetings", "shout"]
     assert client.functions.get("shout").version == 1
     assert [each.number for each in client.versions.list("shout")] == [1]
     assert client.versions.get("shout", 1).source.startswith("def shout")
