@@ -12,7 +12,7 @@ class Packs(Noun):
         return self._pages(Pack, "/packs", search=search, limit=limit)
 
     def look(self, files: Mapping[str, str], *, name: str = "") -> PackReport:
-        """What installing the files (name → text) would bring; `name` is the pack's, where no manifest says it. Nothing is kept."""
+        """What installing the files (name → text) would bring; `name` is the pack's, where no manifest says it. Keeps nothing."""
         return self._send(files.items(), name, only_look=True)
 
     def load(self, files: Mapping[str, str], *, name: str = "") -> PackReport:
