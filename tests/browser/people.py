@@ -116,7 +116,24 @@ class Person:
         """By how many pixels the page is wider than its window; 0 is how it has to be."""
         return int(self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
 
+    def too_wide(self) -> list[str]:
+        """The beginnings of what reaches beyond the window, for whoever has to mend it."""
+        script = """(() => {
+            const isCut = each => each && (getComputedStyle(each).overflowX !== 'visible' || isCut(each.parentElement));
+            const reaches = each => each.getBoundingClientRect().right > document.documentElement.clientWidth + 1;
+            const found = [...document.querySelectorAll('body *')].filter(each => reaches(each) && !isCut(each.parentElement));
+            return found.slice(-4).map(each => each.outerHTML.slice(0, 160));
+        })()"""
+        found: list[str] = self.page.evaluate(script)
+        return found
+
     def links(self) -> Sequence[str]:
         """The addresses that the page's own part leads to, without anchors, filters and files."""
-        found = self.page.get_by_role("main").locator("a[href]:not([download])").evaluate_all("all => all.map(a => a.pathname)")
+        found = (
+            self.page.get_by_role("main")
+            .locator("a[href]:not([download])")
+            .evaluate_all(
+                "all => all.map(a => new URL(a.getAttribute('href'), location).pathname)"  # a link in a drawing has no pathname
+            )
+        )
         return sorted({path for path in found if path.startswith("/w/")})

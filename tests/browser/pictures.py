@@ -14,7 +14,7 @@ def keep(person: Person, name: str) -> None:
     for size in (PHONE, WIDE):
         person.page.set_viewport_size(size)  # type: ignore[arg-type]  # a plain dict has the same keys
         person.page.evaluate("window.scrollTo(0, 0)")
-        assert person.overflow() == 0, f"{person.page.url} is wider than {size['width']} px"
+        assert person.overflow() == 0, f"{person.page.url} is wider than {size['width']} px: {person.too_wide()}"
         for theme in ("dark", "light"):
             person.page.emulate_media(color_scheme=theme)
             path = FOLDER / f"{name}-{size['width']}-{theme}.png"

@@ -18,7 +18,7 @@ def refund(amount: int) -> int:
 
 
 def test_a_folder_is_made_filled_and_kept_for_some(visit: Visit) -> None:
-    owner, operator = visit("owner"), visit("operator")
+    owner, developer = visit("owner"), visit("developer")
     owner.open("functions/new")
     owner.fill(source=SOURCE)
     owner.press("Save the function")
@@ -36,15 +36,15 @@ def test_a_folder_is_made_filled_and_kept_for_some(visit: Visit) -> None:
     owner.page.get_by_role("link", name="billing/cards").click()
     keeps = owner.part("Run what is in it")
     keeps.get_by_text("Change", exact=True).click()
-    keeps.get_by_label("developer").check()
+    keeps.get_by_label("approver").check()
     keeps.get_by_role("button", name="Save").click()
-    expect(owner.part("Run what is in it")).to_contain_text("For developer")
+    expect(owner.part("Run what is in it")).to_contain_text("For approver")
     keep(owner, "folder")
-    operator.page.goto(function)
-    operator.fill(amount="3")
-    with operator.refused(403):
-        operator.press("Run")
-        operator.sees(re.compile("The folder “billing/cards” says who may run “refund”"))
+    developer.page.goto(function)
+    developer.fill(**{"argument-amount": "3"})
+    with developer.refused(403):
+        developer.press("Run")
+        developer.sees(re.compile("The folder “billing/cards” says who may run “refund”"))
     owner.open("functions/?folder=billing")
     owner.sees("refund")
     keep(owner, "functions-of-a-folder")

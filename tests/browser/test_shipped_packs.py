@@ -37,7 +37,7 @@ def test_a_pack_is_looked_at_loaded_approved_and_asks_a_model(visit: Visit, mode
         developer.sees(re.compile("waits for somebody to agree"), within=developer.page.locator("body"))
         approver.open("approvals/")
         approver.page.get_by_role("link", name="Install the pack sentiment").first.click(timeout=LATER)
-        approver.sees("asks language models, each run within its budget")
+        approver.sees("each run within its budget")
         keep(approver, "approval-language-models")
         approver.fill(reason="Read.")
         approver.press("Approve")

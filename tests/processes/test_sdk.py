@@ -43,6 +43,10 @@ def talk(lines: int, pause: float) -> int:
         time.sleep(pause)
     return lines
 
+'''
+WITH_TRIGGER = """
+import selfsmith
+
 
 @selfsmith.register_function
 def noted(text: list) -> int:
@@ -50,7 +54,7 @@ def noted(text: list) -> int:
 
 
 selfsmith.register_trigger(event_type="run_succeeded", target_function="words_of", trigger_function="noted")
-'''
+"""
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +99,15 @@ def test_its_error_comes_with_the_traceback_of_the_box() -> None:
     assert caught.value.run.state == "failed"
 
 
-def test_a_trigger_of_a_file_runs_its_function(client: selfsmith.Client, installation: Installation) -> None:
+def test_a_trigger_of_a_file_runs_its_function_once_people_have_agreed(
+    client: selfsmith.Client, installation: Installation, tmp_path: Path
+) -> None:
+    (tmp_path / "noting.py").write_text(WITH_TRIGGER)
+    pushed = selfsmith.load_functions(str(tmp_path / "noting.py"))
+    assert (pushed.asks, pushed.refused) == (True, [])
+    asked = checked(installation.session("approver").get(f"/api/v1/approvals/{pushed.request}"))
+    vote = {"decision": "approve", "reason": "Read.", "digest": asked["digest"]}
+    checked(installation.session("approver").post(f"/api/v1/approvals/{pushed.request}/votes", json=vote))
     selfsmith.words_of("a b c")
     found = installation.wait_until(
         lambda: [run for run in client.runs.list() if run.function == "noted" and run.result == 3], SECONDS, "the triggered run"
