@@ -136,4 +136,5 @@ class Person:
                 "all => all.map(a => new URL(a.getAttribute('href'), location).pathname)"  # a link in a drawing has no pathname
             )
         )
-        return sorted({path for path in found if path.startswith("/w/")})
+        # Whoever asks for many runs at once has named them in the address: without, there is nothing to ask for.
+        return sorted({path for path in found if path.startswith("/w/") and not path.endswith("/runs/bulk/new")})
