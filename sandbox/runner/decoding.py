@@ -131,7 +131,7 @@ class _Decoder:
         text = annotation if isinstance(annotation, str) else annotation.__forward_arg__
         try:
             return eval(text, dict(self._names))
-        except Exception:
+        except Exception:  # an annotation that cannot be read promises nothing: the value stays as JSON gave it
             return Any
 
     def _one_of(self, members: tuple[Any, ...], value: Any, place: str) -> Any:

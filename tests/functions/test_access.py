@@ -9,6 +9,7 @@ from apps.functions.archive import archive_function, unarchive_function
 from apps.functions.models import FolderAction, Function
 from apps.functions.packs import PackFile, load_packs
 from apps.functions.services import create_function, save_version, update_details
+from apps.runs.models import Run
 from apps.runs.services import start_run
 from apps.workspaces.groups import make_group
 from apps.workspaces.models import Membership
@@ -32,7 +33,7 @@ def keep(owner: Membership, path: str, action: FolderAction, *roles: Role, group
     folders.keep_for(actor=owner, folder=folder, action=action, roles=roles, groups=groups)
 
 
-def run(actor: Membership, function: Function) -> object:
+def run(actor: Membership, function: Function) -> Run:
     return start_run(actor=actor, version=function.active_version, arguments={"amount": 1})
 
 
@@ -41,8 +42,8 @@ def test_ways_up_come_nearest_first() -> None:
 
 
 def test_a_folder_that_says_nothing_is_for_everybody_whose_role_allows_it(pay, operator, developer) -> None:
-    run(operator, pay)
-    save_version(actor=developer, function=pay, source=LOUDER)
+    assert run(operator, pay).asked_by == operator
+    assert save_version(actor=developer, function=pay, source=LOUDER).is_active
 
 
 def test_a_folder_keeps_running_for_roles_and_says_who_decides(pay, owner, operator, developer) -> None:
